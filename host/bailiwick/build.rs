@@ -1,0 +1,76 @@
+//! Compiles the built-in plugins to components and embeds them, so that the program is one file.
+//!
+//! Without the wasm target, a debug build goes on without them (someone who works on the host does not need them) and
+//! says so; a release build fails.
+#![expect(clippy::disallowed_methods, reason = "a build script reads sources and starts cargo")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+const TARGET: &str = "wasm32-wasip2";
+/// Folder under `plugins/`, which is also the name after `builtin:`.
+const BUILTINS: &[&str] = &["datetime", "files", "web-fetch"];
+
+fn main() {
+    let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let root = manifest.join("../..");
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
+    for watched in ["plugins", "sdk/rust", "wit", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", root.join(watched).display());
+    }
+    let components = if has_target() {
+        build(&root, &out)
+    } else {
+        let sentence = format!("the built-in plugins need the target {TARGET}: run `rustup target add {TARGET}`");
+        if env::var("PROFILE").as_deref() == Ok("release") {
+            println!("cargo::error={sentence}");
+            return;
+        }
+        println!("cargo::warning={sentence}; this build goes on without them");
+        Vec::new()
+    };
+    fs::write(out.join("builtins.rs"), source(&components)).expect("OUT_DIR can be written");
+}
+
+fn has_target() -> bool {
+    let rustc = env::var("RUSTC").expect("cargo sets it");
+    let output = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output();
+    output.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).exists())
+}
+
+/// Runs cargo for the plugins, in a target folder that all profiles of the host share.
+fn build(root: &Path, out: &Path) -> Vec<(&'static str, PathBuf)> {
+    let target = out.ancestors().nth(4).expect("OUT_DIR lies in target/PROFILE/build/NAME/out").join("plugins");
+    let mut cargo = Command::new(env::var("CARGO").expect("cargo sets it"));
+    cargo
+        .current_dir(root)
+        .args(["build", "--locked", "--profile", "guest", "--target", TARGET, "--target-dir"])
+        .arg(&target);
+    for plugin in BUILTINS {
+        cargo.args(["-p", &format!("bailiwick-plugin-{plugin}")]);
+    }
+    // What cargo sets for this script is meant for the host, not for the plugins.
+    for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WORKSPACE_WRAPPER", "CLIPPY_ARGS"] {
+        cargo.env_remove(name);
+    }
+    let status = cargo.status().expect("cargo can be started");
+    assert!(status.success(), "the built-in plugins do not compile; cargo's own messages stand above");
+    BUILTINS
+        .iter()
+        .map(|plugin| {
+            let file = format!("bailiwick_plugin_{}.wasm", plugin.replace('-', "_"));
+            (*plugin, target.join(TARGET).join("guest").join(file))
+        })
+        .collect()
+}
+
+fn source(components: &[(&str, PathBuf)]) -> String {
+    let mut text = String::from("/// The plugins in this program, by name.\npub const BUILTINS: &[(&str, &[u8])] = &[\n");
+    for (name, path) in components {
+        writeln!(text, "    ({name:?}, include_bytes!({path:?})),").expect("a String takes everything");
+    }
+    text.push_str("];\n");
+    text
+}

@@ -1,0 +1,176 @@
+//! What one running call carries with it: its rights, and a ledger of what it did and was refused.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bailiwick_core::call::CallId;
+use bailiwick_core::config::Effective;
+use bailiwick_core::name::{PluginName, ToolName};
+use bailiwick_core::outcome::Failure;
+use bailiwick_core::redact::Redactor;
+
+use crate::artifact::Artifacts;
+use crate::channel::{Channel, Progress};
+use crate::deadline::Deadline;
+use crate::egress::Egress;
+use crate::secrets::Secrets;
+
+/// Distinct denials kept per call; the rest are counted.
+const MAX_DENIALS: usize = 32;
+/// Distinct operations kept per call; the rest are counted under `…`.
+const MAX_OPERATIONS: usize = 64;
+/// Reports of progress that reach a caller in a second.
+const PROGRESS_PER_SECOND: u32 = 10;
+/// Questions a call may ask.
+pub(crate) const MAX_QUESTIONS: u32 = 10;
+
+/// One call under way. Everything a guest's import needs is here; no import looks anything up elsewhere.
+#[derive(Debug)]
+pub struct CallContext {
+    /// The call.
+    pub id: CallId,
+    /// Whose tool it is.
+    pub plugin: PluginName,
+    /// The tool, as callers know it.
+    pub tool: ToolName,
+    /// What it may reach.
+    pub effective: Arc<Effective>,
+    /// The plugin's configuration.
+    pub config: Arc<BTreeMap<String, String>>,
+    /// The plugin's secrets.
+    pub secrets: Arc<Secrets>,
+    /// The way to the network.
+    pub egress: Arc<Egress>,
+    /// Where big results are kept.
+    pub artifacts: Arc<Artifacts>,
+    /// The way back to the caller.
+    pub channel: Channel,
+    /// When it has to be over.
+    pub deadline: Arc<Deadline>,
+    /// What it did.
+    pub ledger: Ledger,
+}
+
+impl CallContext {
+    /// Takes the plugin's secrets out of whatever leaves.
+    #[must_use]
+    pub fn redactor(&self) -> &Redactor {
+        self.secrets.redactor()
+    }
+
+    /// Writes one line of a guest's to the host's log.
+    pub fn log(&self, level: tracing::Level, message: &str) {
+        let budget = self.effective.limits.log;
+        let before = self.ledger.log_bytes.fetch_add(message.len() as u64 + 1, Ordering::Relaxed);
+        if before > budget {
+            return;
+        }
+        let left = usize::try_from(budget - before).unwrap_or(usize::MAX);
+        let cut = message.len() > left;
+        let mut end = message.len().min(left);
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = self.redactor().text(&message[..end]);
+        let (call, plugin) = (&self.id, &self.plugin);
+        match level {
+            tracing::Level::ERROR => tracing::error!(target: "plugin", %call, %plugin, "{text}"),
+            tracing::Level::WARN => tracing::warn!(target: "plugin", %call, %plugin, "{text}"),
+            tracing::Level::INFO => tracing::info!(target: "plugin", %call, %plugin, "{text}"),
+            tracing::Level::DEBUG => tracing::debug!(target: "plugin", %call, %plugin, "{text}"),
+            tracing::Level::TRACE => tracing::trace!(target: "plugin", %call, %plugin, "{text}"),
+        }
+        if cut {
+            tracing::warn!(target: "plugin", %call, %plugin, limit = budget, "the call wrote more than `limits.log`; the rest is dropped");
+        }
+    }
+
+    /// Passes a report of progress on, if it says something new and there is room for it.
+    pub fn progress(&self, done: f64, total: Option<f64>, message: Option<&str>) {
+        let Some(sender) = &self.channel.progress else { return };
+        if !done.is_finite() || !self.ledger.admit_progress(done) {
+            return;
+        }
+        let message = message.map(|text| self.redactor().text(text).chars().take(500).collect());
+        // A caller who does not listen loses reports, never the call.
+        let _ = sender.try_send(Progress { done, total: total.filter(|total| total.is_finite()), message });
+    }
+}
+
+/// What a call did and was refused, for the outcome and the audit.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    denials: Mutex<Vec<Failure>>,
+    operations: Mutex<BTreeMap<String, u32>>,
+    progress: Mutex<Option<Pace>>,
+    /// Bytes written to the log, standard output and standard error.
+    pub log_bytes: AtomicU64,
+    /// HTTP requests sent or refused.
+    pub http_requests: AtomicU32,
+    /// Questions asked.
+    pub questions: AtomicU32,
+    /// Bytes put into artifacts.
+    pub artifact_bytes: AtomicU64,
+    /// The most memory the guest had.
+    pub memory: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Pace {
+    last: f64,
+    second: Instant,
+    count: u32,
+}
+
+impl Ledger {
+    /// Notes a refusal, once for each distinct message.
+    pub fn deny(&self, failure: Failure) {
+        let mut denials = lock(&self.denials);
+        if denials.len() < MAX_DENIALS && !denials.contains(&failure) {
+            denials.push(failure);
+        }
+    }
+
+    /// The refusals so far.
+    #[must_use]
+    pub fn denials(&self) -> Vec<Failure> {
+        lock(&self.denials).clone()
+    }
+
+    /// Notes that the host did something for the guest, for example `http GET https://api.example.com`. Never a value.
+    pub fn operation(&self, what: String) {
+        let mut operations = lock(&self.operations);
+        let full = operations.len() >= MAX_OPERATIONS && !operations.contains_key(&what);
+        *operations.entry(if full { "…".to_owned() } else { what }).or_default() += 1;
+    }
+
+    /// What was done, and how often.
+    #[must_use]
+    pub fn operations(&self) -> BTreeMap<String, u32> {
+        lock(&self.operations).clone()
+    }
+
+    fn admit_progress(&self, done: f64) -> bool {
+        let mut pace = lock(&self.progress);
+        let now = Instant::now();
+        let Some(pace) = pace.as_mut() else {
+            *pace = Some(Pace { last: done, second: now, count: 1 });
+            return true;
+        };
+        if done <= pace.last {
+            return false;
+        }
+        pace.last = done;
+        if now.duration_since(pace.second).as_secs() >= 1 {
+            (pace.second, pace.count) = (now, 0);
+        }
+        pace.count += 1;
+        pace.count <= PROGRESS_PER_SECOND
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,236 @@
+//! The spine: [`Host::call`] is the only way to run a tool, and reads top to bottom. [`Host::list`] says which tools
+//! there are, [`Host::watch`] when they changed. Every front end uses these three and nothing else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use serde_json::json;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+
+use bailiwick_core::call::{Call, CallId, Caller};
+use bailiwick_core::config::Config;
+use bailiwick_core::name::ToolName;
+use bailiwick_core::outcome::{Code, Failure, Outcome, Output};
+use bailiwick_core::policy::{Permitted, Question, Verdict, permit};
+use bailiwick_core::registry::{Registry, Tool};
+
+use crate::artifact::Artifacts;
+use crate::audit::Audit;
+use crate::channel::{Answer, Asker, Channel};
+use crate::context::{CallContext, Ledger};
+use crate::deadline::Deadline;
+use crate::egress::Egress;
+use crate::load::{self, Plugin, Problem, Setup, StartError};
+use crate::record::Recorder;
+use crate::runtime::{self, Runtime};
+use crate::seal::seal;
+
+/// How long a person has to approve a call.
+const APPROVAL_PATIENCE: Duration = Duration::from_secs(120);
+
+/// A running host.
+pub struct Host {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) artifacts: Arc<Artifacts>,
+    audit: Arc<Audit>,
+    snapshot: ArcSwap<Snapshot>,
+    slots: Semaphore,
+    waiting: AtomicU32,
+    queue: u32,
+    calls: AtomicU64,
+    /// Makes call ids of different processes differ.
+    run: String,
+    changed: watch::Sender<u64>,
+}
+
+/// Everything that a reload replaces, at one moment.
+pub struct Snapshot {
+    /// The tools.
+    pub registry: Registry,
+    /// The plugins behind them, by [`Tool::plugin_index`].
+    pub plugins: Vec<Plugin>,
+    /// What could not be loaded, and why.
+    pub problems: Vec<Problem>,
+}
+
+impl Host {
+    /// Starts a host: opens its state, loads every plugin. A plugin that cannot be loaded is left out and reported in
+    /// [`Host::snapshot`]; the rest run.
+    ///
+    /// # Errors
+    /// When the state folder, the audit file or the engine cannot be set up.
+    pub async fn start(config: &Config, setup: Setup) -> Result<Self, StartError> {
+        let parts = load::parts(config, setup)?;
+        let snapshot = load::snapshot(config, &parts).await;
+        let mut run = [0; 4];
+        getrandom::fill(&mut run).map_err(|error| StartError::Random(error.to_string()))?;
+        Ok(Self {
+            runtime: parts.runtime,
+            egress: parts.egress,
+            artifacts: parts.artifacts,
+            audit: Arc::new(parts.audit),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            slots: Semaphore::new(config.host.calls as usize),
+            waiting: AtomicU32::new(0),
+            queue: config.host.queue,
+            calls: AtomicU64::new(0),
+            run: hex::encode(run),
+            changed: watch::Sender::new(0),
+        })
+    }
+
+    /// Replaces all plugins by what `config` says. Calls under way end with the rights they started with.
+    ///
+    /// `[host]` and `[audit]` are read at the start only.
+    pub async fn reload(&self, config: &Config) {
+        let parts = load::Loader { runtime: &self.runtime, egress: &self.egress, artifacts: &self.artifacts };
+        let snapshot = parts.snapshot(config).await;
+        self.snapshot.store(Arc::new(snapshot));
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// What is loaded at this moment.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// The tools `caller` may see, by name.
+    #[must_use]
+    pub fn list(&self, caller: &Caller) -> Vec<(ToolName, Arc<Tool>)> {
+        let snapshot = self.snapshot.load();
+        snapshot.registry.visible(&caller.tools).map(|(name, tool)| (name.clone(), Arc::clone(tool))).collect()
+    }
+
+    /// Changes whenever the tools may have changed.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// An id for a new call.
+    pub fn new_call_id(&self) -> CallId {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        CallId::new(&format!("{}-{number}", self.run))
+    }
+
+    /// Runs a tool: resolve, authorise, prepare (all in [`permit`]), approve, admit, invoke, seal, record.
+    ///
+    /// Dropping the future cancels the call; it is recorded all the same.
+    pub async fn call(&self, call: Call, channel: Channel) -> Outcome {
+        let snapshot = self.snapshot.load_full();
+        let mut recorder = Recorder::start(&self.audit, &call);
+        let permitted = match permit(&snapshot.registry, call) {
+            Verdict::Denied { tool, failure } => return recorder.refused(tool.as_deref(), failure),
+            Verdict::Permitted(permitted) => *permitted,
+            Verdict::Ask(question) => {
+                let tool = Arc::clone(question.pending().tool());
+                match approve(*question, &channel, &mut recorder).await {
+                    Ok(permitted) => permitted,
+                    Err(failure) => return recorder.refused(Some(&tool), failure),
+                }
+            }
+        };
+        let plugin = &snapshot.plugins[permitted.tool().plugin_index];
+        recorder.admitted(&permitted, plugin);
+        let _slots = match self.admit(&permitted, plugin).await {
+            Ok(slots) => slots,
+            Err(failure) => return recorder.refused(Some(permitted.tool()), failure),
+        };
+        let context = self.context(&permitted, plugin, channel);
+        recorder.running(&context);
+        let result = invoke(&permitted, plugin, &context).await;
+        let outcome = seal(result, permitted.tool(), &context).await;
+        recorder.done(outcome)
+    }
+
+    /// Waits for a free slot of the plugin and of the host, if the queue is not full.
+    async fn admit<'s>(
+        &'s self,
+        permitted: &Permitted,
+        plugin: &'s Plugin,
+    ) -> Result<(SemaphorePermit<'s>, SemaphorePermit<'s>), Failure> {
+        if let (Ok(own), Ok(all)) = (plugin.slots.try_acquire(), self.slots.try_acquire()) {
+            return Ok((own, all));
+        }
+        let busy = || {
+            Failure::new(Code::LimitConcurrency, format!("`{}` is busy: too many calls are under way", permitted.tool().name))
+                .with_fix("try again in a moment")
+        };
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.queue {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(busy());
+        }
+        let _waiting = Waiting(&self.waiting);
+        let slots = async { tokio::try_join!(plugin.slots.acquire(), self.slots.acquire()) };
+        match tokio::time::timeout(permitted.tool().effective.limits.time, slots).await {
+            Ok(Ok(slots)) => Ok(slots),
+            Ok(Err(_)) | Err(_) => Err(busy()),
+        }
+    }
+
+    /// The rights of one call. Its deadline starts here.
+    fn context(&self, permitted: &Permitted, plugin: &Plugin, channel: Channel) -> Arc<CallContext> {
+        let tool = permitted.tool();
+        Arc::new(CallContext {
+            id: permitted.call().id.clone(),
+            plugin: tool.plugin.clone(),
+            tool: tool.name.clone(),
+            effective: Arc::clone(&tool.effective),
+            config: Arc::clone(&plugin.config),
+            secrets: Arc::clone(&plugin.secrets),
+            egress: Arc::clone(&self.egress),
+            artifacts: Arc::clone(&self.artifacts),
+            channel,
+            deadline: Arc::new(Deadline::new(tool.effective.limits.time)),
+            ledger: Ledger::default(),
+        })
+    }
+}
+
+struct Waiting<'w>(&'w AtomicU32);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Asks a person. No way to ask, no answer in time and no are all no.
+async fn approve(question: Question, channel: &Channel, recorder: &mut Recorder) -> Result<Permitted, Failure> {
+    let asked = channel.ask(Asker::Host, question.text(), json!({"type": "object", "properties": {}}));
+    match tokio::time::timeout(APPROVAL_PATIENCE, asked).await {
+        Ok(Answer::Accepted(_)) => {
+            recorder.approval("approved");
+            Ok(question.approved())
+        }
+        Ok(Answer::Declined | Answer::Cancelled) => {
+            recorder.approval("rejected");
+            Err(question.rejected())
+        }
+        Ok(Answer::Unavailable) => {
+            recorder.approval("unaskable");
+            Err(question.unaskable())
+        }
+        Err(_) => {
+            recorder.approval("timed-out");
+            Err(question.unanswered())
+        }
+    }
+}
+
+/// Hands a permitted call to its plugin's class.
+async fn invoke(permitted: &Permitted, plugin: &Plugin, context: &Arc<CallContext>) -> Result<Output, Failure> {
+    let output = runtime::call(&plugin.component, permitted, &plugin.directories, context).await?;
+    let tool = permitted.tool();
+    match (&tool.results, &output.structured) {
+        (None, _) => Ok(output),
+        (Some(_), None) => Err(Failure::new(Code::PluginInvalid, "the tool has an output schema and gave no structured result")),
+        (Some(schema), Some(value)) => match schema.mismatch(value) {
+            None => Ok(output),
+            Some(reason) => Err(Failure::new(Code::PluginInvalid, format!("the tool's result breaks its own output schema: {reason}"))),
+        },
+    }
+}

@@ -1,0 +1,296 @@
+//! One call: a store with the call's rights, an instance, the deadline around both, and what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tracing::Level;
+use wasmtime::component::{ResourceTable, ResourceTableError};
+use wasmtime::{Store, Trap};
+use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
+use wasmtime_wasi_http::WasiHttpCtx;
+
+use bailiwick_core::outcome::{
+    Code, Content, EmbeddedResource, Failure, Media, Output, ResourceBody, ResourceLink,
+};
+use bailiwick_core::policy::Permitted;
+use bailiwick_core::registry::{Annotations, Definition, Risk};
+
+use super::bindings::exports::bailiwick::tool::tool;
+use super::imports::http::Outgoing;
+use super::imports::log::LogStream;
+use super::state::{Exceeded, Limiter, State};
+use super::{Component, Directories};
+use crate::context::CallContext;
+
+/// How long `describe` and `check` may take.
+const PREVIEW_TIME: Duration = Duration::from_secs(2);
+/// Random bytes a guest gets in one request.
+const MAX_RANDOM: u64 = 64 << 10;
+/// Bytes of headers in one `fields`.
+const MAX_FIELDS: usize = 64 << 10;
+
+/// Runs a tool. The proof that policy let it through is the argument.
+///
+/// # Errors
+/// Why there is no result.
+pub async fn call(
+    component: &Component,
+    permitted: &Permitted,
+    directories: &Directories,
+    context: &Arc<CallContext>,
+) -> Result<Output, Failure> {
+    let name = &permitted.tool().definition.name;
+    let arguments = &permitted.arguments().text;
+    let mut store = store(component, directories, context).map_err(|error| setup(&error))?;
+    let run = async {
+        let guest = component.pre.instantiate_async(&mut store).await?;
+        guest.bailiwick_tool_tool().call_call(&mut store, name, arguments).await
+    };
+    let answer = tokio::select! {
+        biased;
+        answer = run => Some(answer),
+        () = context.deadline.passed() => None,
+    };
+    match answer {
+        Some(Ok(Ok(output))) => convert(output),
+        Some(Ok(Err(failure))) => Err(said(failure, context)),
+        Some(Err(error)) => Err(trapped(&error, store.data(), context)),
+        None => Err(timed_out(context)),
+    }
+}
+
+/// What tools the component has. It runs with the rights in `context`, which should be none.
+///
+/// # Errors
+/// Why it could not say.
+pub async fn describe(component: &Component, context: &Arc<CallContext>) -> Result<Vec<Definition>, Failure> {
+    let mut store = store(component, &Directories::default(), context).map_err(|error| setup(&error))?;
+    let run = async {
+        let guest = component.pre.instantiate_async(&mut store).await?;
+        guest.bailiwick_tool_tool().call_describe(&mut store).await
+    };
+    match tokio::time::timeout(PREVIEW_TIME, run).await {
+        Ok(Ok(definitions)) => Ok(definitions.into_iter().map(definition).collect()),
+        Ok(Err(error)) => Err(trapped(&error, store.data(), context)),
+        Err(_) => Err(Failure::new(Code::LimitTime, format!("`describe` took longer than {PREVIEW_TIME:?}"))),
+    }
+}
+
+/// Why the component cannot do its work as configured, if it says so.
+///
+/// # Errors
+/// Why it could not say.
+pub async fn check(component: &Component, context: &Arc<CallContext>) -> Result<Option<String>, Failure> {
+    let mut store = store(component, &Directories::default(), context).map_err(|error| setup(&error))?;
+    let run = async {
+        let guest = component.pre.instantiate_async(&mut store).await?;
+        guest.bailiwick_tool_tool().call_check(&mut store).await
+    };
+    match tokio::time::timeout(PREVIEW_TIME, run).await {
+        Ok(Ok(reason)) => Ok(reason.map(|text| context.redactor().text(&text).chars().take(500).collect())),
+        Ok(Err(error)) => Err(trapped(&error, store.data(), context)),
+        Err(_) => Err(Failure::new(Code::LimitTime, format!("`check` took longer than {PREVIEW_TIME:?}"))),
+    }
+}
+
+/// A store with the rights and limits of `context`. What is not granted is not in it.
+fn store(
+    component: &Component,
+    directories: &Directories,
+    context: &Arc<CallContext>,
+) -> wasmtime::Result<Store<State>> {
+    let effective = &context.effective;
+    let limits = &effective.limits;
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stdout(LogStream::new(Level::INFO, context))
+        .stderr(LogStream::new(Level::WARN, context))
+        .max_random_size(MAX_RANDOM)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false);
+    for (name, value) in &effective.grants.env {
+        wasi.env(name, value);
+    }
+    for grant in effective.grants.fs.iter() {
+        if let Some(path) = directories.handle_path(&grant.host) {
+            wasi.preopened_dir(path, &grant.guest, super::permissions(grant.access))?;
+        }
+    }
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(limits.handles as usize);
+    let mut http = WasiHttpCtx::new();
+    http.set_field_size_limit(MAX_FIELDS);
+    let state = State {
+        table,
+        wasi: wasi.build(),
+        http,
+        outgoing: Outgoing(Arc::clone(context)),
+        limiter: Limiter::new(limits.memory, u64::from(limits.table_elements)),
+        call: Arc::clone(context),
+    };
+    let mut store = Store::new(component.pre.engine(), state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_async_yield_and_update(1);
+    store.set_max_component_handles(limits.handles as usize);
+    // What a guest hands over in one host call, and what it gives back in the end: the result in full, and some.
+    let lifted = limits.output.max(limits.artifacts).saturating_mul(4).saturating_add(1 << 20);
+    store.set_hostcall_fuel(usize::try_from(lifted).unwrap_or(usize::MAX));
+    Ok(store)
+}
+
+fn setup(error: &wasmtime::Error) -> Failure {
+    tracing::error!(error = format!("{error:#}"), "a store could not be made");
+    Failure::new(Code::Internal, "the host could not prepare the call; its log says why")
+}
+
+fn timed_out(context: &CallContext) -> Failure {
+    let time = context.effective.limits.time;
+    Failure::new(Code::LimitTime, format!("`{}` did not end within {time:?}", context.tool))
+        .with_fix(limit_line(context, &format!("time = \"{}s\"", (time * 2).as_secs().max(1))))
+}
+
+fn limit_line(context: &CallContext, value: &str) -> String {
+    format!("raise it with `limits.{value}` under `[plugins.{}]` ({})", context.plugin, context.effective.grants.at)
+}
+
+/// The failure behind an error of the engine.
+fn trapped(error: &wasmtime::Error, state: &State, context: &CallContext) -> Failure {
+    let (tool, limits) = (&context.tool, &context.effective.limits);
+    let detail = format!("{error:#}");
+    tracing::debug!(call = %context.id, plugin = %context.plugin, detail = %context.redactor().text(&detail), "the guest ended early");
+    if state.limiter.exceeded == Some(Exceeded::Memory) {
+        let size = limits.memory;
+        return Failure::new(Code::LimitMemory, format!("`{tool}` needs more than its {} MiB of memory", size >> 20))
+            .with_fix(limit_line(context, &format!("memory = \"{}MiB\"", (size >> 19).max(1))));
+    }
+    if state.limiter.exceeded == Some(Exceeded::Table) {
+        return Failure::new(Code::LimitMemory, format!("`{tool}` needs more than {} table elements", limits.table_elements));
+    }
+    if let Some(I32Exit(status)) = error.downcast_ref() {
+        return Failure::new(Code::PluginExit, format!("`{tool}` called exit with status {status} instead of answering"));
+    }
+    if error.downcast_ref::<ResourceTableError>().is_some() || detail.contains("component handles") || detail.contains("fuel") {
+        return Failure::new(Code::LimitHandles, format!("`{tool}` holds too many handles, or handed over too much at once"))
+            .with_fix(limit_line(context, &format!("handles = {}", limits.handles.saturating_mul(2))));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => Failure::new(Code::LimitStack, format!("`{tool}` ran out of stack: it recurses too deeply")),
+        Some(trap) => Failure::new(Code::PluginTrap, format!("`{tool}` crashed: {trap}")),
+        None => {
+            let first = detail.lines().next().unwrap_or_default();
+            let first: String = context.redactor().text(first).chars().take(300).collect();
+            Failure::new(Code::PluginTrap, format!("`{tool}` broke off: {first}"))
+        }
+    }
+}
+
+/// A failure the guest gave itself. For a denial the host finds the line that would allow it.
+fn said(failure: tool::Failure, context: &CallContext) -> Failure {
+    let grants = &context.effective.grants;
+    let denied = |wanted| match wanted {
+        tool::Wanted::ReadPath(path) => match grants.fs.decide_read(&path) {
+            Err(denial) => Failure::new(Code::DeniedFsRead, denial.to_string()).with_fix(denial.fix(grants)),
+            Ok(_) => Failure::new(Code::DeniedFsRead, format!("`{path}` leads out of the granted directories")),
+        },
+        tool::Wanted::WritePath(path) => match grants.fs.decide_write(&path) {
+            Err(denial) => Failure::new(Code::DeniedFsWrite, denial.to_string()).with_fix(denial.fix(grants)),
+            Ok(_) => Failure::new(Code::DeniedFsWrite, format!("`{path}` leads out of the granted directories")),
+        },
+        tool::Wanted::Request(request) => last_net_denial(context, &request),
+        tool::Wanted::Secret(name) => {
+            Failure::new(Code::DeniedSecret, format!("`{}` needs the secret `{name}`, which is not granted", context.tool))
+                .with_fix(format!("add `secrets.{name}` under `[{}]` ({})", grants.table, grants.at))
+        }
+    };
+    match failure {
+        tool::Failure::InvalidArguments(text) => Failure::new(Code::ArgumentsInvalid, text),
+        tool::Failure::NotConfigured(text) => Failure::new(Code::PluginNotConfigured, text),
+        tool::Failure::NotFound(text) => Failure::new(Code::ToolNotFound, text),
+        tool::Failure::Failed(text) => Failure::new(Code::ToolFailed, text),
+        tool::Failure::Denied(wanted) => denied(wanted),
+        tool::Failure::Upstream(upstream) => {
+            let code = if upstream.status.is_some() { Code::UpstreamStatus } else { last_upstream(context) };
+            let failure = Failure::new(code, upstream.message);
+            match upstream.retry_after {
+                Some(wait) => failure.with_fix(format!("try again in {} s", wait.div_ceil(1000))),
+                None => failure,
+            }
+        }
+    }
+}
+
+/// The refusal of egress that a guest passes on; it knows the reason, the guest only that there was one.
+fn last_net_denial(context: &CallContext, request: &str) -> Failure {
+    let denials = context.ledger.denials();
+    let last = denials.into_iter().rev().find(|failure| failure.code.as_str().starts_with("denied.net."));
+    last.unwrap_or_else(|| Failure::new(Code::DeniedNetHost, format!("`{}` says `{request}` was refused; the host refused nothing", context.tool)))
+}
+
+fn last_upstream(context: &CallContext) -> Code {
+    let denials = context.ledger.denials();
+    let last = denials.iter().rev().find(|failure| failure.code.as_str().starts_with("upstream."));
+    last.map_or(Code::UpstreamProtocol, |failure| failure.code)
+}
+
+fn definition(definition: tool::Definition) -> Definition {
+    let said = definition.annotations;
+    Definition {
+        name: definition.name,
+        title: definition.title,
+        description: definition.description,
+        input_schema: definition.input_schema,
+        output_schema: definition.output_schema,
+        annotations: Annotations {
+            read_only: said.read_only,
+            destructive: said.destructive,
+            idempotent: said.idempotent,
+            open_world: said.open_world,
+        },
+        risk: match definition.risk {
+            tool::Risk::Low => Risk::Low,
+            tool::Risk::Medium => Risk::Medium,
+            tool::Risk::High => Risk::High,
+        },
+    }
+}
+
+fn convert(output: tool::Output) -> Result<Output, Failure> {
+    let structured = match output.structured {
+        None => None,
+        Some(text) => Some(parse(&text)?),
+    };
+    let content = output.content.into_iter().map(content).collect();
+    Ok(Output { content, structured })
+}
+
+fn parse(text: &str) -> Result<Value, Failure> {
+    bailiwick_core::schema::parse(text)
+        .map_err(|reason| Failure::new(Code::PluginInvalid, format!("the tool's structured result is not JSON: {reason}")))
+}
+
+fn content(content: tool::Content) -> Content {
+    let media = |media: tool::Media| Media { data: media.data, mime_type: media.mime_type };
+    match content {
+        tool::Content::Text(text) => Content::Text(text),
+        tool::Content::Image(image) => Content::Image(media(image)),
+        tool::Content::Audio(audio) => Content::Audio(media(audio)),
+        tool::Content::Resource(resource) => Content::Resource(EmbeddedResource {
+            uri: resource.uri,
+            mime_type: resource.mime_type,
+            body: match resource.body {
+                tool::ResourceBody::Text(text) => ResourceBody::Text(text),
+                tool::ResourceBody::Blob(blob) => ResourceBody::Blob(blob),
+            },
+        }),
+        tool::Content::Link(link) => Content::Link(ResourceLink {
+            uri: link.uri,
+            name: link.name,
+            title: link.title,
+            description: link.description,
+            mime_type: link.mime_type,
+            size: link.size,
+        }),
+    }
+}

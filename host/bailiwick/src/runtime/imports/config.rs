@@ -1,0 +1,14 @@
+//! `wasi:config/store`: the plugin's own `config` table, nothing else.
+
+use crate::runtime::bindings::wasi::config::store;
+use crate::runtime::state::State;
+
+impl store::Host for State {
+    fn get(&mut self, key: String) -> Result<Option<String>, store::Error> {
+        Ok(self.call.config.get(&key).cloned())
+    }
+
+    fn get_all(&mut self) -> Result<Vec<(String, String)>, store::Error> {
+        Ok(self.call.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+}

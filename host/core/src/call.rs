@@ -1,0 +1,133 @@
+//! Who asks for what.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::name::ToolName;
+
+/// One request to run a tool, as it came in.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Unique within the host's state directory; names the call in the log, the audit and artifacts.
+    pub id: CallId,
+    /// The name the caller wrote.
+    pub tool: String,
+    /// A JSON object as text; empty text stands for `{}`.
+    pub arguments: String,
+    /// Who asks.
+    pub caller: Arc<Caller>,
+}
+
+/// The name of one call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(Arc<str>);
+
+impl CallId {
+    /// `id` should be unique and fit for a file name; the host makes them of a counter and random bits.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        Self(id.into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who asks, and what they may ask for.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Shown in the audit, for example `cli` or `mcp-stdio`.
+    pub name: String,
+    /// The tools this caller may see and call.
+    pub tools: Selector,
+}
+
+impl Caller {
+    /// The person who started this process: may use every tool the configuration allows.
+    #[must_use]
+    pub fn operator(name: &str) -> Self {
+        Self { name: name.to_owned(), tools: Selector::all() }
+    }
+}
+
+/// A set of tools: `[]` none, `["*"]` all, `["a", "b"]` these, `["*", "!a"]` all but these.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selector {
+    all: bool,
+    named: Vec<String>,
+    excluded: Vec<String>,
+}
+
+impl Selector {
+    /// Every tool.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { all: true, named: Vec::new(), excluded: Vec::new() }
+    }
+
+    /// No tool; what an absent or empty list means.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Reads a list of `*`, names and `!names`. Names nobody has are kept: the tool may come later.
+    #[must_use]
+    pub fn of<'a>(entries: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut selector = Self::none();
+        for entry in entries {
+            match entry.strip_prefix('!') {
+                Some(name) => selector.excluded.push(name.to_owned()),
+                None if entry == "*" => selector.all = true,
+                None => selector.named.push(entry.to_owned()),
+            }
+        }
+        selector
+    }
+
+    /// Whether `tool` is in the set. An exclusion always wins.
+    #[must_use]
+    pub fn contains(&self, tool: &ToolName) -> bool {
+        let name: &str = tool.as_ref();
+        (self.all || self.named.iter().any(|n| n == name)) && !self.excluded.iter().any(|n| n == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(entries: &[&str], tool: &str, expected: bool) {
+        let tool = ToolName::parse(tool).unwrap();
+        assert_eq!(Selector::of(entries.iter().copied()).contains(&tool), expected);
+    }
+
+    #[test]
+    fn an_empty_list_means_none() {
+        check(&[], "read", false);
+        check(&["*"], "read", true);
+    }
+
+    #[test]
+    fn an_exclusion_wins() {
+        check(&["*", "!read"], "read", false);
+        check(&["read", "!read"], "read", false);
+        check(&["*", "!read"], "write", true);
+    }
+
+    #[test]
+    fn names_are_whole_names() {
+        check(&["read"], "read", true);
+        check(&["read"], "reader", false);
+    }
+}

@@ -1,0 +1,315 @@
+//! All tools at one moment: an immutable snapshot. A reload makes a new one; calls under way keep theirs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::call::Selector;
+use crate::config::Effective;
+use crate::name::{NameError, PluginName, ToolName};
+use crate::redact::is_invisible;
+use crate::schema::{ArgumentSchema, ResultSchema, SchemaError};
+
+/// A plugin may publish this many tools.
+pub const MAX_TOOLS: usize = 256;
+const MAX_DESCRIPTION: usize = 16 << 10;
+
+/// How much harm a call can do if its arguments are wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Risk {
+    /// Reads, or writes only what the tool itself made.
+    Low,
+    /// Changes something that can be changed back.
+    Medium,
+    /// Changes something for good, spends money, or speaks to people.
+    High,
+}
+
+/// Hints about what a call does, as in the MCP tool annotations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Annotations {
+    /// The tool changes nothing.
+    #[serde(rename = "readOnlyHint", skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+    /// What it changes may be lost.
+    #[serde(rename = "destructiveHint", skip_serializing_if = "Option::is_none")]
+    pub destructive: Option<bool>,
+    /// Calling twice changes no more than calling once.
+    #[serde(rename = "idempotentHint", skip_serializing_if = "Option::is_none")]
+    pub idempotent: Option<bool>,
+    /// It deals with things outside this machine.
+    #[serde(rename = "openWorldHint", skip_serializing_if = "Option::is_none")]
+    pub open_world: Option<bool>,
+}
+
+/// One tool as its plugin published it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// The plugin's own name for it.
+    pub name: String,
+    /// A name for people.
+    pub title: Option<String>,
+    /// What it does, for a model.
+    pub description: String,
+    /// JSON Schema text.
+    pub input_schema: String,
+    /// JSON Schema text, when every result has structured content.
+    pub output_schema: Option<String>,
+    /// What the plugin says of itself.
+    pub annotations: Annotations,
+    /// What the plugin says of itself.
+    pub risk: Risk,
+}
+
+/// Whether a plugin's own word about its tools is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Shipped with the host.
+    Builtin,
+    /// From anywhere else: hints are kept only where the grants do not speak.
+    Foreign,
+}
+
+/// A tool that can be called.
+#[derive(Debug)]
+pub struct Tool {
+    /// The name callers use.
+    pub name: ToolName,
+    /// The plugin it belongs to.
+    pub plugin: PluginName,
+    /// The place of the plugin in the host's list.
+    pub plugin_index: usize,
+    /// What the plugin published.
+    pub definition: Definition,
+    /// What it may reach, after per-tool narrowing.
+    pub effective: Arc<Effective>,
+    /// Its argument rules.
+    pub arguments: ArgumentSchema,
+    /// The rule for its results.
+    pub results: Option<ResultSchema>,
+    /// `definition.output_schema`, parsed.
+    pub output_schema: Option<Value>,
+    /// `sha256:…` of those rights, for the audit.
+    pub grants_digest: String,
+    /// What callers are told.
+    pub annotations: Annotations,
+    /// Why it cannot work as configured; shown in the description.
+    pub not_configured: Option<String>,
+}
+
+impl Tool {
+    /// The description a caller sees.
+    #[must_use]
+    pub fn description(&self) -> String {
+        match &self.not_configured {
+            Some(reason) => format!("{} [NOT CONFIGURED] {reason}", self.definition.description),
+            None => self.definition.description.clone(),
+        }
+    }
+}
+
+/// Why a plugin's definition is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum DefinitionError {
+    /// Not a legal name.
+    #[error("tool `{name}`: {error}")]
+    Name {
+        /// What the plugin wrote.
+        name: String,
+        /// What is wrong with it.
+        error: NameError,
+    },
+    /// Two tools of one name.
+    #[error("tool `{0}` is there twice")]
+    Twice(String),
+    /// Too many tools.
+    #[error("the plugin publishes {0} tools; at most {MAX_TOOLS} are taken")]
+    TooMany(usize),
+    /// A text that is too long or hides something.
+    #[error("tool `{tool}`: {reason}")]
+    Text {
+        /// The tool.
+        tool: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A schema that cannot be used.
+    #[error("tool `{tool}`: {which}: {error}")]
+    Schema {
+        /// The tool.
+        tool: String,
+        /// Which of its schemas.
+        which: &'static str,
+        /// What is wrong.
+        error: SchemaError,
+    },
+    /// The configuration names a tool the plugin does not have.
+    #[error("the configuration names `{name}`, which is not a tool of this plugin; it has {known}")]
+    UnknownTool {
+        /// What the operator wrote.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+}
+
+/// Checks what a plugin published: names, texts, counts.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_definitions(definitions: &[Definition]) -> Result<(), DefinitionError> {
+    if definitions.len() > MAX_TOOLS {
+        return Err(DefinitionError::TooMany(definitions.len()));
+    }
+    for (index, definition) in definitions.iter().enumerate() {
+        let name = &definition.name;
+        ToolName::parse(name).map_err(|error| DefinitionError::Name { name: name.clone(), error })?;
+        if definitions[..index].iter().any(|other| other.name == *name) {
+            return Err(DefinitionError::Twice(name.clone()));
+        }
+        for text in std::iter::once(&definition.description).chain(&definition.title) {
+            check_text(text).map_err(|reason| DefinitionError::Text { tool: name.clone(), reason })?;
+        }
+    }
+    Ok(())
+}
+
+fn check_text(text: &str) -> Result<(), String> {
+    if text.len() > MAX_DESCRIPTION {
+        return Err(format!("a description of {} bytes; at most {MAX_DESCRIPTION} are taken", text.len()));
+    }
+    match text.chars().find(|character| is_invisible(*character)) {
+        Some(hidden) => Err(format!("the description hides a character (U+{:04X})", hidden as u32)),
+        None => Ok(()),
+    }
+}
+
+/// What callers are told: what the grants make impossible is certain, the rest is the plugin's word if it is taken.
+#[must_use]
+pub fn annotations(definition: &Definition, effective: &Effective, trust: Trust) -> Annotations {
+    let said = definition.annotations;
+    let authority = effective.authority();
+    let word = |hint: Option<bool>| match trust {
+        Trust::Builtin => hint,
+        Trust::Foreign => None,
+    };
+    let read_only = if authority.changes_nothing { Some(true) } else { word(said.read_only).or(Some(false)) };
+    let destructive = match read_only {
+        Some(true) => Some(false),
+        Some(false) | None => word(said.destructive).or(Some(true)),
+    };
+    Annotations {
+        read_only,
+        destructive,
+        idempotent: if authority.changes_nothing { Some(true) } else { word(said.idempotent) },
+        open_world: Some(authority.reaches_network && word(said.open_world).unwrap_or(true)),
+    }
+}
+
+/// A tool before it has the name callers use.
+#[derive(Debug)]
+pub struct Candidate {
+    /// Everything but the final name, which is still the plugin's own.
+    pub tool: Tool,
+    /// Second names the operator gave it.
+    pub aliases: Vec<ToolName>,
+}
+
+/// All tools by name.
+#[derive(Debug, Default)]
+pub struct Registry {
+    tools: Vec<Arc<Tool>>,
+    by_name: BTreeMap<ToolName, usize>,
+}
+
+impl Registry {
+    /// Gives every candidate its name. A name that two plugins want goes to neither: both get `PLUGIN__NAME`, whatever
+    /// the order they were loaded in. A second name the operator wrote always holds.
+    ///
+    /// # Errors
+    /// Two second names that are the same, or one that hides another tool; the sentence names both.
+    pub fn new(candidates: Vec<Candidate>) -> Result<Self, String> {
+        let mut wanted: BTreeMap<&ToolName, usize> = BTreeMap::new();
+        for candidate in &candidates {
+            *wanted.entry(&candidate.tool.name).or_default() += 1;
+        }
+        let names: Vec<ToolName> = candidates
+            .iter()
+            .map(|candidate| match wanted[&candidate.tool.name] {
+                1 => candidate.tool.name.clone(),
+                _ => prefixed(&candidate.tool.plugin, &candidate.tool.name),
+            })
+            .collect();
+        let mut registry = Self::default();
+        let mut second_names = Vec::new();
+        for (mut candidate, name) in candidates.into_iter().zip(names) {
+            let index = registry.tools.len();
+            candidate.tool.name = name.clone();
+            second_names.extend(candidate.aliases.into_iter().map(|alias| (alias, index)));
+            registry.tools.push(Arc::new(candidate.tool));
+            if let Some(other) = registry.by_name.insert(name.clone(), index) {
+                return Err(taken(&name, &registry.tools[other], &registry.tools[index]));
+            }
+        }
+        for (alias, index) in second_names {
+            if let Some(other) = registry.by_name.insert(alias.clone(), index) {
+                return Err(taken(&alias, &registry.tools[other], &registry.tools[index]));
+            }
+        }
+        Ok(registry)
+    }
+
+    /// The tool of this name, whoever asks.
+    #[must_use]
+    pub fn resolve(&self, name: &str) -> Option<(&ToolName, &Arc<Tool>)> {
+        let name = ToolName::parse(name).ok()?;
+        self.by_name.get_key_value(&name).map(|(name, index)| (name, &self.tools[*index]))
+    }
+
+    /// The tools a caller may see with the names they may use, in name order.
+    pub fn visible<'r>(&'r self, selector: &'r Selector) -> impl Iterator<Item = (&'r ToolName, &'r Arc<Tool>)> {
+        self.by_name
+            .iter()
+            .map(|(name, index)| (name, &self.tools[*index]))
+            .filter(|(name, tool)| tool.effective.allowed && selector.contains(name))
+    }
+
+    /// Every tool, in the order it was loaded.
+    #[must_use]
+    pub fn tools(&self) -> &[Arc<Tool>] {
+        &self.tools
+    }
+
+    /// The visible name closest to `name`, for a did-you-mean.
+    #[must_use]
+    pub fn closest(&self, name: &str, selector: &Selector) -> Option<&ToolName> {
+        self.visible(selector)
+            .map(|(known, _)| (strsim::damerau_levenshtein(known.as_ref(), name), known))
+            .filter(|(distance, known)| *distance <= 1 + AsRef::<str>::as_ref(*known).len() / 4)
+            .min_by_key(|(distance, _)| *distance)
+            .map(|(_, known)| known)
+    }
+}
+
+fn taken(name: &ToolName, first: &Tool, second: &Tool) -> String {
+    format!(
+        "the name `{name}` is wanted by `{}` of plugin `{}` and by `{}` of plugin `{}`; give one of them another `alias`",
+        first.definition.name, first.plugin, second.definition.name, second.plugin
+    )
+}
+
+/// `PLUGIN__TOOL`, cut to the 64 characters model providers take with a hash of the whole at the end.
+fn prefixed(plugin: &PluginName, tool: &ToolName) -> ToolName {
+    use sha2::{Digest as _, Sha256};
+    let whole = format!("{plugin}__{tool}");
+    let short = if whole.len() <= 64 {
+        whole
+    } else {
+        let digest = hex::encode(Sha256::digest(whole.as_bytes()));
+        format!("{}_{}", &whole[..55], &digest[..8])
+    };
+    ToolName::parse(&short).unwrap_or_else(|_| tool.clone())
+}

@@ -1,0 +1,113 @@
+//! The attribute macros of `bailiwick-sdk`, which re-exports them; depend on that crate, not on this one.
+//!
+//! `plugin.rs` turns a module into the exports of a component, `tool.rs` reads one function.
+
+mod plugin;
+mod tool;
+
+use proc_macro::TokenStream;
+use quote::quote;
+
+/// Makes a module a plugin: every function in it marked `#[tool]` is a tool.
+///
+/// At most one function may be marked `#[check]`: it says why the plugin cannot do its work as it is configured, or
+/// `None`. A component has one plugin, so a crate has one such module.
+///
+/// ```ignore
+/// use bailiwick_sdk::prelude::*;
+///
+/// #[bailiwick_sdk::plugin]
+/// mod tools {
+///     use super::*;
+///
+///     /// Says hello.
+///     #[tool(read_only)]
+///     fn hello(
+///         /// Who to greet.
+///         name: String,
+///     ) -> String {
+///         format!("Hello, {name}!")
+///     }
+///
+///     #[check]
+///     fn ready() -> Option<String> {
+///         None
+///     }
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn plugin(options: TokenStream, item: TokenStream) -> TokenStream {
+    let expanded =
+        no_options(&options, "plugin").and_then(|()| syn::parse::<syn::ItemMod>(item)).and_then(plugin::expand);
+    expanded.unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Marks a function in a `#[plugin]` module as a tool.
+///
+/// The doc comment is the description. The parameters are the arguments: owned types that are `Deserialize` and
+/// `JsonSchema` (see [`args`](macro@args) for types of your own), each with its own doc comment, `#[serde(…)]` and
+/// `#[schemars(…)]`. An `Option` may be left out by the caller. A single parameter of type `Args<T>` takes all arguments
+/// as one `T`.
+///
+/// The function returns a `T: IntoOutput`, or a `Result` of one whose error is `Into<Failure>`.
+///
+/// Options, all of them optional:
+///
+/// | option | meaning |
+/// |---|---|
+/// | `name = "…"` | 1 to 64 of `A-Z a-z 0-9 _ -`; else the function's name |
+/// | `title = "…"` | a name for people |
+/// | `description = "…"` | instead of the doc comment |
+/// | `read_only` | changes nothing |
+/// | `destructive`, `not_destructive` | what it changes may (not) be lost |
+/// | `idempotent` | calling twice changes no more than calling once |
+/// | `open_world`, `closed_world` | deals (only) with things outside (inside) the host's machine |
+/// | `risk = "low"`, `"medium"`, `"high"` | else low when `read_only`, high when `destructive`, medium otherwise |
+/// | `output = Type` | the output schema is that of `Type: JsonSchema` |
+/// | `rename_all = "camelCase"` | how callers spell the parameters |
+#[proc_macro_attribute]
+pub fn tool(_options: TokenStream, _item: TokenStream) -> TokenStream {
+    outside("tool")
+}
+
+/// Marks the function in a `#[plugin]` module that says why the plugin cannot do its work as it is configured.
+///
+/// It takes nothing and returns `Option<String>`: one sentence for an operator, or `None`. It runs with the plugin's
+/// configuration and the names of its secrets, without network and directories.
+#[proc_macro_attribute]
+pub fn check(_options: TokenStream, _item: TokenStream) -> TokenStream {
+    outside("check")
+}
+
+/// Makes a struct or an enum usable in a tool's arguments: derives `Deserialize` and `JsonSchema` and refuses unknown
+/// fields.
+///
+/// ```ignore
+/// /// What to sort by.
+/// #[bailiwick_sdk::args]
+/// #[serde(rename_all = "kebab-case")]
+/// enum Order {
+///     Name,
+///     LastChange,
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn args(options: TokenStream, item: TokenStream) -> TokenStream {
+    let expanded = no_options(&options, "args").and_then(|()| syn::parse::<syn::DeriveInput>(item)).map(|item| {
+        let derives = tool::derives();
+        quote!(#derives #item)
+    });
+    expanded.unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+fn no_options(options: &TokenStream, macro_name: &str) -> syn::Result<()> {
+    if options.is_empty() {
+        return Ok(());
+    }
+    Err(syn::Error::new(proc_macro2::Span::call_site(), format!("`#[{macro_name}]` takes no options")))
+}
+
+fn outside(macro_name: &str) -> TokenStream {
+    let message = format!("`#[{macro_name}]` belongs on a function inside a module marked `#[bailiwick_sdk::plugin]`");
+    quote!(::core::compile_error!(#message);).into()
+}

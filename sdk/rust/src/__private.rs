@@ -1,0 +1,66 @@
+//! What the code that `#[plugin]` writes calls. Not an interface: it changes with the macros.
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::Failure;
+pub use crate::bindings::exports::bailiwick::tool::tool::Guest;
+
+/// The JSON Schema (2020-12) of `T`, as the host wants it: one document without `$ref`, `$schema` and `title`.
+pub fn schema<T: JsonSchema>() -> String {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    schema.remove("title");
+    schema.remove("description");
+    if schema.get("type").is_some_and(|kind| kind == "object") && schema.get("properties").is_none() {
+        schema.insert("properties".to_owned(), Value::Object(Map::new()));
+    }
+    Tidy.transform(&mut schema);
+    schema.to_value().to_string()
+}
+
+/// The arguments of a call as a `T`.
+pub fn arguments<T: DeserializeOwned>(json: &str) -> Result<T, Failure> {
+    let mut reader = serde_json::Deserializer::from_str(json);
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let reason = error.into_inner().to_string();
+        // The position is one in a text the caller never saw.
+        let reason = reason.rsplit_once(" at line ").map_or(reason.as_str(), |(before, _)| before);
+        if path == "." {
+            return Failure::invalid(format!("The arguments do not fit: {reason}."));
+        }
+        Failure::invalid(format!("The argument `{path}` does not fit: {reason}."))
+    })
+}
+
+/// The answer to a call of a tool this plugin does not have.
+pub fn unknown_tool(name: &str) -> Failure {
+    Failure::not_found(format!("This plugin has no tool `{name}`."))
+}
+
+/// Takes out what schemars adds for Rust and callers cannot use: `"default": null`, which says nothing, and the formats
+/// of Rust's number types, which no standard names and some model providers refuse.
+struct Tidy;
+
+impl Transform for Tidy {
+    fn transform(&mut self, schema: &mut Schema) {
+        if schema.get("default").is_some_and(Value::is_null) {
+            schema.remove("default");
+        }
+        if schema.get("format").and_then(Value::as_str).is_some_and(is_rust_number) {
+            schema.remove("format");
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+fn is_rust_number(format: &str) -> bool {
+    matches!(format, "float" | "double") || format.starts_with("int") || format.starts_with("uint")
+}

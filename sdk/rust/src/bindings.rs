@@ -1,0 +1,25 @@
+//! What `wit-bindgen` makes of the WIT in `wit/`: plain types and the calls behind the other modules.
+//!
+//! Nothing here is needed to write a plugin; it is public because the `export!` it contains expands in the plugin.
+
+wit_bindgen::generate!({
+    inline: "
+        package bailiwick:sdk;
+
+        /// Everything the SDK can reach. An import that a plugin does not use is not in its component.
+        world sdk {
+            import bailiwick:host/log@0.1.0;
+            import bailiwick:host/progress@0.1.0;
+            import bailiwick:host/ask@0.1.0;
+            import bailiwick:host/secret@0.1.0;
+            import bailiwick:host/artifact@0.1.0;
+            import wasi:config/store@0.2.0-rc.1;
+            export bailiwick:tool/tool@0.1.0;
+        }
+    ",
+    path: "wit",
+    generate_all,
+    additional_derives: [PartialEq],
+    pub_export_macro: true,
+    default_bindings_module: "bailiwick_sdk::bindings",
+});
