@@ -1,9 +1,11 @@
-//! Gives the component a stack of 1 MiB, which `page.rs` counts on. Wasm's own default is the same today; here it is said.
+//! Gives the component a stack of 1 MiB, which the limits in `src/page.rs` count on.
 
+#[expect(clippy::disallowed_methods, reason = "a build script learns its target from the environment")]
+#[expect(clippy::print_stdout, reason = "a build script speaks to cargo on stdout")]
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    let target = std::env::var("CARGO_CFG_TARGET_FAMILY").unwrap_or_default();
-    if target.split(',').any(|family| family == "wasm") {
+    let family = std::env::var("CARGO_CFG_TARGET_FAMILY").unwrap_or_default();
+    if family.split(',').any(|family| family == "wasm") {
         println!("cargo::rustc-cdylib-link-arg=-zstack-size=1048576");
     }
 }

@@ -10,7 +10,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 use bailiwick_core::call::CallId;
-use bailiwick_core::config::{self, Class, ComponentSource, Config, Effective};
+use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective};
+use bailiwick_core::grant::{Grants, Limits, SecretGrant};
 use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::registry::{
     Candidate, Definition, DefinitionError, Registry, Tool, Trust, annotations, check_definitions,
@@ -209,10 +210,19 @@ impl Loader<'_> {
         settings: Arc<BTreeMap<String, String>>,
         what: &str,
     ) -> Arc<CallContext> {
-        let mut effective = Effective::none(&configured.grants);
-        effective.grants.secrets = match what {
-            "check" => configured.grants.secrets.iter().cloned().map(|grant| config::SecretGrant { reveal: false, ..grant }).collect(),
+        let names_only = |grant: &SecretGrant| SecretGrant { reveal: false, ..grant.clone() };
+        let secrets_seen = match what {
+            "check" => configured.grants.secrets.iter().map(names_only).collect(),
             _ => Vec::new(),
+        };
+        let (table, at) = (configured.grants.table.clone(), configured.grants.at.clone());
+        let effective = Effective {
+            allowed: true,
+            grants: Grants { secrets: secrets_seen, table, at, ..Grants::default() },
+            limits: Limits::default(),
+            approval: Approval::Never,
+            arguments: Vec::new(),
+            inject: serde_json::Map::new(),
         };
         let name = ToolName::parse(what).unwrap_or_else(|_| unreachable!("`{what}` is a legal name"));
         Arc::new(CallContext {

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::call::Selector;
 use crate::config::Effective;
+use crate::grant::Access;
+use crate::grant::pattern::Methods;
 use crate::name::{NameError, PluginName, ToolName};
 use crate::redact::is_invisible;
 use crate::schema::{ArgumentSchema, ResultSchema, SchemaError};
@@ -191,7 +193,7 @@ fn check_text(text: &str) -> Result<(), String> {
 #[must_use]
 pub fn annotations(definition: &Definition, effective: &Effective, trust: Trust) -> Annotations {
     let said = definition.annotations;
-    let authority = effective.authority();
+    let authority = authority(effective);
     let word = |hint: Option<bool>| match trust {
         Trust::Builtin => hint,
         Trust::Foreign => None,
@@ -207,6 +209,23 @@ pub fn annotations(definition: &Definition, effective: &Effective, trust: Trust)
         idempotent: if authority.changes_nothing { Some(true) } else { word(said.idempotent) },
         open_world: Some(authority.reaches_network && word(said.open_world).unwrap_or(true)),
     }
+}
+
+/// What the grants come to: what a call could do at most.
+struct Authority {
+    changes_nothing: bool,
+    reaches_network: bool,
+}
+
+fn authority(effective: &Effective) -> Authority {
+    let grants = &effective.grants;
+    let writes_files = grants.fs.iter().any(|grant| grant.access == Access::ReadWrite);
+    let only_reads = |methods: &Methods| match methods {
+        Methods::Any => false,
+        Methods::Only(methods) => methods.iter().all(|method| matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS")),
+    };
+    let sends = grants.net.iter().any(|grant| !only_reads(grant.methods()));
+    Authority { changes_nothing: !writes_files && !sends, reaches_network: !grants.net.is_empty() }
 }
 
 /// A tool before it has the name callers use.

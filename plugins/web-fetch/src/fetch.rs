@@ -202,7 +202,10 @@ fn fill(fetched: &mut Fetched, ask: &Ask, reply: &Reply) {
         match ask.mode {
             Mode::Links => return fill_links(fetched, ask, &text, &address),
             Mode::Article => text = article(fetched, &text, &address),
-            Mode::Full => text = full(fetched, &parse(fetched, &text).document, &address),
+            Mode::Full => {
+                let page = parse(fetched, &text);
+                text = full(fetched, &page.document, &address);
+            }
         }
     } else if ask.mode == Mode::Links {
         fetched.remark("This is not an HTML page: here is its text instead of links.");

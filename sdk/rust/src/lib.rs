@@ -25,10 +25,6 @@
 //! On other targets the crate compiles too, so that editors work and pure functions can be tested with `cargo test`; a
 //! call to the host panics there.
 
-#[expect(
-    clippy::allow_attributes,
-    reason = "whether the generated code trips a lint depends on the target; `expect` would fail on one of them"
-)]
 #[allow(
     unsafe_code,
     missing_docs,

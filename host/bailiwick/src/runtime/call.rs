@@ -191,11 +191,11 @@ fn said(failure: tool::Failure, context: &CallContext) -> Failure {
     let grants = &context.effective.grants;
     let denied = |wanted| match wanted {
         tool::Wanted::ReadPath(path) => match grants.fs.decide_read(&path) {
-            Err(denial) => Failure::new(Code::DeniedFsRead, denial.to_string()).with_fix(denial.fix(grants)),
+            Err(denial) => Failure::new(Code::DeniedFsRead, denial.to_string()).with_fix(denial.fix()),
             Ok(_) => Failure::new(Code::DeniedFsRead, format!("`{path}` leads out of the granted directories")),
         },
         tool::Wanted::WritePath(path) => match grants.fs.decide_write(&path) {
-            Err(denial) => Failure::new(Code::DeniedFsWrite, denial.to_string()).with_fix(denial.fix(grants)),
+            Err(denial) => Failure::new(Code::DeniedFsWrite, denial.to_string()).with_fix(denial.fix()),
             Ok(_) => Failure::new(Code::DeniedFsWrite, format!("`{path}` leads out of the granted directories")),
         },
         tool::Wanted::Request(request) => last_net_denial(context, &request),

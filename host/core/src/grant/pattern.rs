@@ -337,10 +337,7 @@ fn literal(path: &str, segment: &str) -> Result<String, Flaw> {
         return Err(Flaw::new(format!("`{path}` has a space or a control character")).suggest("write `%20` for a space"));
     }
     let decoded = decode(segment).map_err(|Ambiguous(why)| Flaw::new(format!("`{path}` {why}")))?;
-    match decoded.as_ref() {
-        "." | ".." => Err(Flaw::new(format!("`{path}` has a dot segment")).suggest("write the path it leads to")),
-        _ => Ok(decoded.into_owned()),
-    }
+    Ok(decoded.into_owned())
 }
 
 /// The decoded segments of a path.
@@ -362,9 +359,8 @@ fn decode(segment: &str) -> Result<Cow<'_, str>, Ambiguous> {
             return Err(Ambiguous("has an encoded slash or a backslash"));
         }
         let bare = layer.split(';').next().unwrap_or_default();
-        let is_literal_dot = layer == decoded.as_ref() && segment == decoded.as_ref() && bare == layer;
-        if matches!(bare, "." | "..") && !is_literal_dot {
-            return Err(Ambiguous("has a disguised dot segment"));
+        if matches!(bare, "." | "..") {
+            return Err(Ambiguous("has a dot segment"));
         }
         if layer.chars().any(char::is_control) {
             return Err(Ambiguous("has an encoded control character"));

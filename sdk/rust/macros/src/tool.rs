@@ -255,10 +255,8 @@ fn whole(function: &ItemFn) -> Option<Type> {
     let Type::Path(path) = &*parameter.ty else { return None };
     let segment = path.path.segments.last().filter(|segment| segment.ident == "Args")?;
     let PathArguments::AngleBracketed(generics) = &segment.arguments else { return None };
-    match generics.args.first()? {
-        syn::GenericArgument::Type(kind) => Some(kind.clone()),
-        _ => None,
-    }
+    let syn::GenericArgument::Type(kind) = generics.args.first()? else { return None };
+    Some(kind.clone())
 }
 
 fn read_risk(risk: &LitStr) -> Result<Ident> {
@@ -281,12 +279,10 @@ fn valid_name(name: &str, span: Span) -> Result<String> {
 
 /// The text of the doc comment, without the space that follows `///`.
 fn doc_text(attributes: &[Attribute]) -> String {
-    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
-        Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
-            Expr::Lit(ExprLit { lit: Lit::Str(line), .. }) => Some(line.value()),
-            _ => None,
-        },
-        _ => None,
+    let lines = attributes.iter().filter_map(|attribute| {
+        let Meta::NameValue(meta) = &attribute.meta else { return None };
+        let Expr::Lit(ExprLit { lit: Lit::Str(line), .. }) = &meta.value else { return None };
+        meta.path.is_ident("doc").then(|| line.value())
     });
     let lines: Vec<String> = lines.map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
     lines.join("\n").trim().to_owned()

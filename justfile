@@ -1,0 +1,51 @@
+# What there is to do here. Logic lives in tests and in Rust, not in recipes.
+
+wasm := "wasm32-wasip2"
+
+# List the recipes.
+default:
+    @just --list
+
+# What a fresh machine lacks: the wasm target.
+setup:
+    @rustup target list --installed | grep -q '^{{wasm}}$' || rustup target add {{wasm}}
+
+# Build everything, built-in plugins included.
+build: setup
+    cargo build --locked
+
+# Call real tools through the host: fetch a page, search files, tell the time, see a denial and the audit.
+demo: build
+    python3 examples/demo/demo.py target/debug/bailiwick
+
+# All tests: format, lints, core, host, guests, real MCP clients.
+test: setup
+    cargo fmt --all --check
+    cargo clippy --locked --all-targets -- -D warnings
+    tests/clients/setup.sh
+    cargo test --locked -p bailiwick-core -p bailiwick -p bailiwick-plugin-datetime -p bailiwick-plugin-files -p bailiwick-plugin-web-fetch -p bailiwick-tests
+
+# Tests that take longer or need heavy components.
+slow: setup
+    RUN_SLOW_TESTS=1 cargo test --locked -p bailiwick-tests
+
+# Format and lint.
+check: setup
+    cargo fmt --all --check
+    cargo clippy --locked --all-targets -- -D warnings
+
+# Supply chain: licences, bans, sources (advisories need a copy of the advisory database).
+deny:
+    cargo deny --offline check bans licenses sources
+
+# Measure; see BENCH.md.
+bench *args: setup
+    cargo bench --locked -p bailiwick-tests {{args}}
+
+# Rewrite golden files after looking at what changed.
+golden:
+    UPDATE=1 cargo test --locked -p bailiwick-core -p bailiwick-tests
+
+# One program, optimised for shipping.
+release: setup
+    cargo build --locked --profile dist -p bailiwick

@@ -1,0 +1,161 @@
+//! `glob`: files by name.
+
+use std::path::Path;
+
+use bailiwick_sdk::schemars::JsonSchema;
+use bailiwick_sdk::serde::Serialize;
+use bailiwick_sdk::{Failure, Output};
+
+use crate::grants::{Grants, Place};
+use crate::pattern;
+use crate::text;
+use crate::trouble::Wish;
+use crate::walk::{self, Entry, Skip};
+
+/// What `glob` found.
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(crate = "bailiwick_sdk::serde")]
+#[schemars(crate = "bailiwick_sdk::schemars")]
+pub(crate) struct Found {
+    /// The paths in alphabetical order; a directory ends with `/`.
+    paths: Vec<String>,
+    /// Whether there is more.
+    truncated: bool,
+}
+
+/// Most paths in one answer.
+const MAX_PATHS: usize = 1000;
+
+/// Finds what matches `glob` below the directory `path`.
+///
+/// # Errors
+///
+/// `denied.*`, `tool.not-found`; `arguments.invalid` for an unusable glob and where `path` is a file.
+pub(crate) fn glob(grants: &Grants, glob: &str, path: Option<&str>, skip: Skip) -> Result<Output, Failure> {
+    let (leading, rest) = pattern::split(glob);
+    let matcher = pattern::compile("pattern", rest.trim_end_matches('/'))?;
+    let only_directories = rest.ends_with('/');
+    let across = rest.contains("**");
+    let Some(root) = root(grants, path, leading)? else { return Ok(answer(&[], Vec::new())) };
+    // Who asks for a dot wants what starts with one.
+    let skip = Skip { hidden: skip.hidden && !rest.split(['/', '{', ',']).any(|name| name.starts_with('.')), ..skip };
+    let depth = (!across).then(|| rest.matches('/').count() + 1);
+    let walked = walk::walk(&root, skip, depth, |below: &Path, directory| {
+        let right_kind = if directory { only_directories || !across } else { !only_directories };
+        right_kind && matcher.is_match(below)
+    })?;
+    Ok(answer(&walked.entries, walked.notes))
+}
+
+/// The directory to search: `leading` below `path`. None: there is no such directory, and so nothing in it.
+fn root(grants: &Grants, path: Option<&str>, leading: &str) -> Result<Option<Place>, Failure> {
+    let base = if leading.starts_with('/') { None } else { path };
+    let root = grants.find_root(base)?;
+    let root = match (leading, base) {
+        ("", _) => root,
+        (leading, None) => grants.find("pattern", leading, Wish::Read)?,
+        (leading, Some(base)) => {
+            grants.find("pattern", &format!("{}/{leading}", base.trim_end_matches('/')), Wish::Read)?
+        }
+    };
+    match std::fs::metadata(&root.path) {
+        Ok(metadata) if metadata.is_dir() => Ok(Some(root)),
+        Ok(_) if leading.is_empty() => {
+            Err(Failure::invalid(format!("{} is a file; `path` is to be a directory.", root.written)))
+        }
+        Err(error) => match Wish::Read.failure(&root.written, &error) {
+            Failure::NotFound(_) if !leading.is_empty() => Ok(None),
+            failure => Err(failure),
+        },
+        Ok(_) => Ok(None),
+    }
+}
+
+fn answer(entries: &[Entry], mut notes: Vec<String>) -> Output {
+    let truncated = entries.len() > MAX_PATHS || !notes.is_empty();
+    let line = |entry: &Entry| text::of_path(&entry.path) + if entry.directory { "/" } else { "" };
+    let paths: Vec<String> = entries.iter().take(MAX_PATHS).map(line).collect();
+    if entries.len() > MAX_PATHS {
+        let n_found = entries.len();
+        notes.insert(
+            0,
+            format!("The first {MAX_PATHS} of {n_found} found. Narrow the search with `pattern` or `path`."),
+        );
+    }
+    let shown = if paths.is_empty() { "No files found.".to_owned() } else { paths.join("\n") };
+    Output::text(text::with_notes(shown, &notes)).with_structured(&Found { paths, truncated })
+}
+
+#[cfg(test)]
+mod tests {
+    use bailiwick_sdk::Content;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::tests::Folder;
+
+    const USUAL: Skip = Skip { hidden: true, ignored: true };
+    const NOTHING: Skip = Skip { hidden: false, ignored: false };
+
+    fn found(folder: &Folder, pattern: &str, path: Option<&str>, skip: Skip) -> String {
+        match glob(&folder.grants, pattern, path, skip) {
+            Ok(Output { content, .. }) => match content.as_slice() {
+                [Content::Text(text)] => text.replace(&(folder.root() + "/"), "").replace('\n', " "),
+                other => panic!("{other:?}"),
+            },
+            Err(failure) => format!("{failure:?}"),
+        }
+    }
+
+    fn project() -> Folder {
+        let names = [
+            ".env",
+            ".github/ci.yml",
+            ".git/config",
+            "Cargo.toml",
+            "build/out.rs",
+            "src/lib.rs",
+            "src/a/b.rs",
+            "src/a/c.txt",
+            "src/a/keep.log",
+            "src/build/x.rs",
+            "notes.log",
+        ];
+        let folder = Folder::new(&names.map(|name| (name, name)));
+        std::fs::write(folder.path(".gitignore"), "*.log\n/build\n").unwrap();
+        std::fs::write(folder.path("src/a/.gitignore"), "!keep.log\n").unwrap();
+        folder.link("src", "linked");
+        folder.link("..", "src/up");
+        folder
+    }
+
+    #[test]
+    fn files_are_found_as_the_cases_say() {
+        let folder = project();
+        let cases: Vec<Value> = serde_json::from_str(include_str!("../cases/globs.json")).unwrap();
+        for case in cases {
+            let skip = if case["all"] == true { NOTHING } else { USUAL };
+            let pattern = case["pattern"].as_str().unwrap();
+            assert_eq!(case["found"].as_str().unwrap(), found(&folder, pattern, case["path"].as_str(), skip), "{case}");
+        }
+    }
+
+    #[test]
+    fn an_absolute_pattern_needs_no_path() {
+        let folder = project();
+        let pattern = folder.root() + "/src/*.rs";
+        assert_eq!("src/lib.rs", found(&folder, &pattern, None, USUAL));
+        assert_eq!("src/lib.rs", found(&folder, &pattern, Some("build"), USUAL));
+    }
+
+    #[test]
+    fn no_more_is_given_than_fits() {
+        let folder = Folder::new(&[]);
+        for n in 0..1001 {
+            std::fs::write(folder.path(&format!("{n:04}")), "").unwrap();
+        }
+        let found = found(&folder, "*", None, USUAL);
+        let note = "0999  [The first 1000 of 1001 found. Narrow the search with `pattern` or `path`.]";
+        assert_eq!(note, &found[found.len() - note.len()..]);
+    }
+}
