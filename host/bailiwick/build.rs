@@ -20,6 +20,7 @@ fn main() {
     for watched in ["plugins", "sdk/rust", "wit", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
+    println!("cargo::rustc-env=BAILIWICK_WASMTIME={}", locked(&root, "wasmtime"));
     let components = if has_target() {
         build(&root, &out)
     } else {
@@ -32,6 +33,14 @@ fn main() {
         Vec::new()
     };
     fs::write(out.join("builtins.rs"), source(&components)).expect("OUT_DIR can be written");
+}
+
+/// The version of a dependency in Cargo.lock.
+fn locked(root: &Path, name: &str) -> String {
+    let lock = fs::read_to_string(root.join("Cargo.lock")).expect("Cargo.lock is part of the source");
+    let entry = format!("name = \"{name}\"\nversion = \"");
+    let version = lock.split_once(&entry).and_then(|(_, rest)| rest.split_once('"'));
+    version.map(|(version, _)| version.to_owned()).expect("every dependency is in Cargo.lock")
 }
 
 fn has_target() -> bool {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
+
+use tokio::sync::Semaphore;
 
 use bailiwick_core::call::CallId;
 use bailiwick_core::config::Effective;
@@ -109,6 +111,8 @@ pub struct Ledger {
     pub log_bytes: AtomicU64,
     /// HTTP requests sent or refused.
     pub http_requests: AtomicU32,
+    /// Room for HTTP requests open at once; made by the first.
+    pub http_slots: OnceLock<Arc<Semaphore>>,
     /// Questions asked.
     pub questions: AtomicU32,
     /// Bytes put into artifacts.

@@ -24,3 +24,4 @@ pub mod egress;
 pub mod cli;
 pub mod front;
 pub mod settings;
+pub mod telemetry;

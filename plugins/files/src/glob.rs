@@ -88,23 +88,16 @@ fn answer(entries: &[Entry], mut notes: Vec<String>) -> Output {
 
 #[cfg(test)]
 mod tests {
-    use bailiwick_sdk::Content;
     use serde_json::Value;
 
     use super::*;
-    use crate::tests::Folder;
+    use crate::tests::{Folder, told};
 
     const USUAL: Skip = Skip { hidden: true, ignored: true };
     const NOTHING: Skip = Skip { hidden: false, ignored: false };
 
     fn found(folder: &Folder, pattern: &str, path: Option<&str>, skip: Skip) -> String {
-        match glob(&folder.grants, pattern, path, skip) {
-            Ok(Output { content, .. }) => match content.as_slice() {
-                [Content::Text(text)] => text.replace(&(folder.root() + "/"), "").replace('\n', " "),
-                other => panic!("{other:?}"),
-            },
-            Err(failure) => format!("{failure:?}"),
-        }
+        told(glob(&folder.grants, pattern, path, skip)).replace(&(folder.root() + "/"), "").replace('\n', " ")
     }
 
     fn project() -> Folder {

@@ -256,10 +256,8 @@ impl Sink for Search {
 
 #[cfg(test)]
 mod tests {
-    use bailiwick_sdk::Content;
-
     use super::*;
-    use crate::tests::Folder;
+    use crate::tests::{Folder, told};
 
     const USUAL: Skip = Skip { hidden: true, ignored: true };
 
@@ -268,13 +266,7 @@ mod tests {
     }
 
     fn found(folder: &Folder, query: &Query, path: Option<&str>) -> String {
-        match grep(&folder.grants, query, path, USUAL) {
-            Ok(Output { content, .. }) => match content.as_slice() {
-                [Content::Text(text)] => text.replace(&(folder.root() + "/"), ""),
-                other => panic!("{other:?}"),
-            },
-            Err(failure) => format!("{failure:?}"),
-        }
+        told(grep(&folder.grants, query, path, USUAL)).replace(&(folder.root() + "/"), "")
     }
 
     fn project() -> Folder {
@@ -364,7 +356,7 @@ mod tests {
     fn an_expression_that_cannot_be_used_is_told_why() {
         for pattern in ["(", "a\\nb", "(?=a)", "(\\w{500}){500}", &"(".repeat(2000)] {
             let found = found(&project(), &query(pattern), None);
-            let told = "InvalidArguments(\"`pattern` is not a usable regular expression: ";
+            let told = "invalid: `pattern` is not a usable regular expression: ";
             assert_eq!(told, &found[..told.len()], "{pattern}");
         }
     }

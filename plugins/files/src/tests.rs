@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use bailiwick_sdk::{Content, Failure, Output, Wanted};
+
 use crate::grants::Grants;
 
 /// A directory that is the only grant, removed at the end of the test.
@@ -56,5 +58,19 @@ impl Folder {
         }
         names.sort();
         names
+    }
+}
+
+/// What a caller is told, in one text.
+pub(crate) fn told(answer: Result<Output, Failure>) -> String {
+    match answer {
+        Ok(output) => match output.content.as_slice() {
+            [Content::Text(text)] => text.clone(),
+            other => format!("{other:?}"),
+        },
+        Err(Failure::InvalidArguments(why)) => format!("invalid: {why}"),
+        Err(Failure::NotFound(what)) => format!("not found: {what}"),
+        Err(Failure::Denied(Wanted::ReadPath(path))) => format!("denied: reading {path}"),
+        Err(other) => format!("{other:?}"),
     }
 }

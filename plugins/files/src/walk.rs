@@ -1,11 +1,15 @@
 //! Walking through a directory: bounded, never through a link, by ripgrep's rules for what to skip.
+//!
+//! Not `ignore::Walk`: it looks for rules above its root with `canonicalize`, which WASI does not have, and it opens a
+//! `.gitignore` that is a pipe.
 
-use std::fs;
+use std::fs::{self, DirEntry};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use bailiwick_sdk::Failure;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use ignore::{DirEntry, WalkBuilder};
 
 use crate::grants::Place;
 use crate::trouble::Wish;
@@ -53,77 +57,169 @@ pub(crate) fn walk(
     wanted: impl Fn(&Path, bool) -> bool,
 ) -> Result<Walked, Failure> {
     fs::read_dir(&root.path).map_err(|error| Wish::Read.failure(&root.written, &error))?;
-    let mut walked = Walked::default();
-    let mut n_unreadable = 0_u64;
-    let mut n_left = MAX_VISITED;
-    for entry in builder(root, skip, depth).build() {
-        if n_left == 0 {
-            let note = format!("Stopped after {MAX_VISITED} files and directories. Narrow the search with `path`.");
-            walked.notes.push(note);
+    let rules = if skip.ignored { Rules::above(root) } else { None };
+    let mut walk = Walk { root: &root.path, skip, wanted, n_left: MAX_VISITED, n_unreadable: 0, entries: Vec::new() };
+    let mut directories = vec![Directory { path: root.path.clone(), rules, n_below: depth.unwrap_or(MAX_DEPTH) }];
+    while let Some(directory) = directories.pop() {
+        if walk.n_left == 0 {
             break;
         }
-        n_left -= 1;
-        let Ok(entry) = entry else {
-            n_unreadable += 1;
-            continue;
+        walk.list(directory, &mut directories);
+    }
+    Ok(walk.end())
+}
+
+/// A directory still to be listed.
+struct Directory {
+    path: PathBuf,
+    /// What the ignore files above it say.
+    rules: Option<Rc<Rules>>,
+    /// How many levels to go down, this one counted.
+    n_below: usize,
+}
+
+struct Walk<'p, F> {
+    root: &'p Path,
+    skip: Skip,
+    wanted: F,
+    n_left: usize,
+    n_unreadable: u64,
+    entries: Vec<Entry>,
+}
+
+impl<F: Fn(&Path, bool) -> bool> Walk<'_, F> {
+    /// Lists one directory; the directories in it are to be listed later.
+    fn list(&mut self, directory: Directory, later: &mut Vec<Directory>) {
+        let Ok(listing) = fs::read_dir(&directory.path) else {
+            self.n_unreadable += 1;
+            return;
         };
-        // Links, devices, pipes and sockets are neither.
-        let Some(kind) = entry.file_type().filter(|kind| kind.is_dir() || kind.is_file()) else { continue };
-        let below = entry.path().strip_prefix(&root.path).unwrap_or(entry.path());
-        if entry.depth() > 0 && wanted(below, kind.is_dir()) {
-            walked.entries.push(Entry { directory: kind.is_dir(), path: entry.into_path() });
+        let rules = if self.skip.ignored { Rules::at(&directory.path, directory.rules) } else { None };
+        for entry in listing {
+            if self.n_left == 0 {
+                return;
+            }
+            self.n_left -= 1;
+            let Some(entry) = self.look(entry, rules.as_deref()) else { continue };
+            let below = entry.path.strip_prefix(self.root).unwrap_or(&entry.path);
+            let wanted = (self.wanted)(below, entry.directory);
+            if entry.directory && directory.n_below > 1 {
+                let (path, rules) = (entry.path.clone(), rules.clone());
+                later.push(Directory { path, rules, n_below: directory.n_below - 1 });
+            }
+            if wanted {
+                self.entries.push(entry);
+            }
         }
     }
-    if n_unreadable > 0 {
-        walked.notes.push(format!("Could not look at {n_unreadable} of the files and directories."));
+
+    /// The entry, unless it is to be skipped.
+    fn look(&mut self, entry: io::Result<DirEntry>, rules: Option<&Rules>) -> Option<Entry> {
+        let looked_at = entry.and_then(|entry| entry.file_type().map(|kind| (entry, kind)));
+        let Ok((entry, kind)) = looked_at else {
+            self.n_unreadable += 1;
+            return None;
+        };
+        // Links, devices, pipes and sockets are neither.
+        if !kind.is_dir() && !kind.is_file() {
+            return None;
+        }
+        let name = entry.file_name();
+        if self.skip.hidden && name.as_encoded_bytes().starts_with(b".") {
+            return None;
+        }
+        let entry = Entry { path: entry.path(), directory: kind.is_dir() };
+        // `.git` holds no text that anybody searches for.
+        let ignored = self.skip.ignored && entry.directory && name == ".git";
+        (!ignored && !rules.is_some_and(|rules| rules.ignore(&entry))).then_some(entry)
     }
-    walked.entries.sort_unstable();
-    Ok(walked)
-}
 
-fn builder(root: &Place, skip: Skip, depth: Option<usize>) -> WalkBuilder {
-    let mut builder = WalkBuilder::new(&root.path);
-    builder
-        .standard_filters(false)
-        .hidden(skip.hidden)
-        .ignore(skip.ignored)
-        .git_ignore(skip.ignored)
-        .git_exclude(skip.ignored)
-        // The `.git` of a granted subdirectory is outside of the grant: its `.gitignore` counts all the same.
-        .require_git(false)
-        .max_depth(Some(depth.unwrap_or(MAX_DEPTH).min(MAX_DEPTH)))
-        .current_dir("/");
-    if skip.ignored {
-        let above = ignored_above(root);
-        builder.filter_entry(move |entry| !is_ignored(&above, entry));
+    fn end(mut self) -> Walked {
+        let mut notes = Vec::new();
+        if self.n_left == 0 {
+            notes.push(format!("Stopped after {MAX_VISITED} files and directories. Narrow the search with `path`."));
+        }
+        if self.n_unreadable > 0 {
+            notes.push(format!("Could not look at {} of the files and directories.", self.n_unreadable));
+        }
+        self.entries.sort_unstable();
+        Walked { entries: self.entries, notes }
     }
-    builder
 }
 
-/// The ignore files of the directories from the grant down to above `root`, the nearest first. The walk itself looks
-/// only below `root`: to look above it, it needs `canonicalize`, which WASI does not have.
-fn ignored_above(root: &Place) -> Vec<Gitignore> {
-    let above = root.path.ancestors().skip(1).take_while(|directory| directory.starts_with(&root.grant));
-    let files = above.flat_map(|directory| [".ignore", ".gitignore"].map(|name| directory.join(name)));
-    files
-        .filter(|file| fs::metadata(file).is_ok_and(|metadata| metadata.is_file()))
-        .map(|file| ignore_file(&file))
-        .collect()
+/// The ignore files of one directory, and of those above it.
+struct Rules {
+    files: Vec<Gitignore>,
+    above: Option<Rc<Rules>>,
 }
 
-fn ignore_file(file: &Path) -> Gitignore {
-    let mut builder = GitignoreBuilder::new(file.parent().unwrap_or(file));
+/// Largest ignore file taken.
+const MAX_RULES: u64 = 1 << 20;
+
+impl Rules {
+    /// Those of the directories from the grant down to above `root`.
+    fn above(root: &Place) -> Option<Rc<Self>> {
+        let above = root.path.ancestors().skip(1).take_while(|directory| directory.starts_with(&root.grant));
+        let above: Vec<&Path> = above.collect();
+        above.into_iter().rev().fold(None, |rules, directory| Self::at(directory, rules))
+    }
+
+    /// Those of `directory` and what is `above` it. They count without a `.git`, too: where a subdirectory of a
+    /// repository is granted, that is outside of the grant.
+    fn at(directory: &Path, above: Option<Rc<Self>>) -> Option<Rc<Self>> {
+        let files = [".ignore", ".gitignore"].map(|name| directory.join(name));
+        // Never a pipe: opening one waits for its other end.
+        let usable = |file: &&PathBuf| fs::metadata(file).is_ok_and(|file| file.is_file() && file.len() <= MAX_RULES);
+        let files: Vec<Gitignore> = files.iter().filter(usable).map(|file| read_rules(directory, file)).collect();
+        if files.is_empty() { above } else { Some(Rc::new(Self { files, above })) }
+    }
+
+    /// Whether the nearest rule about this entry says to skip it.
+    fn ignore(&self, entry: &Entry) -> bool {
+        let mut rules = Some(self);
+        while let Some(Self { files, above }) = rules {
+            let decided =
+                files.iter().map(|file| file.matched(&entry.path, entry.directory)).find(|said| !said.is_none());
+            if let Some(decided) = decided {
+                return decided.is_ignore();
+            }
+            rules = above.as_deref();
+        }
+        false
+    }
+}
+
+fn read_rules(directory: &Path, file: &Path) -> Gitignore {
+    let mut builder = GitignoreBuilder::new(directory);
     // Lines that are no globs are left out, as git does.
     let _ = builder.add(file);
     builder.build().unwrap_or_else(|_| Gitignore::empty())
 }
 
-/// Whether what is above the walk's root says to skip this. `.git` is no text anybody wants to search.
-fn is_ignored(above: &[Gitignore], entry: &DirEntry) -> bool {
-    if entry.depth() == 0 {
-        return false;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::Folder;
+
+    #[test]
+    fn a_deep_or_linked_tree_comes_to_an_end() {
+        let folder = Folder::new(&[(&("d/".repeat(200) + "x"), ""), ("a/x", "")]);
+        folder.link(".", "a/self");
+        folder.link("..", "a/up");
+        let root = folder.grants.find_root(None).unwrap();
+        let walked = walk(&root, Skip { hidden: true, ignored: true }, None, |_, _| true).unwrap();
+        // `a`, `a/x`, and 128 directories `d`: deeper ones are left out.
+        assert_eq!(130, walked.entries.len());
+        assert_eq!(Vec::<String>::new(), walked.notes);
     }
-    let directory = entry.file_type().is_some_and(|kind| kind.is_dir());
-    let decided = above.iter().map(|file| file.matched(entry.path(), directory)).find(|said| !said.is_none());
-    (directory && entry.file_name() == ".git") || decided.is_some_and(|said| said.is_ignore())
+
+    #[test]
+    fn an_ignore_file_that_is_a_pipe_is_not_opened() {
+        let folder = Folder::new(&[("a", "")]);
+        let status = std::process::Command::new("mkfifo").arg(folder.path(".gitignore")).status().unwrap();
+        assert!(status.success());
+        let root = folder.grants.find_root(None).unwrap();
+        let walked = walk(&root, Skip { hidden: false, ignored: true }, None, |_, _| true).unwrap();
+        assert_eq!(vec![Entry { path: folder.path("a"), directory: false }], walked.entries);
+    }
 }

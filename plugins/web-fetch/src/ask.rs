@@ -149,7 +149,10 @@ impl TryFrom<Arguments> for Ask {
         let method = arguments.method.unwrap_or_default();
         let (body, body_type) = body(arguments.body)?;
         if body.is_some() && !method.takes_body() {
-            return Err(Failure::invalid(format!("`body` cannot go with `method` {}: use POST or PUT.", method.as_str())));
+            return Err(Failure::invalid(format!(
+                "`body` cannot go with `method` {}: use POST or PUT.",
+                method.as_str()
+            )));
         }
         Ok(Self {
             url: url(&arguments.url)?,
@@ -203,10 +206,15 @@ fn headers(asked: BTreeMap<String, String>, body_type: Option<&str>) -> Result<V
         .collect();
     for (name, value) in asked {
         if !is_token(&name) || value.contains(|c: char| c.is_control() && c != '\t') {
-            return Err(Failure::invalid(format!("`headers` holds `{}`, which is not valid in HTTP.", name.escape_debug())));
+            return Err(Failure::invalid(format!(
+                "`headers` holds `{}`, which is not valid in HTTP.",
+                name.escape_debug()
+            )));
         }
         if NOT_THE_CALLERS.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
-            return Err(Failure::invalid(format!("`headers` holds `{name}`, which belongs to the connection: leave it out.")));
+            return Err(Failure::invalid(format!(
+                "`headers` holds `{name}`, which belongs to the connection: leave it out."
+            )));
         }
         headers.push((name, value));
     }
@@ -263,7 +271,8 @@ mod tests {
 
     #[test]
     fn null_is_the_default() {
-        let nulls = serde_json::json!({"url": "http://a.b", "mode": null, "limit": null, "headers": null, "body": null});
+        let nulls =
+            serde_json::json!({"url": "http://a.b", "mode": null, "limit": null, "headers": null, "body": null});
         assert_eq!(ask(nulls).expect("null is like nothing").limit, 18_000);
     }
 

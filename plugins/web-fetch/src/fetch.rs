@@ -231,7 +231,7 @@ fn article(fetched: &mut Fetched, html: &str, address: &Url) -> String {
     let words = count_words(&article.markdown);
     if words < FEW_WORDS {
         fetched.remark(&format!(
-            "There is little text ({words} words). The page may need scripts or a login; try mode `full` or `links`."
+            "There is little text (words: {words}). The page may need scripts or a login; try mode `full` or `links`."
         ));
     }
     article.markdown

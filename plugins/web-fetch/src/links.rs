@@ -18,6 +18,9 @@ pub(crate) fn base(document: &Document, address: &Url) -> Url {
 
 /// An address on the page made absolute; none: it is not a web address, or only a place on the same page.
 pub(crate) fn absolute(href: &str, base: &Url, address: &Url) -> Option<Url> {
+    if href.trim_start().starts_with('#') {
+        return None;
+    }
     let url = base.join(href.trim()).ok()?;
     if !matches!(url.scheme(), "http" | "https") {
         return None;
@@ -50,13 +53,7 @@ pub(crate) fn of(document: &Document, address: &Url) -> Vec<Link> {
 /// What a link says: its text, else its label, title or picture.
 fn text(link: &NodeRef<'_>) -> Option<String> {
     let picture = || link.descendants_it().filter(|node| node.has_name("img")).find_map(|img| img.attr("alt"));
-    let texts = [
-        Some(link.text()),
-        link.attr("aria-label"),
-        link.attr("title"),
-        link.attr("alt"),
-        picture(),
-    ];
+    let texts = [Some(link.text()), link.attr("aria-label"), link.attr("title"), link.attr("alt"), picture()];
     texts.into_iter().flatten().map(|text| one_line(&text)).find(|text| !text.is_empty())
 }
 
@@ -86,12 +83,7 @@ mod tests {
     fn addresses_are_absolute_and_once() {
         check(
             "<a href=x>X</a> <a href='/y'> Y\n y </a> <a href='//z.z/'>Z</a> <a href=' x '>again</a> <a href='?q'>Q</a>",
-            &[
-                ("https://a.b/c/x", "X"),
-                ("https://a.b/y", "Y y"),
-                ("https://z.z/", "Z"),
-                ("https://a.b/c/d?q", "Q"),
-            ],
+            &[("https://a.b/c/x", "X"), ("https://a.b/y", "Y y"), ("https://z.z/", "Z"), ("https://a.b/c/d?q", "Q")],
         );
     }
 

@@ -10,6 +10,9 @@ use crate::{links, page};
 /// than callers wait, and the page is no article.
 const MAX_ELEMENTS: usize = 100_000;
 
+/// The element that Readability puts around the article.
+const ARTICLE: &str = "#readability-page-1";
+
 /// The article of a page.
 pub(crate) struct Article {
     /// Without the name of the site, where that can be told.
@@ -31,7 +34,8 @@ pub(crate) fn article(document: Document, address: &Url) -> Option<Article> {
     };
     let mut readability = Readability::with_document(document, Some(address.as_str()), Some(config)).ok()?;
     let title = readability.parse().ok()?.title;
-    let markdown = write(&readability.doc, &base, address);
+    // The article stands in what is left of the page.
+    let markdown = write(readability.doc.select_single(ARTICLE).nodes().first()?, &base, address);
     let title = Some(links::one_line(&title)).filter(|title| !title.is_empty());
     (!markdown.is_empty()).then_some(Article { title, markdown })
 }
@@ -42,7 +46,7 @@ pub(crate) fn full(document: &Document, address: &Url) -> String {
     for node in hidden {
         node.remove_from_parent();
     }
-    write(document, &links::base(document, address), address)
+    write(&document.root(), &links::base(document, address), address)
 }
 
 /// What a page calls itself.
@@ -61,15 +65,15 @@ fn is_hidden(node: &NodeRef<'_>) -> bool {
     node.is_element() && (node.has_attr("hidden") || is_styled_away())
 }
 
-fn write(document: &Document, base: &Url, address: &Url) -> String {
-    page::remove(document, |name| {
+fn write(root: &NodeRef<'_>, base: &Url, address: &Url) -> String {
+    page::remove(root, |name| {
         matches!(name, "template" | "svg" | "iframe" | "object" | "embed" | "canvas" | "audio" | "video" | "select")
     });
-    let elements: Vec<_> = document.root().descendants_it().filter(NodeRef::is_element).collect();
+    let elements: Vec<_> = root.descendants_it().filter(NodeRef::is_element).collect();
     for element in elements {
         prepare(&element, base, address);
     }
-    without_blank_runs(&document.md(None))
+    without_blank_runs(&root.md(None))
 }
 
 /// Makes an element what the Markdown writer expects: absolute addresses, no data in them, and only block elements that

@@ -52,15 +52,15 @@ pub(crate) fn parse(html: &str) -> Page {
     tokenizer.end();
     let Guard { builder, is_full, .. } = tokenizer.sink;
     let document = builder.sink;
-    remove(&document, |name| matches!(name, "script" | "style"));
+    remove(&document.root(), |name| matches!(name, "script" | "style"));
     flatten(&document.root());
     Page { document, is_cut: is_full.get() }
 }
 
 /// Takes out all elements with a name that `is_unwanted`.
-pub(crate) fn remove(document: &Document, is_unwanted: impl Fn(&str) -> bool) {
+pub(crate) fn remove(root: &NodeRef<'_>, is_unwanted: impl Fn(&str) -> bool) {
     let unwanted = |node: &NodeRef<'_>| node.qual_name_ref().is_some_and(|name| is_unwanted(&name.local));
-    let nodes: Vec<_> = document.root().descendants_it().filter(unwanted).collect();
+    let nodes: Vec<_> = root.descendants_it().filter(unwanted).collect();
     for node in nodes {
         node.remove_from_parent();
     }
@@ -180,8 +180,8 @@ mod tests {
 
     #[test]
     fn hostile_nesting_is_cheap() {
-        let n = 100_000;
-        stays_shallow(&"<div>".repeat(n));
+        stays_shallow(&"<div>".repeat(100_000));
+        let n = 20_000;
         stays_shallow(&"<b><div></b>".repeat(n));
         stays_shallow(&"<a href=x><p>".repeat(n));
         stays_shallow(&"<div><object></div>".repeat(n));
@@ -193,8 +193,8 @@ mod tests {
 
     #[test]
     fn formatting_that_multiplies_is_cut() {
-        let opened: String = (0..300).map(|n| format!("<b id={n}>")).collect();
-        let page = parse(&format!("<p>{opened}{}", "<p>x".repeat(100_000)));
+        let opened: String = (0..200).map(|n| format!("<b id={n}>")).collect();
+        let page = parse(&format!("<p>{opened}{}", "<p>x".repeat(10_000)));
         assert!(page.is_cut);
         assert!(page.document.tree.len() < 2 * MAX_NODES);
     }

@@ -113,7 +113,7 @@ impl Fetched {
             }
         }
         if let Some(content) = self.content.as_ref().filter(|content| !content.is_empty()) {
-            writeln!(text, "\n{}", content.trim_end_matches('\n'))?;
+            writeln!(text, "\n{}", content.trim_matches('\n'))?;
         }
         if let Some(links) = self.links.as_ref().filter(|links| !links.is_empty()) {
             writeln!(text)?;

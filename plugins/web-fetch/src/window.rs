@@ -43,8 +43,8 @@ pub(crate) fn of_links<T: Clone>(items: &[T], offset: usize, limit: usize) -> Wi
         return Window { part: Vec::new(), total, hint: Some(hint) };
     }
     let end = offset.saturating_add(limit).min(total);
-    let hint =
-        (end < total).then(|| format!("These are links {offset} to {} of {total}; for more set offset={end}.", end - 1));
+    let hint = (end < total)
+        .then(|| format!("These are links {offset} to {} of {total}; for more set offset={end}.", end - 1));
     Window { part: items[offset..end].to_vec(), total, hint }
 }
 

@@ -1,6 +1,6 @@
 //! What the code that `#[plugin]` writes calls. Not an interface: it changes with the macros.
 
-use schemars::generate::SchemaSettings;
+use schemars::generate::{Contract, SchemaSettings};
 use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
@@ -9,9 +9,20 @@ use serde_json::{Map, Value};
 use crate::Failure;
 pub use crate::bindings::exports::bailiwick::tool::tool::Guest;
 
-/// The JSON Schema (2020-12) of `T`, as the host wants it: one document without `$ref`, `$schema` and `title`.
-pub fn schema<T: JsonSchema>() -> String {
+/// The JSON Schema of what a `T` is read from.
+pub fn input_schema<T: JsonSchema>() -> String {
+    schema::<T>(Contract::Deserialize)
+}
+
+/// The JSON Schema of what a `T` is written as.
+pub fn output_schema<T: JsonSchema>() -> String {
+    schema::<T>(Contract::Serialize)
+}
+
+/// The schema (2020-12) as the host wants it: one document without `$ref`, `$schema` and `title`.
+fn schema<T: JsonSchema>(contract: Contract) -> String {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.contract = contract;
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });

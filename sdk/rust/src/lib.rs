@@ -43,19 +43,19 @@ mod failure;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod log;
-mod output;
 pub mod progress;
+mod result;
 pub mod secret;
 
 #[doc(hidden)]
 pub mod __private;
 
-pub use bailiwick_sdk_macros::{args, check, plugin, tool};
+pub use bailiwick_sdk_macros::{args, check, output, plugin, tool};
 pub use bindings::exports::bailiwick::tool::tool::{
     Annotations, Content, Definition, EmbeddedResource, Failure, Media, Output, ResourceBody, ResourceLink, Risk,
     Upstream, Wanted,
 };
-pub use output::{Args, IntoAnswer, IntoOutput, Json};
+pub use result::{Args, IntoAnswer, IntoOutput, Json};
 pub use {schemars, serde, serde_json};
 
 /// What nearly every plugin needs: `use bailiwick_sdk::prelude::*;`.

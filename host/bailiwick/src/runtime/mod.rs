@@ -25,7 +25,7 @@ use state::State;
 /// The interface a plugin exports, without its version.
 const TOOL: &str = "bailiwick:tool/tool";
 /// The version of the contracts this host speaks.
-const CONTRACT: &str = "0.1.0";
+pub const CONTRACT: &str = "0.1.0";
 
 /// Loads and runs components.
 pub struct Runtime {

@@ -100,6 +100,29 @@ pub fn args(options: TokenStream, item: TokenStream) -> TokenStream {
     expanded.unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
+/// Makes a struct or an enum usable as a result: derives `Serialize` (for `Json` and `Output::with_structured`) and
+/// `JsonSchema` (for `#[tool(output = Type)]`).
+///
+/// ```ignore
+/// #[bailiwick_sdk::output]
+/// struct Sum {
+///     /// The sum of all the numbers.
+///     total: f64,
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn output(options: TokenStream, item: TokenStream) -> TokenStream {
+    let expanded = no_options(&options, "output").and_then(|()| syn::parse::<syn::DeriveInput>(item)).map(|item| {
+        quote! {
+            #[derive(::bailiwick_sdk::serde::Serialize, ::bailiwick_sdk::schemars::JsonSchema)]
+            #[serde(crate = "::bailiwick_sdk::serde")]
+            #[schemars(crate = "::bailiwick_sdk::schemars")]
+            #item
+        }
+    });
+    expanded.unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
 fn no_options(options: &TokenStream, macro_name: &str) -> syn::Result<()> {
     if options.is_empty() {
         return Ok(());

@@ -113,7 +113,7 @@ impl Tool {
         let arguments = self.arguments_type();
         let title = option(options.title.as_ref().map(|title| quote!(::std::string::String::from(#title))));
         let output = options.output.as_ref();
-        let output = option(output.map(|output| quote!(::bailiwick_sdk::__private::schema::<#output>())));
+        let output = option(output.map(|output| quote!(::bailiwick_sdk::__private::output_schema::<#output>())));
         let [read_only, destructive, idempotent, open_world] =
             [options.read_only, options.destructive, options.idempotent, options.open_world]
                 .map(|hint| option(hint.map(|hint| quote!(#hint))));
@@ -124,7 +124,7 @@ impl Tool {
                 name: ::std::string::String::from(#name),
                 title: #title,
                 description: ::std::string::String::from(#description),
-                input_schema: ::bailiwick_sdk::__private::schema::<#arguments>(),
+                input_schema: ::bailiwick_sdk::__private::input_schema::<#arguments>(),
                 output_schema: #output,
                 annotations: ::bailiwick_sdk::Annotations {
                     read_only: #read_only,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
-    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
-    RequestOptions, Scheme, http_error_code,
+    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, IoError, Method, OutgoingBody,
+    OutgoingRequest, RequestOptions, Scheme, http_error_code,
 };
 use wasip2::io::streams::{OutputStream, StreamError};
 
@@ -149,10 +149,7 @@ fn read(hop: &Hop, response: &IncomingResponse, max_body: usize) -> Result<(Vec<
         match stream.blocking_read(n_wanted as u64) {
             Ok(chunk) => bytes.extend_from_slice(&chunk),
             Err(StreamError::Closed) => return Ok((bytes, false)),
-            Err(failed @ StreamError::LastOperationFailed(_)) => {
-                let code = error_code(&failed);
-                return Err(code.map_or_else(|| broken("the body broke off"), |code| error(hop, code)));
-            }
+            Err(StreamError::LastOperationFailed(reason)) => return Err(body_error(hop, &reason)),
         }
         if bytes.len() > max_body {
             bytes.truncate(max_body);
@@ -166,6 +163,23 @@ fn error_code(error: &StreamError) -> Option<ErrorCode> {
         StreamError::LastOperationFailed(error) => http_error_code(error),
         StreamError::Closed => None,
     }
+}
+
+/// Why a body ended early.
+fn body_error(hop: &Hop, reason: &IoError) -> Error {
+    if let Some(code) = http_error_code(reason) {
+        return error(hop, code);
+    }
+    // Wasmtime (48 to 49) gives no code for what happens to a body, only its words, on the first line.
+    let text = reason.to_debug_string();
+    let words = text.lines().next().unwrap_or_default();
+    if words.contains("timeout") {
+        return Error::Timeout;
+    }
+    if words.contains("body size") {
+        return Error::BodyTooLarge;
+    }
+    Error::Protocol(format!("the body broke off: {words}"))
 }
 
 fn broken(what: &str) -> Error {

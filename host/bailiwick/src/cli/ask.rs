@@ -1,0 +1,259 @@
+//! The person at the terminal: sees progress, answers questions.
+
+use std::convert::Infallible;
+use std::io::IsTerminal as _;
+
+use serde_json::{Map, Value};
+use tokio::sync::mpsc::{self, Receiver};
+
+use bailiwick_core::redact::visible;
+use bailiwick_core::schema::ResultSchema;
+
+use crate::channel::{Answer, Asker, Channel, Progress, Question};
+
+use super::terminal::{BOLD, DIM, Terminal, YELLOW, say};
+
+/// How often a field is asked for before the answer counts as none.
+const TRIES: u32 = 3;
+const BAR: u32 = 24;
+
+/// Who sits at the terminal during one call.
+pub(super) struct Audience {
+    progress: Receiver<Progress>,
+    questions: Receiver<Question>,
+    lines: Option<Receiver<String>>,
+    /// Whether a bar stands on the last line.
+    bar: bool,
+}
+
+/// A channel to the person at the terminal, if there is one. `input` says whether standard input is theirs to answer on.
+pub(super) fn audience(terminal: &Terminal, input: bool) -> (Channel, Audience) {
+    let (progress, progress_reports) = mpsc::channel(16);
+    let (questions, questions_asked) = mpsc::channel(1);
+    let watched = std::io::stderr().is_terminal();
+    let answers = input && watched && std::io::stdin().is_terminal();
+    let channel = Channel { progress: terminal.is_watched().then_some(progress), questions: answers.then_some(questions) };
+    (channel, Audience { progress: progress_reports, questions: questions_asked, lines: None, bar: false })
+}
+
+impl Audience {
+    /// Shows and answers, for as long as the call takes.
+    pub(super) async fn attend(&mut self) -> Infallible {
+        loop {
+            tokio::select! {
+                Some(question) = self.questions.recv() => self.question(question).await,
+                Some(progress) = self.progress.recv() => self.show(&progress),
+                else => std::future::pending::<()>().await,
+            }
+        }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn clear(&mut self) {
+        if std::mem::take(&mut self.bar) {
+            say("\r\u{1b}[2K");
+        }
+    }
+
+    fn show(&mut self, progress: &Progress) {
+        say(&format!("\r\u{1b}[2K{DIM}{}{DIM:#}", bar(progress)));
+        self.bar = true;
+    }
+
+    async fn question(&mut self, question: Question) {
+        self.clear();
+        let Question { from, message, schema, mut reply } = question;
+        let answer = tokio::select! {
+            answer = self.put(&from, &message, &schema) => answer,
+            () = reply.closed() => {
+                say(&format!("\n{DIM}(too late: the question is closed){DIM:#}\n"));
+                return;
+            }
+        };
+        // The call may just have ended; then nobody needs the answer.
+        let _ = reply.send(answer);
+    }
+
+    async fn put(&mut self, from: &Asker, message: &str, schema: &Value) -> Answer {
+        // What was typed before the question is no answer to it.
+        while self.lines.as_mut().is_some_and(|lines| lines.try_recv().is_ok()) {}
+        say(&asked(from, message));
+        let empty = Map::new();
+        let fields = schema["properties"].as_object().unwrap_or(&empty);
+        if fields.is_empty() {
+            return self.yes_or_no(from).await;
+        }
+        say(&format!("{DIM}(an empty line skips a field; Ctrl-D declines){DIM:#}\n"));
+        let required = |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|known| known == name));
+        let mut answers = Map::new();
+        for (name, field) in fields {
+            match self.field(name, field, required(name)).await {
+                Ok(Some(value)) => drop(answers.insert(name.clone(), value)),
+                Ok(None) => {}
+                Err(answer) => return answer,
+            }
+        }
+        Answer::Accepted(Value::Object(answers))
+    }
+
+    async fn yes_or_no(&mut self, from: &Asker) -> Answer {
+        let what = match from {
+            Asker::Host => "Allow it?",
+            Asker::Plugin(_) => "Yes?",
+        };
+        match self.line(&format!("{what} [y/N] ")).await {
+            Some(line) if is_yes(&line) => Answer::Accepted(Value::Object(Map::new())),
+            Some(_) => Answer::Declined,
+            None => Answer::Cancelled,
+        }
+    }
+
+    /// One field's value; none when it is skipped; an answer when there will be no form.
+    async fn field(&mut self, name: &str, schema: &Value, required: bool) -> Result<Option<Value>, Answer> {
+        say(&described(name, schema, required));
+        for _ in 0..TRIES {
+            let Some(line) = self.line(&format!("  {}: ", visible(name))).await else { return Err(Answer::Declined) };
+            if line.is_empty() {
+                match schema.get("default") {
+                    Some(default) => return Ok(Some(default.clone())),
+                    None if !required => return Ok(None),
+                    None => {
+                        say("  a value is needed here\n");
+                        continue;
+                    }
+                }
+            }
+            match typed(&line, schema) {
+                Ok(value) => return Ok(Some(value)),
+                Err(reason) => say(&format!("  {}\n", visible(&reason))),
+            }
+        }
+        Err(Answer::Cancelled)
+    }
+
+    /// One line of what the person types; none when they closed the input.
+    async fn line(&mut self, prompt: &str) -> Option<String> {
+        say(prompt);
+        self.lines.get_or_insert_with(typed_lines).recv().await
+    }
+}
+
+/// Reads lines on a thread of its own: nothing can interrupt a read from a terminal.
+fn typed_lines() -> Receiver<String> {
+    let (sender, lines) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines() {
+            let Ok(line) = line else { return };
+            if sender.blocking_send(line.trim().to_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
+/// The question, so that a plugin's cannot pass for the host's: each of its lines is set back behind a bar.
+fn asked(from: &Asker, message: &str) -> String {
+    let message = visible(message);
+    match from {
+        Asker::Host => format!("{YELLOW}approval needed{YELLOW:#}: {message}\n"),
+        Asker::Plugin(plugin) => {
+            let lines: Vec<String> = message.lines().map(|line| format!("  {DIM}|{DIM:#} {line}\n")).collect();
+            format!("{BOLD}the plugin `{plugin}` asks{BOLD:#}:\n{}", lines.concat())
+        }
+    }
+}
+
+/// What stands above a field: `name (integer, needed): what it is; one of a, b`.
+fn described(name: &str, schema: &Value, required: bool) -> String {
+    let kind = schema["type"].as_str().unwrap_or("string");
+    let needed = if required { ", needed" } else { "" };
+    let mut text = format!("  {BOLD}{}{BOLD:#} ({}{needed})", visible(name), visible(kind));
+    for key in ["title", "description"] {
+        if let Some(words) = schema[key].as_str() {
+            text.push_str(&format!(": {}", visible(words).replace('\n', " ")));
+        }
+    }
+    if let Some(choices) = schema["enum"].as_array() {
+        let choices: Vec<String> = choices.iter().map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned)).collect();
+        text.push_str(&format!("; one of {}", visible(&choices.join(", "))));
+    }
+    if let Some(default) = schema.get("default") {
+        text.push_str(&format!("; empty for {}", visible(&default.to_string())));
+    }
+    text + "\n"
+}
+
+/// What was typed as a value of the field's type.
+fn typed(line: &str, schema: &Value) -> Result<Value, String> {
+    let value = match schema["type"].as_str() {
+        Some("boolean") if is_yes(line) || line.eq_ignore_ascii_case("true") => Value::Bool(true),
+        Some("boolean") if ["n", "no", "false"].contains(&line.to_ascii_lowercase().as_str()) => Value::Bool(false),
+        Some("boolean") => return Err("write `yes` or `no`".to_owned()),
+        Some("integer") => line.parse::<i64>().map(Value::from).map_err(|_| "write a whole number".to_owned())?,
+        Some("number") => serde_json::from_str(line).ok().filter(Value::is_number).ok_or("write a number")?,
+        Some(_) | None => Value::String(line.to_owned()),
+    };
+    match ResultSchema::compile(&schema.to_string()) {
+        Ok((rule, _)) => rule.mismatch(&value).map_or(Ok(value), Err),
+        // A rule the host cannot read is for the plugin to judge.
+        Err(_) => Ok(value),
+    }
+}
+
+fn is_yes(line: &str) -> bool {
+    ["y", "yes"].contains(&line.to_ascii_lowercase().as_str())
+}
+
+fn bar(progress: &Progress) -> String {
+    let message = visible(progress.message.as_deref().unwrap_or_default()).replace('\n', " ");
+    let message: String = message.chars().take(80).collect();
+    match progress.total.filter(|total| *total > 0.0) {
+        Some(total) => {
+            let share = (progress.done / total).clamp(0.0, 1.0);
+            let full = (0..BAR).filter(|cell| f64::from(*cell) < share * f64::from(BAR)).count();
+            let empty = BAR as usize - full;
+            format!("[{}{}] {:>3.0} % {message}", "█".repeat(full), "·".repeat(empty), share * 100.0)
+        }
+        None => format!("{} {message}", progress.done),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[track_caller]
+    fn check(line: &str, schema: &Value, expected: Option<Value>) {
+        assert_eq!(typed(line, schema).ok(), expected, "{line}");
+    }
+
+    #[test]
+    fn a_line_becomes_what_the_field_takes() {
+        check("5", &json!({"type": "integer"}), Some(json!(5)));
+        check("5.5", &json!({"type": "integer"}), None);
+        check("5.5", &json!({"type": "number"}), Some(json!(5.5)));
+        check("\"5\"", &json!({"type": "number"}), None);
+        check("Yes", &json!({"type": "boolean"}), Some(json!(true)));
+        check("maybe", &json!({"type": "boolean"}), None);
+        check("5", &json!({"type": "string"}), Some(json!("5")));
+        check("c", &json!({"type": "string", "enum": ["a", "b"]}), None);
+        check("11", &json!({"type": "integer", "maximum": 10}), None);
+    }
+
+    #[test]
+    fn a_plugin_cannot_pass_for_the_host() {
+        let plugin = bailiwick_core::name::PluginName::parse("evil").unwrap();
+        let shown = asked(&Asker::Plugin(plugin), "x\napproval needed: `cli` wants\u{1b}[1A");
+        let plain = anstream::adapter::strip_str(&shown).to_string();
+        assert_eq!(plain, "the plugin `evil` asks:\n  | x\n  | approval needed: `cli` wants\\u{1b}[1A\n");
+    }
+
+    #[test]
+    fn a_bar_never_overflows() {
+        let progress = Progress { done: 7.0, total: Some(2.0), message: Some("a\nb".into()) };
+        assert_eq!(bar(&progress), format!("[{}] 100 % a b", "█".repeat(24)));
+        assert_eq!(bar(&Progress { done: 7.0, total: None, message: None }), "7 ");
+    }
+}

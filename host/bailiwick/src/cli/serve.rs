@@ -1,0 +1,37 @@
+//! `bailiwick serve`: the tools for MCP clients.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use bailiwick_core::call::Caller;
+
+use crate::front;
+
+use super::call::interrupted;
+use super::terminal::{Terminal, Trouble};
+use super::{Exit, start, watch};
+
+pub(super) const EXAMPLES: &str = "\
+Example, as MCP clients have it in their configuration:
+  {\"mcpServers\": {\"bailiwick\": {\"command\": \"bailiwick\", \"args\": [\"serve\", \"--stdio\", \"--config\", \"/etc/bailiwick.toml\"]}}}
+
+The configuration file is watched: a change takes effect at once, and clients are told. SIGHUP reloads it too, with
+the components and secrets it names. A file with mistakes changes nothing; the mistakes are told on standard error.
+`[host]` and `[audit]` are read at the start only. SIGTERM, SIGINT and the end of standard input end the server.";
+
+pub(super) async fn run(terminal: &Terminal, config: Option<&Path>) -> Result<Exit, Trouble> {
+    let settings = start::settings(config)?;
+    let host = start::host(terminal, &settings.config).await?;
+    if std::io::stdin().is_terminal() {
+        terminal.hint("waiting for an MCP client on standard input; to run a tool by hand there is `bailiwick call`");
+    }
+    let caller = Arc::new(Caller::operator("mcp-stdio"));
+    tokio::select! {
+        served = front::serve_stdio(Arc::clone(&host), caller, interrupted()) => match served {
+            Ok(()) => Ok(Exit::Done),
+            Err(error) => Err(Trouble::new(Exit::Failed, "serve.failed", &error.to_string())),
+        },
+        never = watch::keep_up(terminal, &host, settings) => match never {},
+    }
+}

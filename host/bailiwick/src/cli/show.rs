@@ -1,0 +1,241 @@
+//! `bailiwick show`: one tool, and exactly what it may reach.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use bailiwick_core::call::Selector;
+use bailiwick_core::config::{Approval, Effective, Place};
+use bailiwick_core::grant::limit::{Limits, Size, Span};
+use bailiwick_core::grant::{Binding, Grants, Placement, SecretGrant, SecretSource};
+use bailiwick_core::outcome::Code;
+use bailiwick_core::registry::{Risk, Tool};
+
+use crate::host::Snapshot;
+use crate::load::Plugin;
+
+use super::list::marks;
+use super::terminal::{BOLD, DIM, RED, Terminal, Trouble, YELLOW};
+use super::{Exit, start};
+
+pub(super) async fn run(terminal: &Terminal, config: Option<&Path>, name: &str) -> Result<Exit, Trouble> {
+    let settings = start::settings(config)?;
+    let host = start::host(terminal, &settings.config).await?;
+    start::warn_of_problems(terminal, &host);
+    let snapshot = host.snapshot();
+    let Some((_, tool)) = snapshot.registry.resolve(name) else { return Err(unknown(&snapshot, name)) };
+    let plugin = &snapshot.plugins[tool.plugin_index];
+    if terminal.json {
+        terminal.print_json(&json(tool, plugin))?;
+    } else {
+        terminal.print(&text(tool, plugin))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn unknown(snapshot: &Snapshot, name: &str) -> Trouble {
+    let trouble = Trouble::new(Exit::Arguments, Code::ToolUnknown.as_str(), &format!("there is no tool `{name}`"));
+    let tools = snapshot.registry.tools().iter();
+    let own: Vec<String> =
+        tools.filter(|tool| AsRef::<str>::as_ref(&tool.plugin) == name).map(|tool| format!("`{}`", tool.name)).collect();
+    if !own.is_empty() {
+        return trouble.with("fix", &format!("`{name}` is a plugin; its tools are {}", own.join(", ")));
+    }
+    match snapshot.registry.closest(name, &Selector::all()) {
+        Some(known) => trouble.with("fix", &format!("did you mean `{known}`?")),
+        None => trouble.with("fix", "`bailiwick list` shows the tools there are"),
+    }
+}
+
+/// Whether a person has to agree to each call.
+pub(super) fn asks(tool: &Tool) -> bool {
+    match tool.effective.approval {
+        Approval::Always => true,
+        Approval::Never => false,
+        Approval::Auto => tool.definition.risk == Risk::High,
+    }
+}
+
+/// The operator's word for approval.
+pub(super) fn approval(approval: Approval) -> &'static str {
+    match approval {
+        Approval::Always => "always",
+        Approval::Never => "never",
+        Approval::Auto => "auto",
+    }
+}
+
+/// The plugin's word for its risk.
+pub(super) fn risk(risk: Risk) -> &'static str {
+    match risk {
+        Risk::Low => "low",
+        Risk::Medium => "medium",
+        Risk::High => "high",
+    }
+}
+
+/// `FILE:LINE` of a grant.
+pub(super) fn at(grants: &Grants, place: &Place) -> String {
+    let file = grants.at.rsplit_once(':').map_or(grants.at.as_str(), |(file, _)| file);
+    format!("{file}:{}", place.line)
+}
+
+fn text(tool: &Tool, plugin: &Plugin) -> String {
+    let mut text = format!("{BOLD}{}{BOLD:#}", tool.name);
+    if let Some(title) = &tool.definition.title {
+        let _ = write!(text, "  {title}");
+    }
+    let _ = writeln!(text, "\n  {}\n", tool.definition.description.trim().replace('\n', "\n  "));
+    if let Some(reason) = &tool.not_configured {
+        let _ = writeln!(text, "{YELLOW}not configured: {reason}{YELLOW:#}\n");
+    }
+    if !tool.effective.allowed {
+        let _ = writeln!(text, "{YELLOW}switched off: `allow = false` ({}){YELLOW:#}\n", tool.effective.grants.at);
+    }
+    let approval = match (tool.effective.approval, asks(tool)) {
+        (Approval::Auto, true) => "auto: each call asks, because the risk is high",
+        (Approval::Auto, false) => "auto: not asked, because the risk is not high",
+        (Approval::Always, _) => "always: each call asks",
+        (Approval::Never, _) => "never",
+    };
+    let facts = [
+        ("plugin", format!("{}  {DIM}{}{DIM:#}", tool.plugin, plugin.at)),
+        ("source", plugin.source.clone()),
+        ("digest", plugin.component.digest.to_string()),
+        ("risk", format!("{}  {DIM}{}{DIM:#}", risk(tool.definition.risk), marks(tool))),
+        ("approval", approval.to_owned()),
+    ];
+    text.push_str(&facts.iter().map(|(name, value)| format!("  {name:<9} {value}\n")).collect::<String>());
+    text.push_str(&reach(&tool.effective));
+    let _ = writeln!(text, "\n{BOLD}Limits{BOLD:#}\n{}", limit_lines(&tool.effective.limits));
+    text.push_str(&schemas(tool));
+    text
+}
+
+/// Everything the tool may reach, a line for each grant.
+fn reach(effective: &Effective) -> String {
+    let grants = &effective.grants;
+    let net = grants.net.iter().map(|grant| ("net", grant.text().to_owned(), at(grants, grant.place())));
+    let fs = grants.fs.iter().map(|grant| {
+        let shown = format!("{}  {DIM}{} as {} ({}){DIM:#}", grant.text, grant.host.display(), grant.guest, grant.access);
+        ("fs", shown, at(grants, &grant.place))
+    });
+    let secrets = grants.secrets.iter().map(|secret| ("secret", secret_line(secret), at(grants, &secret.place)));
+    let names: Vec<&str> = grants.env.keys().map(String::as_str).collect();
+    let env = (!names.is_empty()).then(|| ("env", names.join(", "), grants.at.clone()));
+    let lines: Vec<(&str, String, String)> = net.chain(fs).chain(secrets).chain(env).collect();
+    let mut text = format!("\n{BOLD}May reach{BOLD:#}  {DIM}[{}] {}{DIM:#}\n", grants.table, grants.at);
+    if lines.is_empty() {
+        text.push_str("  nothing\n");
+    }
+    for (kind, line, at) in lines {
+        let _ = writeln!(text, "  {kind:<7} {line}  {DIM}{at}{DIM:#}");
+    }
+    if !effective.inject.is_empty() {
+        let names: Vec<String> = effective.inject.keys().map(|name| format!("`{name}`")).collect();
+        let _ = writeln!(text, "\n{BOLD}Set by the operator{BOLD:#}, hidden from callers\n  {}", names.join(", "));
+    }
+    text
+}
+
+fn secret_line(secret: &SecretGrant) -> String {
+    let mut line = format!("{} from {}", secret.name, source(&secret.source));
+    if let Some(binding) = &secret.binding {
+        let _ = write!(line, ", put by the host into {}", placement(binding));
+    }
+    if secret.reveal {
+        let _ = write!(line, ", {RED}which the plugin can read{RED:#}");
+    }
+    line
+}
+
+fn source(source: &SecretSource) -> String {
+    match source {
+        SecretSource::Env(name) => format!("the variable {name}"),
+        SecretSource::File(path) => format!("the file {}", path.display()),
+        // Its arguments may hold what is not for every eye.
+        SecretSource::Command(argv) => format!("the command `{}`", argv.first().map_or("", String::as_str)),
+    }
+}
+
+fn placement(binding: &Binding) -> String {
+    let place = match &binding.placement {
+        Placement::Header { name, .. } => format!("the header `{name}`"),
+        Placement::Basic { user } => format!("basic authentication of `{user}`"),
+        Placement::Query { key } => format!("the query parameter `{key}`"),
+    };
+    format!("{place} of requests to {}", binding.origin)
+}
+
+fn limits(limits: &Limits) -> [(&'static str, String); 12] {
+    let size = |bytes: u64| Size(bytes).to_string();
+    [
+        ("time", Span(limits.time).to_string()),
+        ("memory", size(limits.memory)),
+        ("output", size(limits.output)),
+        ("artifacts", size(limits.artifacts)),
+        ("log", size(limits.log)),
+        ("http_requests", limits.http_requests.to_string()),
+        ("http_concurrent", limits.http_concurrent.to_string()),
+        ("http_request_body", size(limits.http_request_body)),
+        ("http_response_body", size(limits.http_response_body)),
+        ("handles", limits.handles.to_string()),
+        ("table_elements", limits.table_elements.to_string()),
+        ("concurrency", limits.concurrency.to_string()),
+    ]
+}
+
+fn limit_lines(of: &Limits) -> String {
+    let cells = limits(of).map(|(name, value)| format!("{name} {value}"));
+    let lines = cells.chunks(4).map(|row| row.iter().map(|cell| format!("  {cell:<28}")).collect::<String>());
+    lines.map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+fn schemas(tool: &Tool) -> String {
+    let mut text = format!("{BOLD}Arguments{BOLD:#}\n{:#}\n", tool.arguments.visible());
+    if let Some(schema) = &tool.output_schema {
+        let _ = writeln!(text, "\n{BOLD}Structured result{BOLD:#}\n{schema:#}");
+    }
+    text
+}
+
+fn json(tool: &Tool, plugin: &Plugin) -> Value {
+    let grants = &tool.effective.grants;
+    let net = grants.net.iter().map(|grant| json!({"grant": grant.text(), "at": at(grants, grant.place())}));
+    let fs = grants.fs.iter().map(|grant| {
+        let access = grant.access.to_string();
+        json!({"grant": grant.text, "host": grant.host, "guest": grant.guest, "access": access, "at": at(grants, &grant.place)})
+    });
+    let secrets = grants.secrets.iter().map(|secret| {
+        json!({
+            "name": secret.name.to_string(),
+            "source": source(&secret.source),
+            "origin": secret.binding.as_ref().map(|binding| binding.origin.to_string()),
+            "placement": secret.binding.as_ref().map(placement),
+            "reveal": secret.reveal,
+            "at": at(grants, &secret.place),
+        })
+    });
+    json!({
+        "name": tool.name.to_string(),
+        "title": tool.definition.title,
+        "description": tool.definition.description,
+        "notConfigured": tool.not_configured,
+        "allowed": tool.effective.allowed,
+        "plugin": {"name": tool.plugin.to_string(), "at": plugin.at, "source": plugin.source, "digest": plugin.component.digest.to_string()},
+        "risk": tool.definition.risk,
+        "approval": approval(tool.effective.approval),
+        "asks": asks(tool),
+        "annotations": tool.annotations,
+        "grants": {
+            "table": grants.table, "at": grants.at, "digest": tool.grants_digest,
+            "net": net.collect::<Value>(), "fs": fs.collect::<Value>(), "secrets": secrets.collect::<Value>(),
+            "env": grants.env.keys().map(String::as_str).collect::<Value>(),
+        },
+        "limits": limits(&tool.effective.limits).into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<serde_json::Map<_, _>>(),
+        "injected": tool.effective.inject.keys().map(String::as_str).collect::<Value>(),
+        "inputSchema": tool.arguments.visible(),
+        "outputSchema": tool.output_schema,
+    })
+}

@@ -1,0 +1,117 @@
+//! Keeps a server up with its configuration file: a change, or SIGHUP, is read and takes effect; a mistake is told and
+//! changes nothing.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::time::{sleep, timeout};
+
+use bailiwick_core::config::Config;
+
+use crate::host::Host;
+use crate::{ambient, settings};
+
+use super::start::{Settings, unfit};
+use super::terminal::Terminal;
+
+/// Editors write a file in several steps; this long after the last one it is read.
+const QUIET: Duration = Duration::from_millis(200);
+/// A file that is written to without end is read after this many steps all the same.
+const MOST_STEPS: u32 = 25;
+/// How often the file is looked at where nobody tells of changes.
+const POLL: Duration = Duration::from_secs(2);
+/// And where somebody does: network file systems and links into other folders tell nothing.
+const SAFETY_POLL: Duration = Duration::from_secs(30);
+
+/// Reloads the host whenever its configuration changes.
+pub(super) async fn keep_up(terminal: &Terminal, host: &Host, settings: Settings) -> Infallible {
+    let Settings { path, mut config } = settings;
+    let (sender, mut changes) = mpsc::channel(1);
+    let watcher = watcher(&path, sender.clone())
+        .inspect_err(|error| tracing::warn!(%error, "the folder of the configuration cannot be watched; looking every 2 s"));
+    let poll = if watcher.is_ok() { SAFETY_POLL } else { POLL };
+    let mut hangup = signal(SignalKind::hangup())
+        .inspect_err(|error| tracing::warn!(%error, "SIGHUP will not reload the configuration"))
+        .ok();
+    let mut seen = ambient::fingerprint(&path).ok();
+    loop {
+        let asked = tokio::select! {
+            _ = changes.recv() => settle(&mut changes).await,
+            () = sleep(poll) => Why::Perhaps,
+            () = hung_up(hangup.as_mut()) => Why::Asked,
+        };
+        // Taken before reading: what is written after this is a change again.
+        let now = ambient::fingerprint(&path).ok();
+        if asked == Why::Perhaps && now == seen {
+            continue;
+        }
+        seen = now;
+        if let Some(new) = reload(terminal, host, &path, &config).await {
+            config = new;
+        }
+    }
+}
+
+/// Whether something must have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Perhaps,
+    Asked,
+}
+
+fn watcher(path: &Path, changes: Sender<()>) -> notify::Result<RecommendedWatcher> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The folder, not the file: editors and Kubernetes put a new file in the place of the old one.
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            // A full channel says already that something changed.
+            let _ = changes.try_send(());
+        }
+    })?;
+    watcher.watch(folder, RecursiveMode::NonRecursive)?;
+    Ok(watcher)
+}
+
+/// Waits until nothing has changed for a while.
+async fn settle(changes: &mut Receiver<()>) -> Why {
+    for _ in 0..MOST_STEPS {
+        if timeout(QUIET, changes.recv()).await.is_err() {
+            break;
+        }
+    }
+    Why::Perhaps
+}
+
+async fn hung_up(hangup: Option<&mut tokio::signal::unix::Signal>) {
+    let received = match hangup {
+        Some(hangup) => hangup.recv().await,
+        None => None,
+    };
+    if received.is_none() {
+        std::future::pending().await
+    }
+}
+
+/// Reads the file and lets it take effect if it is right.
+async fn reload(terminal: &Terminal, host: &Host, path: &Path, old: &Config) -> Option<Config> {
+    match settings::read(path) {
+        Ok(new) => {
+            if new.host != old.host || new.audit != old.audit {
+                tracing::warn!("`[host]` and `[audit]` are read at the start only; start again for them to take effect");
+            }
+            host.reload(&new).await;
+            let snapshot = host.snapshot();
+            let (tools, problems) = (snapshot.registry.tools().len(), snapshot.problems.len());
+            tracing::info!(tools, problems, "the configuration is reloaded");
+            Some(new)
+        }
+        Err(error) => {
+            terminal.trouble(&unfit(&error).with("note", "the configuration that runs stays as it is"));
+            None
+        }
+    }
+}

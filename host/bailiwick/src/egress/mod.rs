@@ -1,0 +1,300 @@
+//! Everything that leaves the host over HTTP leaves here. [`send_for_guest`] reads top to bottom: read the URL, judge
+//! it, count it, resolve it once, judge every address, connect to a judged one, put in the secrets bound to this
+//! origin, send, and pass the answer on under limits and without secrets.
+//!
+//! What it does not do: follow redirects (the guest asks again, and is judged again), use a proxy that the environment
+//! names, accept a certificate that proves nothing, unpack bodies. It never logs a path, a query, a header or a body.
+
+mod body;
+mod connect;
+mod fault;
+mod head;
+mod pool;
+mod target;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use http::{Method, Request, Response, request};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsConnector;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
+
+use bailiwick_core::grant::{NetDenial, NetGrant, NetRequest};
+use bailiwick_core::outcome::{Code, Failure};
+
+use self::body::{RequestBody, ResponseBody};
+use self::connect::Connection;
+use self::pool::{Key, Lease, Pool};
+use self::target::Target;
+use crate::ambient;
+use crate::context::CallContext;
+
+/// How long a connection may take to be made; a guest may ask for less.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long the head of an answer may take, and how long its body may be silent, unless the guest says otherwise. The
+/// call's deadline holds beside both.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// The way to the network. Shared by all calls; holds no right of its own.
+pub struct Egress {
+    resolver: ambient::Resolver,
+    tls: TlsConnector,
+    pool: Arc<Pool>,
+}
+
+/// Why egress cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum EgressSetupError {
+    /// A file of `extra_ca` is no good.
+    #[error("certificate file {number} of `extra_ca` cannot be used: {reason}")]
+    Authority {
+        /// Its place in the list, counted from 1.
+        number: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The TLS library cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+}
+
+impl Egress {
+    /// Egress with the public certificate authorities and those in `extra_ca_pem`.
+    ///
+    /// # Errors
+    /// A text of `extra_ca_pem` that holds no certificate, or a broken one.
+    pub fn new(resolver: ambient::Resolver, extra_ca_pem: &[Vec<u8>]) -> Result<Self, EgressSetupError> {
+        Ok(Self { resolver, tls: connect::tls(extra_ca_pem)?, pool: Arc::default() })
+    }
+}
+
+impl fmt::Debug for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Egress").field("resolver", &self.resolver).finish_non_exhaustive()
+    }
+}
+
+/// Sends a guest's request, if the call's grants let it, and gives back the answer's head with its body to stream.
+///
+/// # Ambient authority
+/// Resolves the host of the URL and connects to one of its addresses, after both were judged.
+///
+/// # Errors
+/// In the guest's words. What the operator can change, a denial or a limit, is also noted in the call's ledger.
+pub async fn send_for_guest(
+    call: &Arc<CallContext>,
+    request: Request<WasiBody>,
+    options: Option<RequestOptions>,
+) -> Result<Response<WasiBody>, Error> {
+    let started = Instant::now();
+    let earlier = call.ledger.http_requests.fetch_add(1, Ordering::Relaxed);
+    let (written, body) = request.into_parts();
+    let target = Target::read(&written.uri).map_err(|unreadable| {
+        call.ledger.deny(Failure::new(unreadable.code, unreadable.reason));
+        unreadable.error
+    })?;
+    let grant = judge(call, &written.method, &target)?;
+    within_count(call, earlier)?;
+    let slot = slot(call).await?;
+    call.ledger.operation(format!("http {} {}", written.method, target.origin));
+    let egress = &call.egress;
+    let addresses = connect::addresses(&egress.resolver, call, grant, &target).await?;
+    let exchange = Exchange { call, target: &target, addresses, patience: Patience::of(options) };
+    let answer = exchange.run(egress, &written, body, slot).await;
+    let ms = started.elapsed().as_millis();
+    let (call, plugin, origin) = (&call.id, &call.plugin, &target.origin);
+    match &answer {
+        Ok(answer) => tracing::debug!(%call, %plugin, %origin, status = answer.status().as_u16(), ms, "answered"),
+        Err(error) => tracing::debug!(%call, %plugin, %origin, %error, ms, "not answered"),
+    }
+    answer
+}
+
+/// The grant that lets the request through.
+fn judge<'c>(call: &'c CallContext, method: &Method, target: &Target) -> Result<&'c NetGrant, Error> {
+    let request = NetRequest { method: method.as_str(), url: &target.url };
+    call.effective.grants.net.decide(&request).map_err(|denial| {
+        denied(call, &denial);
+        Error::HttpRequestDenied
+    })
+}
+
+/// Notes a denial with the line that would change it.
+fn denied(call: &CallContext, denial: &NetDenial) {
+    let code = Code::parse(denial.code()).unwrap_or(Code::DeniedNetHost);
+    call.ledger.deny(Failure::new(code, denial.to_string()).with_fix(denial.fix()));
+}
+
+fn within_count(call: &CallContext, earlier: u32) -> Result<(), Error> {
+    let limit = call.effective.limits.http_requests;
+    if earlier < limit {
+        return Ok(());
+    }
+    fault::over_limit(call, "http_requests", format!("`{}` made more than {limit} HTTP requests in one call", call.tool));
+    Err(Error::ConnectionLimitReached)
+}
+
+/// Waits until the call has fewer requests open than it may have.
+async fn slot(call: &CallContext) -> Result<OwnedSemaphorePermit, Error> {
+    let limit = call.effective.limits.http_concurrent;
+    let slots = call.ledger.http_slots.get_or_init(|| Arc::new(Semaphore::new(limit as usize)));
+    tokio::select! {
+        biased;
+        slot = Arc::clone(slots).acquire_owned() => slot.map_err(|_| Error::ConnectionLimitReached),
+        () = call.deadline.passed() => {
+            let message = format!("`{}` had {limit} HTTP requests open and waited for another until its time was up", call.tool);
+            fault::over_limit(call, "http_concurrent", message);
+            Err(Error::ConnectionLimitReached)
+        }
+    }
+}
+
+/// How long the other side may take for what.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    connect: Duration,
+    first_byte: Duration,
+    between_bytes: Duration,
+}
+
+impl Patience {
+    fn of(options: Option<RequestOptions>) -> Self {
+        let connect = options.as_ref().and_then(|options| options.connect_timeout).unwrap_or(CONNECT);
+        let first_byte = options.as_ref().and_then(|options| options.first_byte_timeout).unwrap_or(SILENCE);
+        let between_bytes = options.as_ref().and_then(|options| options.between_bytes_timeout).unwrap_or(SILENCE);
+        Self { connect: connect.min(CONNECT), first_byte, between_bytes }
+    }
+}
+
+/// One request that was let through, to addresses that were let through.
+struct Exchange<'c> {
+    call: &'c Arc<CallContext>,
+    target: &'c Target,
+    addresses: Vec<SocketAddr>,
+    patience: Patience,
+}
+
+impl Exchange<'_> {
+    async fn run(
+        &self,
+        egress: &Egress,
+        written: &request::Parts,
+        body: WasiBody,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Response<WasiBody>, Error> {
+        let known = body.size_hint().exact();
+        let length = head::declared_length(&written.headers, known);
+        if length.or(known).is_some_and(|length| length > self.call.effective.limits.http_request_body) {
+            return Err(body::request_too_large(self.call));
+        }
+        let head = head::outgoing(self.call, self.target, &written.headers, length)?;
+        let body = RequestBody::new(body, self.call);
+        let sent = body.over();
+        let mut request = Request::new(body);
+        *request.method_mut() = written.method.clone();
+        *request.uri_mut() = Target::request_line(&head.url)?;
+        *request.headers_mut() = head.headers;
+        let (answer, connection, key) = self.send(egress, request).await?;
+        let lease = Lease { connection, key, home: Arc::clone(&egress.pool), sent, _slot: slot };
+        self.pass_on(answer, head.injected, lease)
+    }
+
+    /// Sends the request over a connection that waits, or else over a new one.
+    async fn send(
+        &self,
+        egress: &Egress,
+        request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Connection, Key), Error> {
+        let mut request = request;
+        if let Some((mut connection, key)) = self.pooled(&egress.pool).await {
+            let spare = spare(&request, self.call);
+            match self.answer(&mut connection, request).await {
+                Ok(answer) => return Ok((answer, connection, key)),
+                // The other side had closed the connection. It cannot have seen a request that was not sent; one that
+                // was sent is repeated only if twice is the same as once.
+                Err(Unanswered { unsent: Some(unsent), .. }) => request = *unsent,
+                Err(Unanswered { is_stale: true, error, .. }) => request = spare.ok_or(error)?,
+                Err(unanswered) => return Err(unanswered.error),
+            }
+        }
+        let (mut connection, address) =
+            connect::open(&egress.tls, self.target, &self.addresses, self.patience.connect).await?;
+        let answer = self.answer(&mut connection, request).await.map_err(|unanswered| unanswered.error)?;
+        Ok((answer, connection, self.key(address)))
+    }
+
+    async fn pooled(&self, pool: &Pool) -> Option<(Connection, Key)> {
+        for address in &self.addresses {
+            let key = self.key(*address);
+            if let Some(connection) = pool.take(&key).await {
+                return Some((connection, key));
+            }
+        }
+        None
+    }
+
+    fn key(&self, address: SocketAddr) -> Key {
+        let host = self.target.origin.host.clone();
+        Key { plugin: self.call.plugin.clone(), secure: self.target.is_secure(), host, address }
+    }
+
+    async fn answer(
+        &self,
+        connection: &mut Connection,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        match tokio::time::timeout(self.patience.first_byte, connection.send(request)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(mut failed)) => {
+                let unsent = failed.take_message().map(Box::new);
+                let error = failed.error();
+                let is_stale = error.is_canceled() || error.is_closed() || error.is_incomplete_message();
+                let is_broken = matches!(fault::http(error), Error::ConnectionTerminated);
+                Err(Unanswered { unsent, is_stale: is_stale || is_broken, error: fault::http(error) })
+            }
+            Err(_) => Err(Unanswered { unsent: None, is_stale: false, error: Error::HttpResponseTimeout }),
+        }
+    }
+
+    fn pass_on(&self, answer: Response<Incoming>, injected: bool, lease: Lease) -> Result<Response<WasiBody>, Error> {
+        let (parts, incoming) = answer.into_parts();
+        let headers = head::incoming(self.call, self.target, injected, &parts)?;
+        let body = ResponseBody::new(incoming, self.call, self.patience.between_bytes, lease);
+        let mut response = Response::new(body.boxed_unsync());
+        *response.status_mut() = parts.status;
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+}
+
+/// A request that got no answer.
+struct Unanswered {
+    /// The request, if not a byte of it was sent.
+    unsent: Option<Box<Request<RequestBody>>>,
+    /// Whether the connection was closed before anything came back.
+    is_stale: bool,
+    error: Error,
+}
+
+/// The same request once more, if it has no body and sending it twice does no more than sending it once.
+fn spare(request: &Request<RequestBody>, call: &Arc<CallContext>) -> Option<Request<RequestBody>> {
+    if !request.method().is_idempotent() || !request.body().is_end_stream() {
+        return None;
+    }
+    let nothing = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
+    let mut again = Request::new(RequestBody::new(nothing, call));
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.headers_mut() = request.headers().clone();
+    Some(again)
+}

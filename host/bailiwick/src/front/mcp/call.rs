@@ -1,0 +1,146 @@
+//! One `tools/call` from its start to its answer, with what is said on the way.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, JsonObject, ProgressNotificationParam,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle};
+
+use bailiwick_core::call::{Call, CallId};
+use bailiwick_core::outcome::{Code, Failure, Outcome};
+
+use super::question::{self, Manner, ask};
+use super::{Connection, wire};
+use crate::channel::{Answer, Channel, Progress, Question};
+
+/// Reports of progress that wait for a slow client; the context sends ten in a second at most and drops the rest.
+const MAX_REPORTS: usize = 64;
+
+/// A call under way. Dropping it cancels the call.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) id: CallId,
+    tool: String,
+    arguments: JsonObject,
+    task: Task,
+    progress: mpsc::Receiver<Progress>,
+    questions: mpsc::Receiver<Question>,
+}
+
+impl Running {
+    /// Whether `request` asks for this same call.
+    pub(super) fn is(&self, request: &CallToolRequestParams) -> bool {
+        let arguments = request.arguments.as_ref();
+        self.tool == request.name && arguments.map_or(self.arguments.is_empty(), |given| *given == self.arguments)
+    }
+}
+
+/// The task a call runs in: it outlives the request when the call waits for an answer.
+#[derive(Debug)]
+struct Task(JoinHandle<Outcome>);
+
+impl Future for Task {
+    type Output = Result<Outcome, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Connection {
+    /// Starts a call.
+    pub(super) fn start(&self, request: CallToolRequestParams, context: &RequestContext<RoleServer>) -> Running {
+        let (progress, reports) = mpsc::channel(MAX_REPORTS);
+        let (questions, asked) = mpsc::channel(1);
+        let channel = Channel {
+            progress: context.meta.get_progress_token().map(|_| progress),
+            questions: (Manner::of(context) != Manner::Never).then_some(questions),
+        };
+        let id = self.host.new_call_id();
+        let tool = request.name.into_owned();
+        let arguments = request.arguments.unwrap_or_default();
+        let text = serde_json::to_string(&arguments).unwrap_or_else(|_| unreachable!("a JSON object has a text"));
+        let call = Call { id: id.clone(), tool: tool.clone(), arguments: text, caller: Arc::clone(&self.caller) };
+        let host = Arc::clone(&self.host);
+        let under_way = self.life.enter();
+        let task = Task(tokio::spawn(async move {
+            let _under_way = under_way;
+            host.call(call, channel).await
+        }));
+        Running { id, tool, arguments, task, progress: reports, questions: asked }
+    }
+
+    /// Waits for a call, passing on what it says, until it is done, has a question or is cancelled.
+    pub(super) async fn attend(
+        &self,
+        mut call: Running,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let manner = Manner::of(context);
+        let mut open = FuturesUnordered::new();
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                () = context.ct.cancelled() => break None,
+                () = self.life.over() => break None,
+                Some(progress) = call.progress.recv() => report(context, progress).await,
+                Some(question) = call.questions.recv() => match manner {
+                    Manner::Request => open.push(ask(&context.peer, question)),
+                    Manner::Result if self.life.is_open() => match self.parked.park(call, question) {
+                        Ok(result) => return Ok(result.into()),
+                        Err(told) => call = told,
+                    },
+                    Manner::Result | Manner::Never => { let _ = question.reply.send(Answer::Unavailable); }
+                },
+                Some(()) = open.next() => {}
+                outcome = &mut call.task => break Some(outcome),
+            }
+        };
+        // Questions that are still open take themselves back: with the call, whoever waited for an answer is gone.
+        call.task.0.abort();
+        let answered = async { while open.next().await.is_some() {} };
+        let Some(outcome) = outcome else {
+            let _ = (&mut call.task).await;
+            answered.await;
+            return Err(ErrorData::internal_error("the call was cancelled", None));
+        };
+        while let Ok(progress) = call.progress.try_recv() {
+            report(context, progress).await;
+        }
+        answered.await;
+        let outcome = outcome.unwrap_or_else(|error| crashed(&call.id, &error));
+        if let Ok(output) = &outcome.result {
+            self.artifacts.note(&call.id, output);
+        }
+        wire::answer(outcome, question::is_stateless(context)).map(CallToolResponse::from)
+    }
+}
+
+/// Tells the client how far the call is. The next thing is sent only once this is written.
+async fn report(context: &RequestContext<RoleServer>, progress: Progress) {
+    let Some(token) = context.meta.get_progress_token() else { return };
+    let mut report = ProgressNotificationParam::new(token, progress.done);
+    report.total = progress.total;
+    report.message = progress.message;
+    // A client that is gone needs no report, and the end of the connection ends the call.
+    let _ = context.peer.notify_progress(report).await;
+}
+
+fn crashed(id: &CallId, error: &JoinError) -> Outcome {
+    tracing::error!(call = %id, %error, "the call crashed");
+    Outcome::failed(Failure::new(Code::Internal, "the call crashed inside the host; the host's log says more"))
+}

@@ -1,0 +1,144 @@
+//! How a connection ends: nothing more is read, calls under way may finish, then they are cancelled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::RoleServer;
+use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::transport::Transport;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How long calls under way may take to finish once the client is gone or the program is told to stop.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How far a connection is, and what of it is under way.
+#[derive(Debug)]
+pub(super) struct Life {
+    phase: watch::Sender<Phase>,
+    under_way: watch::Sender<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// Requests come in.
+    Open,
+    /// Nothing more comes in; what is under way may finish.
+    Leaving,
+    /// What is still under way is cancelled.
+    Over,
+}
+
+/// Counts as under way for as long as it lives.
+#[derive(Debug)]
+pub(super) struct UnderWay(watch::Sender<usize>);
+
+impl Life {
+    pub(super) fn new() -> Self {
+        Self { phase: watch::Sender::new(Phase::Open), under_way: watch::Sender::new(0) }
+    }
+
+    /// Counts something as under way.
+    pub(super) fn enter(&self) -> UnderWay {
+        self.under_way.send_modify(|count| *count += 1);
+        UnderWay(self.under_way.clone())
+    }
+
+    /// Stops taking requests.
+    pub(super) fn leave(&self) {
+        self.advance(Phase::Leaving);
+    }
+
+    /// Whether requests still come in.
+    pub(super) fn is_open(&self) -> bool {
+        *self.phase.borrow() == Phase::Open
+    }
+
+    /// Completes once nothing more comes in.
+    pub(super) async fn leaving(&self) {
+        self.reached(Phase::Leaving).await;
+    }
+
+    /// Completes once everything has to end.
+    pub(super) async fn over(&self) {
+        self.reached(Phase::Over).await;
+    }
+
+    /// Completes once nothing is under way.
+    pub(super) async fn idle(&self) {
+        // The sender is our own, so it cannot be gone.
+        let _ = self.under_way.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    fn advance(&self, to: Phase) {
+        self.phase.send_if_modified(|phase| std::mem::replace(phase, to.max(*phase)) < to);
+    }
+
+    async fn reached(&self, wanted: Phase) {
+        let _ = self.phase.subscribe().wait_for(|phase| *phase >= wanted).await;
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// A transport that ends in good order. Its end of input is told only once nothing is under way any more or the grace
+/// is over, because rmcp passes nothing on after that: progress of a call that is about to finish would be lost.
+pub(super) struct Ending<T> {
+    inner: T,
+    life: Arc<Life>,
+    begun: bool,
+    /// Kept here since `receive` is dropped and called again whenever rmcp has something else to do.
+    patience: Option<Instant>,
+}
+
+impl<T> Ending<T> {
+    pub(super) fn new(inner: T, life: Arc<Life>) -> Self {
+        Self { inner, life, begun: false, patience: None }
+    }
+}
+
+impl<T: Transport<RoleServer>> Transport<RoleServer> for Ending<T> {
+    type Error = T::Error;
+
+    fn send(
+        &mut self,
+        item: ServerJsonRpcMessage,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        self.inner.send(item)
+    }
+
+    async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
+        while self.patience.is_none() {
+            let message = tokio::select! {
+                biased;
+                () = self.life.leaving() => None,
+                message = self.inner.receive() => message,
+            };
+            match message {
+                Some(message) => {
+                    self.begun |= matches!(message, ClientJsonRpcMessage::Request(_));
+                    // A client that takes back its first request sends a notification before rmcp has begun, and rmcp
+                    // hangs up on that.
+                    if self.begun {
+                        return Some(message);
+                    }
+                }
+                None => self.patience = Some(Instant::now() + GRACE),
+            }
+        }
+        self.life.leave();
+        if let Some(patience) = self.patience {
+            let _ = tokio::time::timeout_at(patience, self.life.idle()).await;
+        }
+        self.life.advance(Phase::Over);
+        None
+    }
+
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        self.inner.close().await
+    }
+}

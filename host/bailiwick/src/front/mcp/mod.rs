@@ -1,0 +1,252 @@
+//! MCP over one connection, standard input and output above all. Both eras are served: sessions that begin with
+//! `initialize` (2024-11-05 to 2025-11-25) and stateless requests (2026-07-28). rmcp tells them apart; where they
+//! differ for us is how a question reaches a person ([`question`]) and how a change of tools is told.
+//!
+//! Nothing here decides anything: calls go to [`Host::call`], and [`wire`] turns what came of them into MCP's shapes.
+
+mod artifacts;
+mod call;
+mod life;
+mod parked;
+mod question;
+mod wire;
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
+    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities, ServerConfig, SubscriptionFilter,
+};
+use rmcp::service::{
+    NotificationContext, Peer, RequestContext, ServerInitializeError, SubscriptionContext, serve_server,
+};
+use rmcp::transport::Transport;
+use rmcp::transport::async_rw::AsyncRwTransport;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use bailiwick_core::call::Caller;
+
+use crate::host::Host;
+use artifacts::Kept;
+use life::{Ending, Life};
+use parked::{Parked, Resumed};
+
+/// What a model reads before it sees the tools.
+const INSTRUCTIONS: &str = "These tools run inside rights that an operator wrote down. A refusal names the rule and \
+    what would change it; only the operator can. A result that is too long for an answer ends in a link to an \
+    artifact:// resource, which holds all of it.";
+/// How often calls that nobody came back for are looked for.
+const SWEEP: Duration = Duration::from_secs(10);
+/// How long a client that does not read may hold up the end of a connection.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves MCP on standard input and output until the client closes its end or `shutdown` completes; calls under way
+/// then have two seconds to finish.
+///
+/// # Errors
+/// When the client speaks something else.
+///
+/// # Ambient authority
+/// Takes this process's standard input and output. Nothing else may write there.
+pub async fn serve_stdio(
+    host: Arc<Host>,
+    caller: Arc<Caller>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> anyhow::Result<()> {
+    serve(host, caller, tokio::io::stdin(), tokio::io::stdout(), shutdown).await
+}
+
+/// Serves MCP as lines of JSON, as [`serve_stdio`] does. A line of more than 16 MiB is dropped.
+///
+/// # Errors
+/// When the client speaks something else.
+pub async fn serve<R, W>(
+    host: Arc<Host>,
+    caller: Arc<Caller>,
+    reader: R,
+    writer: W,
+    shutdown: impl Future<Output = ()> + Send,
+) -> anyhow::Result<()>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    serve_on(host, caller, AsyncRwTransport::new_server(reader, writer), shutdown).await
+}
+
+/// Serves MCP on any transport for one client.
+async fn serve_on(
+    host: Arc<Host>,
+    caller: Arc<Caller>,
+    transport: impl Transport<RoleServer> + 'static,
+    shutdown: impl Future<Output = ()> + Send,
+) -> anyhow::Result<()> {
+    let connection = Arc::new(Connection {
+        host,
+        caller,
+        life: Arc::new(Life::new()),
+        parked: Parked::default(),
+        artifacts: Kept::default(),
+        session: OnceLock::new(),
+    });
+    let told = async {
+        shutdown.await;
+        connection.life.leave();
+        std::future::pending::<Infallible>().await
+    };
+    let ended = tokio::select! {
+        ended = session(&connection, transport) => ended,
+        never = connection.look_after() => match never {},
+        never = told => match never {},
+    };
+    // What is cancelled gets a moment to be recorded.
+    connection.parked.clear();
+    let _ = tokio::time::timeout(FAREWELL, connection.life.idle()).await;
+    ended
+}
+
+async fn session(connection: &Arc<Connection>, transport: impl Transport<RoleServer> + 'static) -> anyhow::Result<()> {
+    let life = &connection.life;
+    let running = match serve_server(Arc::clone(connection), Ending::new(transport, Arc::clone(life))).await {
+        Ok(running) => running,
+        // It went away without a word.
+        Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+        Err(error) => return Err(error).context("no MCP connection came about"),
+    };
+    let held_up = async {
+        life.over().await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        ended = running.waiting() => ended.map(|_| ()).context("the MCP connection crashed"),
+        () = held_up => Ok(()),
+    }
+}
+
+/// One client, and what it is owed.
+struct Connection {
+    host: Arc<Host>,
+    caller: Arc<Caller>,
+    life: Arc<Life>,
+    parked: Parked,
+    artifacts: Kept,
+    /// The client of a connection that began with `initialize`, once it is ready to be told of changes.
+    session: OnceLock<Peer<RoleServer>>,
+}
+
+impl Connection {
+    /// Does what has to be done without a request.
+    async fn look_after(&self) -> Infallible {
+        let mut changes = self.host.watch();
+        let mut sweep = tokio::time::interval(SWEEP);
+        let mut leaving = pin!(self.life.leaving());
+        let mut left = false;
+        loop {
+            tokio::select! {
+                Ok(()) = changes.changed() => if let Some(client) = self.session.get() {
+                    // A client that is gone need not know.
+                    let _ = client.notify_tool_list_changed().await;
+                },
+                _ = sweep.tick() => self.parked.expire(),
+                () = &mut leaving, if !left => {
+                    left = true;
+                    // Nobody can come back with an answer.
+                    self.parked.clear();
+                }
+            }
+        }
+    }
+}
+
+impl ServerHandler for Connection {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_tool_list_changed().enable_resources().build();
+        let us = Implementation::new("bailiwick", env!("CARGO_PKG_VERSION")).with_title("Bailiwick");
+        ServerConfig::new(capabilities).with_server_info(us).with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let cursor = request.and_then(|request| request.cursor);
+        wire::page(&self.host.list(&self.caller), cursor.as_deref(), question::is_stateless(&context))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let _under_way = self.life.enter();
+        let call = match request.request_state.as_deref() {
+            None => self.start(request, &context),
+            Some(state) => match self.parked.resume(state, &request)? {
+                Resumed::Call(call) => call,
+                Resumed::Waiting(result) => return Ok(result.into()),
+            },
+        };
+        self.attend(call, &context).await
+    }
+
+    async fn list_resources(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Ok(self.artifacts.list())
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let _under_way = self.life.enter();
+        self.artifacts.read(&self.host.artifacts, &request.uri).await.map(ReadResourceResponse::from)
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        // A client that says so twice is the same client.
+        let _ = self.session.set(context.peer);
+    }
+
+    fn accepted_subscription_filter(&self, _requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        Some(SubscriptionFilter::builder().tools_list_changed().build())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut changes = self.host.watch();
+        loop {
+            tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                () = self.life.leaving() => return Ok(()),
+                Ok(()) = changes.changed() => {
+                    // Refused when the client did not ask for it; it still holds the subscription.
+                    let _ = context.sink().notify_tool_list_changed().await;
+                }
+            }
+        }
+    }
+
+    /// What rmcp cannot read as the request its method names ends here too.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let known = ["tools/call", "tools/list", "resources/list", "resources/read", "subscriptions/listen"];
+        if known.contains(&request.method.as_str()) {
+            let message = format!("the parameters of `{}` do not have the shape the protocol gives them", request.method);
+            return Err(ErrorData::invalid_params(message, None));
+        }
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None))
+    }
+}

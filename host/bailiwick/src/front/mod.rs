@@ -1,0 +1,7 @@
+//! The front ends: each turns what it reads into calls, and what came of them into its own wire shape, in one place.
+//! None of them decides anything, and all of them use only [`Host::list`](crate::host::Host::list),
+//! [`Host::call`](crate::host::Host::call) and [`Host::watch`](crate::host::Host::watch).
+
+pub mod mcp;
+
+pub use mcp::serve_stdio;

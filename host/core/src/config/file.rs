@@ -1,0 +1,195 @@
+//! The tables of `bailiwick.toml` as text with places: every key there is, what it takes, and what it is for.
+//!
+//! This is the reference of the file. The doc comments are what `bailiwick.schema.json` and editors show.
+
+use serde_json::{Value as Json, json};
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::reader::{AnyText, At, Bytes, JsonTable, Named, Reading, Time, Value, closest, table};
+use super::{Approval, AuditSettings, HostSettings, Mistake, code};
+use crate::grant::limit::{Limits, Size, Span};
+
+type List = At<Vec<At<String>>>;
+
+table! {
+    /// What an operator allows: everything that is not written here is not granted.
+    struct File {
+        /// The host itself: where it keeps things and how much it does at once.
+        host: At<HostTable>,
+        /// The record of every call.
+        audit: At<AuditTable>,
+        /// What provides tools, by name: 1 to 32 of a-z, 0-9, `_` and `-`, starting with a letter, without `__`.
+        plugins: Named<At<PluginTable>>,
+    }
+}
+
+table! {
+    /// The host itself: where it keeps things and how much it does at once.
+    struct HostTable {
+        /// The folder for artifacts, the audit log and the host's key.
+        state: At<String> = "~/.local/state/bailiwick",
+        /// The folder for compiled components.
+        cache: At<String> = "~/.cache/bailiwick",
+        /// Calls at once in total, 1 to 1000.
+        calls: At<u32> = HostSettings::DEFAULT_CALLS,
+        /// Calls that may wait for a slot before a new one is refused, 0 to 10000.
+        queue: At<u32> = HostSettings::DEFAULT_QUEUE,
+        /// PEM files with certificates that are trusted for TLS beside the built-in roots.
+        extra_ca: List = json!([]),
+    }
+}
+
+table! {
+    /// The record of every call.
+    struct AuditTable {
+        /// The file it is written to; without this, `audit.jsonl` in the state folder.
+        file: At<String>,
+        /// The size at which a new file is begun, 64KiB to 4GiB.
+        rotate_at: At<Bytes> = Size(AuditSettings::DEFAULT_ROTATE_AT).to_string(),
+        /// How many full files are kept, 0 to 1000.
+        keep: At<u32> = AuditSettings::DEFAULT_KEEP,
+    }
+}
+
+table! {
+    /// One plugin: what it is, what it may reach, and how its tools are called.
+    struct PluginTable {
+        /// Whether it is loaded.
+        enabled: At<bool> = true,
+        /// A WebAssembly component: `builtin:NAME`, or the path of a `.wasm` file relative to this file.
+        component: At<String>,
+        /// What it may reach over HTTP, such as `GET,POST https://*.example.com/v1/**`; no methods means GET and HEAD.
+        net: List = json!([]),
+        /// Address ranges beyond the public internet that exactly named hosts may resolve to, such as `10.0.0.0/8`.
+        addresses: List = json!([]),
+        /// Whether a cloud's metadata service, which hands out credentials, may be reached if a grant names it.
+        danger_metadata_addresses: At<bool> = false,
+        /// The directories it sees, such as `./docs:ro` or `~/notes:/notes:rw`.
+        fs: List = json!([]),
+        /// Environment variables as it sees them.
+        env: Named<At<String>> = json!({}),
+        /// Settings as it reads them: strings as they are, everything else as JSON.
+        config: Named<At<AnyText>> = json!({}),
+        /// Whether a person is asked before a call: `auto` asks if the tool says that it is high risk.
+        approval: At<Approval> = "auto",
+        /// Second names for its tools: `NAME = "TOOL"`.
+        alias: Named<At<String>> = json!({}),
+        /// JSON Schema that the arguments of every tool have to match beside the tool's own.
+        arguments: At<JsonTable>,
+        /// Arguments that are set for every tool: they win over the caller's and are hidden from it.
+        inject: At<JsonTable> = json!({}),
+        /// What one call may use.
+        limits: At<LimitsTable>,
+        /// Secrets that are put into its requests, by name: 1 to 64 of A-Z, a-z, 0-9, `_` and `-`.
+        secrets: Named<At<SecretTable>>,
+        /// Rules for single tools, by name; `*` fills in what a tool's own rule leaves out.
+        tools: Named<At<ToolTable>>,
+    }
+}
+
+table! {
+    /// A rule for one tool. It can only narrow what the plugin is granted.
+    struct ToolTable {
+        /// Whether it may be called at all.
+        allow: At<bool> = true,
+        /// If set, all it may reach over HTTP; each has to lie within the plugin's.
+        net: List,
+        /// If set, all directories it sees; each has to lie within the plugin's.
+        fs: List,
+        /// If set, all secrets it may use, by name.
+        secrets: List,
+        /// What one call may use; no more than the plugin's limits.
+        limits: At<LimitsTable>,
+        /// Whether a person is asked before a call.
+        approval: At<Approval>,
+        /// JSON Schema that its arguments have to match beside the tool's own and the plugin's.
+        arguments: At<JsonTable>,
+        /// Arguments that are set: they win over the caller's and are hidden from it.
+        inject: At<JsonTable>,
+    }
+}
+
+table! {
+    /// What one call may use.
+    struct LimitsTable {
+        /// Wall clock for the whole call, waiting included, such as `30s`.
+        time: At<Time> = Span(Limits::DEFAULT.time).to_string(),
+        /// Memory of the instance, such as `64MiB`.
+        memory: At<Bytes> = Size(Limits::DEFAULT.memory).to_string(),
+        /// Output that a caller is shown; what is over it becomes an artifact.
+        output: At<Bytes> = Size(Limits::DEFAULT.output).to_string(),
+        /// Log lines that are kept.
+        log: At<Bytes> = Size(Limits::DEFAULT.log).to_string(),
+        /// Artifacts that are kept.
+        artifacts: At<Bytes> = Size(Limits::DEFAULT.artifacts).to_string(),
+        /// HTTP requests.
+        http_requests: At<u32> = Limits::DEFAULT.http_requests,
+        /// HTTP requests at once.
+        http_concurrent: At<u32> = Limits::DEFAULT.http_concurrent,
+        /// One request body.
+        http_request_body: At<Bytes> = Size(Limits::DEFAULT.http_request_body).to_string(),
+        /// One response body.
+        http_response_body: At<Bytes> = Size(Limits::DEFAULT.http_response_body).to_string(),
+        /// Open files, requests and streams at once.
+        handles: At<u32> = Limits::DEFAULT.handles,
+        /// Table elements of the instance.
+        table_elements: At<u32> = Limits::DEFAULT.table_elements,
+        /// Calls at once.
+        concurrency: At<u32> = Limits::DEFAULT.concurrency,
+    }
+}
+
+table! {
+    /// A secret: one source, and the requests it is put into. The plugin itself never sees the value.
+    struct SecretTable {
+        /// Source: an environment variable of the host.
+        env: At<String>,
+        /// Source: a file, relative to this file.
+        file: At<String>,
+        /// Source: what a program prints; its name and arguments, no shell.
+        command: List,
+        /// The only origin it is sent to, such as `https://api.example.com`.
+        origin: At<String>,
+        /// Placement: a header of requests to the origin.
+        header: At<String>,
+        /// What the header says; `{}` stands for the value.
+        format: At<String> = "{}",
+        /// Placement: basic authentication; the user's name, the value is the password.
+        basic: At<String>,
+        /// Placement: a query parameter.
+        query: At<String>,
+        /// Whether the plugin may read the value itself.
+        reveal: At<bool> = false,
+    }
+}
+
+impl Value for Approval {
+    fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
+        let text = String::read(value, path, reading)?;
+        if let Some(approval) = Self::ALL.into_iter().find(|approval| approval.as_str() == text) {
+            return Some(approval);
+        }
+        let words = Self::ALL.map(Self::as_str);
+        let legal = words.map(|word| format!("`{word}`")).join(", ");
+        let message = format!("`{path}` cannot be `{text}`");
+        let mistake = Mistake::new(code::VALUE, reading.place(value.span()), message).legal(legal);
+        reading.note(match closest(&text, words.into_iter()) {
+            Some(meant) => mistake.suggest(format!("did you mean `{meant}`?")),
+            None => mistake,
+        });
+        None
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "enum": Self::ALL.map(Self::as_str) })
+    }
+}
+
+/// The JSON Schema of the file.
+pub(super) fn json_schema() -> Json {
+    let mut schema = File::schema();
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("bailiwick.toml");
+    schema
+}
