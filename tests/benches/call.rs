@@ -22,7 +22,8 @@ use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-include!(concat!(env!("OUT_DIR"), "/guests.rs"));
+/// The guest that does the work.
+const BENCH: &str = env!("GUEST_BENCH");
 
 wasmtime::component::bindgen!({
     path: "../wit",
@@ -156,7 +157,12 @@ async fn main() {
 
     assert_eq!(pooled.call().await, native(ARGUMENTS), "all variants do the same work");
     let through_host = || async {
-        let call = Call { id: host.new_call_id(), tool: "bill".to_owned(), arguments: ARGUMENTS.to_owned(), caller: Arc::clone(&caller) };
+        let call = Call {
+            id: host.new_call_id(),
+            tool: "bill".to_owned(),
+            arguments: ARGUMENTS.to_owned(),
+            caller: Arc::clone(&caller),
+        };
         let outcome = host.call(call, Channel::default()).await;
         assert!(outcome.result.is_ok(), "the call succeeds");
     };

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-# Runs the rest of the line unless the file after `done_for` was last installed as it is now.
+# Whether what is in folder $1 was installed from file $2 as it is now.
 fresh() {
     [ -e "$1/.installed" ] && cmp -s "$1/.installed" "$2"
 }
@@ -17,6 +17,6 @@ if ! fresh .venv requirements.txt; then
 fi
 
 if ! fresh node_modules package-lock.json; then
-    npm ci --silent
+    npm ci --loglevel error
     cp package-lock.json node_modules/.installed
 fi

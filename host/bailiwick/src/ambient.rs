@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -97,8 +98,10 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
 /// # Errors
 /// As the operating system says.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Two that write the same file at once, in one process or in several, must not write to one temporary file.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
+    temporary.push(format!(".{}-{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
     let temporary = PathBuf::from(temporary);
     let written = OpenOptions::new()
         .write(true)

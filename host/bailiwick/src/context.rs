@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use bailiwick_core::call::CallId;
 use bailiwick_core::config::Effective;
 use bailiwick_core::name::{PluginName, ToolName};
-use bailiwick_core::outcome::Failure;
+use bailiwick_core::outcome::{Code, Failure};
 use bailiwick_core::redact::Redactor;
 
 use crate::artifact::Artifacts;
@@ -107,6 +107,7 @@ pub struct Ledger {
     denials: Mutex<Vec<Failure>>,
     operations: Mutex<BTreeMap<String, u32>>,
     progress: Mutex<Option<Pace>>,
+    trouble: Mutex<Option<Code>>,
     /// Bytes written to the log, standard output and standard error.
     pub log_bytes: AtomicU64,
     /// HTTP requests sent or refused.
@@ -141,6 +142,17 @@ impl Ledger {
     #[must_use]
     pub fn denials(&self) -> Vec<Failure> {
         lock(&self.denials).clone()
+    }
+
+    /// Notes why a request got no answer: a guest that passes it on knows only that there was none.
+    pub fn note_trouble(&self, code: Code) {
+        *lock(&self.trouble) = Some(code);
+    }
+
+    /// Why the last request without an answer got none.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Code> {
+        *lock(&self.trouble)
     }
 
     /// Notes that the host did something for the guest, for example `http GET https://api.example.com`. Never a value.

@@ -50,6 +50,13 @@ impl Deadline {
         }
     }
 
+    /// Whether the time is up. What runs without a pause asks this itself: on a busy machine a timer is seen late.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let state = self.state();
+        state.paused.is_none() && state.ends <= Instant::now()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

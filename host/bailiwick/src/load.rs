@@ -218,7 +218,7 @@ impl Loader<'_> {
         let (table, at) = (configured.grants.table.clone(), configured.grants.at.clone());
         let effective = Effective {
             allowed: true,
-            grants: Grants { secrets: secrets_seen, table, at, ..Grants::default() },
+            grants: Arc::new(Grants { secrets: secrets_seen, table, at, ..Grants::default() }),
             limits: Limits::default(),
             approval: Approval::Never,
             arguments: Vec::new(),

@@ -95,7 +95,8 @@ async fn spill(output: Output, tool: &Tool, context: &CallContext) -> Result<Out
     let size = output.size();
     if size > context.effective.limits.artifacts {
         let message = format!("`{}` gave a result of {size} bytes, more than can be kept", tool.name);
-        let fix = format!("ask for less, or raise `limits.artifacts` under `[plugins.{}]` ({})", tool.plugin, context.effective.grants.at);
+        let grants = &context.effective.grants;
+        let fix = format!("ask for less, or raise `limits.artifacts` under `[{}]` ({})", grants.table, grants.at);
         return Err(Failure::new(Code::LimitOutput, message).with_fix(fix));
     }
     let mut sealed = Output::default();

@@ -146,7 +146,9 @@ fn file(path: &Path) -> Result<Vec<u8>, String> {
     let unreadable = |error: io::Error| format!("is not there: {shown} cannot be read: {error}");
     let (mode, _) = ambient::mode_and_owner(path).map_err(unreadable)?;
     if mode & 0o077 != 0 {
-        return Err(format!("is not used: others may read or write {shown} (mode {mode:04o}); run `chmod 600 {shown}`"));
+        return Err(format!(
+            "is not used: others may read or write {shown} (mode {mode:04o}); run `chmod 600 {shown}`"
+        ));
     }
     ambient::read(path, MAX_FILE).map_err(unreadable)
 }
@@ -261,7 +263,8 @@ mod tests {
     #[test]
     fn a_secret_is_read_from_its_source_without_the_last_line_feed() {
         let (_folder, path) = write("token", b"from-a-file-1\n", 0o600);
-        let grants = [grant("A", SecretSource::File(path), bearer()), grant("B", printed("from-a-command\\r\\n"), None)];
+        let grants =
+            [grant("A", SecretSource::File(path), bearer()), grant("B", printed("from-a-command\\r\\n"), None)];
         let secrets = Secrets::load(&grants, "bailiwick.toml:3").unwrap();
         assert_eq!(secrets.value(&grants[0].name), Some("from-a-file-1"));
         assert_eq!(secrets.value(&grants[1].name), Some("from-a-command"));
@@ -306,7 +309,8 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_reported_at_once() {
-        let grants = [grant("A", printed(""), None), grant("B", printed("all-right-here"), None), grant("C", printed(""), None)];
+        let grants =
+            [grant("A", printed(""), None), grant("B", printed("all-right-here"), None), grant("C", printed(""), None)];
         assert_eq!(Secrets::load(&grants, "b.toml:1").unwrap_err().len(), 2);
     }
 
@@ -320,7 +324,9 @@ mod tests {
         };
         assert_eq!(names("https://api.example.com", &grants), ["A"]);
         assert!(names("https://api.example.com", &grants[1..]).is_empty(), "not granted to this tool");
-        for other in ["https://api.example.com:8443", "https://example.com", "https://x.api.example.com", "http://localhost"] {
+        for other in
+            ["https://api.example.com:8443", "https://example.com", "https://x.api.example.com", "http://localhost"]
+        {
             assert!(names(other, &grants).is_empty(), "{other}");
         }
     }

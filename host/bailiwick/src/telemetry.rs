@@ -9,7 +9,7 @@ use std::io;
 use anstyle::{AnsiColor, Style};
 use bailiwick_core::redact::{is_invisible, visible};
 use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -43,9 +43,13 @@ pub struct Logging {
 /// # Errors
 /// A sentence that says what is legal.
 pub fn filter(level: &str) -> Result<EnvFilter, String> {
-    EnvFilter::builder().parse(level).map_err(|error| {
-        format!("`{level}` is not a log level ({error}): write error, warn, info, debug or trace, or a list such as `warn,bailiwick=debug`")
-    })
+    const LEGAL: &str = "write off, error, warn, info, debug or trace, or a list such as `warn,bailiwick=debug`";
+    // A word alone that is no level would stand for a target of that name, and say nothing.
+    let word = |part: &&str| !part.contains(['=', '[']) && part.parse::<LevelFilter>().is_err();
+    if let Some(word) = level.split(',').map(str::trim).find(word) {
+        return Err(format!("`{word}` is not a log level: {LEGAL}"));
+    }
+    EnvFilter::builder().parse(level).map_err(|error| format!("`{level}` is not a log filter ({error}): {LEGAL}"))
 }
 
 /// Starts the log of this process.
@@ -83,7 +87,8 @@ pub enum LogError {
 
 /// Whether a line is one of ours, or of a level at which dependencies show no values.
 fn is_harmless(line: &Metadata<'_>) -> bool {
-    let ours = |name: &str| line.target().strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    let ours =
+        |name: &str| line.target().strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
     *line.level() <= Level::INFO || ["bailiwick", "bailiwick_core", "plugin"].into_iter().any(ours)
 }
 
@@ -183,7 +188,9 @@ mod tests {
         for level in ["warn", "debug", "warn,bailiwick::egress=debug", "off"] {
             assert!(filter(level).is_ok(), "{level}");
         }
-        assert!(filter("loud!").is_err());
+        for level in ["loud!", "verbose", "warn,plugin", "plugin=loud"] {
+            assert!(filter(level).is_err(), "{level}");
+        }
     }
 
     #[test]

@@ -304,7 +304,7 @@ impl Registry {
 
     /// The visible name closest to `name`, for a did-you-mean.
     #[must_use]
-    pub fn closest(&self, name: &str, selector: &Selector) -> Option<&ToolName> {
+    pub fn closest<'r>(&'r self, name: &str, selector: &'r Selector) -> Option<&'r ToolName> {
         self.visible(selector)
             .map(|(known, _)| (strsim::damerau_levenshtein(known.as_ref(), name), known))
             .filter(|(distance, known)| *distance <= 1 + AsRef::<str>::as_ref(*known).len() / 4)

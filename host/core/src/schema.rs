@@ -93,8 +93,12 @@ impl ArgumentSchema {
             fields.insert(name.clone(), injected.clone());
             changed = true;
         }
-        if !self.fits(&value) {
+        let fits = self.fits(&value);
+        // `3.0` is an integer to JSON Schema and none to most programs.
+        if !fits || has_whole_float(&value) {
             changed |= coerce(&mut value, &self.own, 0);
+        }
+        if !fits {
             self.explain(&value)?;
         }
         let shape = shape(&value);
@@ -289,6 +293,15 @@ fn coerce(value: &mut Value, schema: &Value, depth: usize) -> bool {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
     changed
+}
+
+fn has_whole_float(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.is_f64() && number.as_f64().is_some_and(|number| number.fract() == 0.0),
+        Value::Array(items) => items.iter().any(has_whole_float),
+        Value::Object(fields) => fields.values().any(has_whole_float),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
 }
 
 fn mend(value: &mut Value, schema: &Value) -> bool {
@@ -498,7 +511,7 @@ mod tests {
             r#"{"path":"5","limit":7,"deep":true,"tags":["a"],"key":"injected"}"#,
         );
         check(r#"{"path":"a","limit":null}"#, r#"{"path":"a","key":"injected"}"#);
-        check(r#"{"path":"a","limit":3.0}"#, r#"{"path":"a","limit":3.0,"key":"injected"}"#);
+        check(r#"{"path":"a","limit":3.0}"#, r#"{"path":"a","limit":3,"key":"injected"}"#);
     }
 
     #[test]

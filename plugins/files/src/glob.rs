@@ -1,5 +1,6 @@
 //! `glob`: files by name.
 
+use std::fs;
 use std::path::Path;
 
 use bailiwick_sdk::schemars::JsonSchema;
@@ -49,25 +50,23 @@ pub(crate) fn glob(grants: &Grants, glob: &str, path: Option<&str>, skip: Skip) 
 
 /// The directory to search: `leading` below `path`. None: there is no such directory, and so nothing in it.
 fn root(grants: &Grants, path: Option<&str>, leading: &str) -> Result<Option<Place>, Failure> {
-    let base = if leading.starts_with('/') { None } else { path };
-    let root = grants.find_root(base)?;
-    let root = match (leading, base) {
-        ("", _) => root,
-        (leading, None) => grants.find("pattern", leading, Wish::Read)?,
-        (leading, Some(base)) => {
-            grants.find("pattern", &format!("{}/{leading}", base.trim_end_matches('/')), Wish::Read)?
+    let path = path.filter(|_| !leading.starts_with('/'));
+    if leading.is_empty() || path.is_some() {
+        let base = grants.find_root(path)?;
+        let metadata = fs::metadata(&base.path).map_err(|error| Wish::Read.failure(&base.written, &error))?;
+        if !metadata.is_dir() {
+            return Err(Failure::invalid(format!("{} is not a directory; `path` is to be one.", base.written)));
         }
-    };
-    match std::fs::metadata(&root.path) {
-        Ok(metadata) if metadata.is_dir() => Ok(Some(root)),
-        Ok(_) if leading.is_empty() => {
-            Err(Failure::invalid(format!("{} is a file; `path` is to be a directory.", root.written)))
+        if leading.is_empty() {
+            return Ok(Some(base));
         }
-        Err(error) => match Wish::Read.failure(&root.written, &error) {
-            Failure::NotFound(_) if !leading.is_empty() => Ok(None),
-            failure => Err(failure),
-        },
-        Ok(_) => Ok(None),
+    }
+    let written = path.map_or(leading.to_owned(), |path| format!("{}/{leading}", path.trim_end_matches('/')));
+    let root = grants.find("pattern", &written, Wish::Read)?;
+    match fs::metadata(&root.path).map_err(|error| Wish::Read.failure(&written, &error)) {
+        Ok(metadata) => Ok(metadata.is_dir().then_some(root)),
+        Err(Failure::NotFound(_)) => Ok(None),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -115,8 +114,8 @@ mod tests {
             "notes.log",
         ];
         let folder = Folder::new(&names.map(|name| (name, name)));
-        std::fs::write(folder.path(".gitignore"), "*.log\n/build\n").unwrap();
-        std::fs::write(folder.path("src/a/.gitignore"), "!keep.log\n").unwrap();
+        fs::write(folder.path(".gitignore"), "*.log\n/build\n").unwrap();
+        fs::write(folder.path("src/a/.gitignore"), "!keep.log\n").unwrap();
         folder.link("src", "linked");
         folder.link("..", "src/up");
         folder
@@ -145,7 +144,7 @@ mod tests {
     fn no_more_is_given_than_fits() {
         let folder = Folder::new(&[]);
         for n in 0..1001 {
-            std::fs::write(folder.path(&format!("{n:04}")), "").unwrap();
+            fs::write(folder.path(&format!("{n:04}")), "").unwrap();
         }
         let found = found(&folder, "*", None, USUAL);
         let note = "0999  [The first 1000 of 1001 found. Narrow the search with `pattern` or `path`.]";

@@ -44,7 +44,7 @@ impl Grants {
     /// A native build is for tests only, and has nothing.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn of_this_plugin() -> Self {
-        Self::default()
+        Self::new([""; 0])
     }
 
     /// Where the path is that the caller wrote in the argument `argument`.

@@ -7,6 +7,7 @@
 mod glob;
 mod grants;
 mod grep;
+mod listing;
 mod pattern;
 mod read;
 #[cfg(test)]
@@ -82,6 +83,7 @@ mod tools {
     /// Searches the text of files for a regular expression, line by line. Gives `path:line:text` for each matching line
     /// (and `path-line-text` for lines of context), long lines cut at 500 characters, files in alphabetical order.
     /// Skips hidden files, what `.gitignore` names, binary files and links. Narrow a search with `include` or `path`.
+    #[expect(clippy::too_many_arguments, reason = "they are the tool's")]
     #[tool(title = "Search in files", read_only, closed_world, risk = "low", output = grep::Found)]
     fn grep(
         /// The regular expression, in the syntax of ripgrep (no look-around, no backreferences): `fn \w+|struct Foo`.

@@ -3,8 +3,7 @@
 //! Not `ignore::Walk`: it looks for rules above its root with `canonicalize`, which WASI does not have, and it opens a
 //! `.gitignore` that is a pipe.
 
-use std::fs::{self, DirEntry};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -12,6 +11,7 @@ use bailiwick_sdk::Failure;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::grants::Place;
+use crate::listing::{Kind, Lister};
 use crate::trouble::Wish;
 
 /// What a walk leaves out.
@@ -58,7 +58,17 @@ pub(crate) fn walk(
 ) -> Result<Walked, Failure> {
     fs::read_dir(&root.path).map_err(|error| Wish::Read.failure(&root.written, &error))?;
     let rules = if skip.ignored { Rules::above(root) } else { None };
-    let mut walk = Walk { root: &root.path, skip, wanted, n_left: MAX_VISITED, n_unreadable: 0, entries: Vec::new() };
+    let lister = &Lister::new();
+    let mut walk = Walk {
+        lister,
+        root: &root.path,
+        skip,
+        wanted,
+        n_left: MAX_VISITED,
+        n_unreadable: 0,
+        n_too_deep: 0,
+        entries: Vec::new(),
+    };
     let mut directories = vec![Directory { path: root.path.clone(), rules, n_below: depth.unwrap_or(MAX_DEPTH) }];
     while let Some(directory) = directories.pop() {
         if walk.n_left == 0 {
@@ -66,7 +76,7 @@ pub(crate) fn walk(
         }
         walk.list(directory, &mut directories);
     }
-    Ok(walk.end())
+    Ok(walk.end(depth.is_none()))
 }
 
 /// A directory still to be listed.
@@ -79,18 +89,21 @@ struct Directory {
 }
 
 struct Walk<'p, F> {
+    lister: &'p Lister,
     root: &'p Path,
     skip: Skip,
     wanted: F,
     n_left: usize,
     n_unreadable: u64,
+    /// Directories at the lowest level, which are not listed.
+    n_too_deep: u64,
     entries: Vec<Entry>,
 }
 
 impl<F: Fn(&Path, bool) -> bool> Walk<'_, F> {
     /// Lists one directory; the directories in it are to be listed later.
     fn list(&mut self, directory: Directory, later: &mut Vec<Directory>) {
-        let Ok(listing) = fs::read_dir(&directory.path) else {
+        let Some(listing) = self.lister.list(&directory.path) else {
             self.n_unreadable += 1;
             return;
         };
@@ -100,10 +113,16 @@ impl<F: Fn(&Path, bool) -> bool> Walk<'_, F> {
                 return;
             }
             self.n_left -= 1;
-            let Some(entry) = self.look(entry, rules.as_deref()) else { continue };
+            let Some((name, kind)) = entry else {
+                self.n_unreadable += 1;
+                continue;
+            };
+            let Some(entry) = self.look(&directory.path, &name, kind, rules.as_deref()) else { continue };
             let below = entry.path.strip_prefix(self.root).unwrap_or(&entry.path);
             let wanted = (self.wanted)(below, entry.directory);
-            if entry.directory && directory.n_below > 1 {
+            if entry.directory && directory.n_below == 1 {
+                self.n_too_deep += 1;
+            } else if entry.directory {
                 let (path, rules) = (entry.path.clone(), rules.clone());
                 later.push(Directory { path, rules, n_below: directory.n_below - 1 });
             }
@@ -114,33 +133,34 @@ impl<F: Fn(&Path, bool) -> bool> Walk<'_, F> {
     }
 
     /// The entry, unless it is to be skipped.
-    fn look(&mut self, entry: io::Result<DirEntry>, rules: Option<&Rules>) -> Option<Entry> {
-        let looked_at = entry.and_then(|entry| entry.file_type().map(|kind| (entry, kind)));
-        let Ok((entry, kind)) = looked_at else {
-            self.n_unreadable += 1;
-            return None;
+    fn look(&self, above: &Path, name: &str, kind: Kind, rules: Option<&Rules>) -> Option<Entry> {
+        let directory = match kind {
+            Kind::File => false,
+            Kind::Directory => true,
+            // Links, devices, pipes and sockets.
+            Kind::Other => return None,
         };
-        // Links, devices, pipes and sockets are neither.
-        if !kind.is_dir() && !kind.is_file() {
-            return None;
-        }
-        let name = entry.file_name();
-        if self.skip.hidden && name.as_encoded_bytes().starts_with(b".") {
-            return None;
-        }
-        let entry = Entry { path: entry.path(), directory: kind.is_dir() };
         // `.git` holds no text that anybody searches for.
-        let ignored = self.skip.ignored && entry.directory && name == ".git";
-        (!ignored && !rules.is_some_and(|rules| rules.ignore(&entry))).then_some(entry)
+        if (self.skip.hidden && name.starts_with('.')) || (self.skip.ignored && directory && name == ".git") {
+            return None;
+        }
+        let entry = Entry { path: above.join(name), directory };
+        (!rules.is_some_and(|rules| rules.ignore(&entry))).then_some(entry)
     }
 
-    fn end(mut self) -> Walked {
+    fn end(mut self, whole: bool) -> Walked {
         let mut notes = Vec::new();
         if self.n_left == 0 {
             notes.push(format!("Stopped after {MAX_VISITED} files and directories. Narrow the search with `path`."));
         }
         if self.n_unreadable > 0 {
-            notes.push(format!("Could not look at {} of the files and directories.", self.n_unreadable));
+            notes.push(format!(
+                "Could not look at {} of the files and directories: no right to, or a name that is not UTF-8.",
+                self.n_unreadable
+            ));
+        }
+        if whole && self.n_too_deep > 0 {
+            notes.push(format!("Left out what is more than {MAX_DEPTH} directories deep."));
         }
         self.entries.sort_unstable();
         Walked { entries: self.entries, notes }
@@ -210,7 +230,7 @@ mod tests {
         let walked = walk(&root, Skip { hidden: true, ignored: true }, None, |_, _| true).unwrap();
         // `a`, `a/x`, and 128 directories `d`: deeper ones are left out.
         assert_eq!(130, walked.entries.len());
-        assert_eq!(Vec::<String>::new(), walked.notes);
+        assert_eq!(["Left out what is more than 128 directories deep."].as_slice(), walked.notes);
     }
 
     #[test]

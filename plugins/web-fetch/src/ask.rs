@@ -254,6 +254,19 @@ mod tests {
         Ask::try_from(serde_json::from_value::<Arguments>(json).expect("the arguments match the schema"))
     }
 
+    #[test]
+    fn the_schema_names_the_arguments_in_place() {
+        let schema = serde_json::to_value(schemars::schema_for!(Arguments)).expect("a schema is JSON");
+        let names: Vec<_> = schema["properties"].as_object().expect("an object schema").keys().cloned().collect();
+        let expected = ["url", "mode", "offset", "limit", "method", "headers", "body", "search", "timeout_seconds"]
+            .map(String::from);
+        assert_eq!(names, expected);
+        assert_eq!(schema["required"], serde_json::json!(["url"]));
+        assert_eq!(schema["$defs"], Value::Null);
+        assert_eq!(schema["properties"]["limit"]["maximum"], 100_000);
+        assert_eq!(schema["properties"]["mode"]["enum"], serde_json::json!(["article", "links", "full", null]));
+    }
+
     #[track_caller]
     fn refused(json: Value, expected: &str) {
         assert_eq!(ask(json).expect_err("the arguments make no sense"), Failure::invalid(expected));

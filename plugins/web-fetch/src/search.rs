@@ -22,14 +22,15 @@ pub(crate) fn pattern(text: &str) -> Result<Regex, Failure> {
     if text.len() > MAX_PATTERN {
         return Err(Failure::invalid(format!("`search` is longer than {MAX_PATTERN} bytes.")));
     }
-    RegexBuilder::new(text).size_limit(MAX_COMPILED).dfa_size_limit(MAX_COMPILED).nest_limit(64).build().map_err(
-        |error| {
-            Failure::invalid(match error {
-                regex::Error::CompiledTooBig(_) => "`search` is too large once compiled: repeat less.".to_owned(),
-                other => format!("`search` is not a valid regular expression: {}", last_line(&other.to_string())),
-            })
-        },
-    )
+    let mut builder = RegexBuilder::new(text);
+    builder.size_limit(MAX_COMPILED).dfa_size_limit(MAX_COMPILED).nest_limit(64);
+    builder.build().map_err(|error| {
+        if let regex::Error::CompiledTooBig(_) = error {
+            return Failure::invalid("`search` is too large once compiled: repeat less.");
+        }
+        let reason = last_line(&error.to_string());
+        Failure::invalid(format!("`search` is not a valid regular expression: {reason}"))
+    })
 }
 
 /// The parser draws the pattern over several lines; the last one says what is wrong.

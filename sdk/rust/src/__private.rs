@@ -56,14 +56,18 @@ pub fn unknown_tool(name: &str) -> Failure {
     Failure::not_found(format!("This plugin has no tool `{name}`."))
 }
 
-/// Takes out what schemars adds for Rust and callers cannot use: `"default": null`, which says nothing, and the formats
-/// of Rust's number types, which no standard names and some model providers refuse.
+/// Takes out what schemars adds for Rust and callers cannot use: `"default": null` and `"items": true`, which say nothing
+/// (some clients refuse a schema that is not an object), and the formats of Rust's number types, which no standard names
+/// and some model providers refuse.
 struct Tidy;
 
 impl Transform for Tidy {
     fn transform(&mut self, schema: &mut Schema) {
         if schema.get("default").is_some_and(Value::is_null) {
             schema.remove("default");
+        }
+        if schema.get("items") == Some(&Value::Bool(true)) {
+            schema.remove("items");
         }
         if schema.get("format").and_then(Value::as_str).is_some_and(is_rust_number) {
             schema.remove("format");
@@ -74,4 +78,74 @@ impl Transform for Tidy {
 
 fn is_rust_number(format: &str) -> bool {
     matches!(format, "float" | "double") || format.starts_with("int") || format.starts_with("uint")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What to sort by.
+    #[derive(serde::Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its schema and its errors are looked at")]
+    struct Search {
+        /// The text.
+        text: String,
+        n_hits: Option<u32>,
+        /// Where.
+        #[serde(default)]
+        folders: Vec<Folder>,
+    }
+
+    #[derive(serde::Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its schema and its errors are looked at")]
+    struct Folder {
+        path: String,
+    }
+
+    #[test]
+    fn a_schema_is_one_plain_document() {
+        let expected = serde_json::json!({
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "text": { "description": "The text.", "type": "string" },
+                "n_hits": { "type": ["integer", "null"], "minimum": 0 },
+                "folders": {
+                    "description": "Where.",
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "properties": { "path": { "type": "string" } },
+                        "required": ["path"],
+                    },
+                },
+            },
+            "required": ["text"],
+        });
+        let schema: Value = serde_json::from_str(&input_schema::<Search>()).expect("a schema is JSON");
+        assert_eq!(schema, expected);
+    }
+
+    #[track_caller]
+    fn check(json: &str, expected: &str) {
+        let told = match arguments::<Search>(json) {
+            Ok(_) => "fine".to_owned(),
+            Err(failure) => format!("{failure:?}"),
+        };
+        assert_eq!(told, format!("Failure::InvalidArguments({expected:?})"));
+    }
+
+    #[test]
+    fn a_wrong_argument_is_named() {
+        check("{}", "The arguments do not fit: missing field `text`.");
+        check(r#"{"text": 3}"#, "The argument `text` does not fit: invalid type: integer `3`, expected a string.");
+        let expected = "The argument `folders[0].path` does not fit: invalid type: null, expected a string.";
+        check(r#"{"text": "", "folders": [{"path": null}]}"#, expected);
+        let expected =
+            "The argument `nn` does not fit: unknown field `nn`, expected one of `text`, `n_hits`, `folders`.";
+        check(r#"{"text": "", "nn": 1}"#, expected);
+    }
 }

@@ -206,8 +206,16 @@ mod tests {
 
     fn pieces() -> Output {
         let media = Media { data: vec![1, 2, 3], mime_type: "image/png; x=\"\u{1b}\"".to_owned() };
-        let link = ResourceLink { uri: "artifact://c-1/result.txt".into(), name: "result.txt".into(), size: Some(9), ..ResourceLink::default() };
-        Output { content: vec![Content::Text("hello".into()), Content::Image(media), Content::Link(link)], structured: None }
+        let link = ResourceLink {
+            uri: "artifact://c-1/result.txt".into(),
+            name: "result.txt".into(),
+            size: Some(9),
+            ..ResourceLink::default()
+        };
+        Output {
+            content: vec![Content::Text("hello".into()), Content::Image(media), Content::Link(link)],
+            structured: None,
+        }
     }
 
     #[test]
@@ -216,7 +224,8 @@ mod tests {
         let shown = Pieces { out: None, artifacts: &artifacts }.text(&pieces()).unwrap();
         assert_eq!(
             shown,
-            "hello\n[image image/png; x=\"\\u{1b}\", 3 bytes; --out DIR saves it]\n[link result.txt artifact://c-1/result.txt /state/artifacts/c-1/result.txt]\n"
+            "hello\n[image image/png; x=\"\\u{1b}\", 3 bytes; --out DIR saves it]\n\
+             [link result.txt artifact://c-1/result.txt /state/artifacts/c-1/result.txt]\n"
         );
     }
 

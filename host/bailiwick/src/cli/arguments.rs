@@ -56,7 +56,10 @@ mod tests {
 
     #[test]
     fn a_colon_makes_it_json() {
-        check(&["a:=5", "b:=[1,\"x\"]", "c:=null", "d:= {\"e\":true}"], r#"{"a":5,"b":[1,"x"],"c":null,"d":{"e":true}}"#);
+        check(
+            &["a:=5", "b:=[1,\"x\"]", "c:=null", "d:= {\"e\":true}"],
+            r#"{"a":5,"b":[1,"x"],"c":null,"d":{"e":true}}"#,
+        );
     }
 
     #[test]
@@ -65,9 +68,6 @@ mod tests {
         check(&["=a"], "`=a` names no argument");
         check(&[":=1"], "`:=1` names no argument");
         check(&["a=1", "a=2"], "`a` is given twice; a list is written `a:=[…]`");
-        check(
-            &["a:=x"],
-            "the value of `a` is not JSON (expected value at line 1 column 1); for text write `a=x`",
-        );
+        check(&["a:=x"], "the value of `a` is not JSON (expected value at line 1 column 1); for text write `a=x`");
     }
 }

@@ -22,18 +22,26 @@ pub(super) struct Audience {
     progress: Receiver<Progress>,
     questions: Receiver<Question>,
     lines: Option<Receiver<String>>,
-    /// Whether a bar stands on the last line.
-    bar: bool,
+    /// What stands on the last line.
+    last: LastLine,
 }
 
-/// A channel to the person at the terminal, if there is one. `input` says whether standard input is theirs to answer on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LastLine {
+    Empty,
+    Bar,
+    Prompt,
+}
+
+/// A channel to the person at the terminal, if there is one. `input` says whether they may be asked.
 pub(super) fn audience(terminal: &Terminal, input: bool) -> (Channel, Audience) {
     let (progress, progress_reports) = mpsc::channel(16);
     let (questions, questions_asked) = mpsc::channel(1);
     let watched = std::io::stderr().is_terminal();
     let answers = input && watched && std::io::stdin().is_terminal();
-    let channel = Channel { progress: terminal.is_watched().then_some(progress), questions: answers.then_some(questions) };
-    (channel, Audience { progress: progress_reports, questions: questions_asked, lines: None, bar: false })
+    let channel =
+        Channel { progress: terminal.is_watched().then_some(progress), questions: answers.then_some(questions) };
+    (channel, Audience { progress: progress_reports, questions: questions_asked, lines: None, last: LastLine::Empty })
 }
 
 impl Audience {
@@ -48,16 +56,18 @@ impl Audience {
         }
     }
 
-    /// Takes the bar away.
+    /// Makes room for something else: takes a bar away, leaves an unanswered prompt alone.
     pub(super) fn clear(&mut self) {
-        if std::mem::take(&mut self.bar) {
-            say("\r\u{1b}[2K");
+        match std::mem::replace(&mut self.last, LastLine::Empty) {
+            LastLine::Empty => {}
+            LastLine::Bar => say("\r\u{1b}[2K"),
+            LastLine::Prompt => say("\n"),
         }
     }
 
     fn show(&mut self, progress: &Progress) {
         say(&format!("\r\u{1b}[2K{DIM}{}{DIM:#}", bar(progress)));
-        self.bar = true;
+        self.last = LastLine::Bar;
     }
 
     async fn question(&mut self, question: Question) {
@@ -66,7 +76,8 @@ impl Audience {
         let answer = tokio::select! {
             answer = self.put(&from, &message, &schema) => answer,
             () = reply.closed() => {
-                say(&format!("\n{DIM}(too late: the question is closed){DIM:#}\n"));
+                self.clear();
+                say(&format!("{DIM}(too late: the question is closed){DIM:#}\n"));
                 return;
             }
         };
@@ -84,7 +95,8 @@ impl Audience {
             return self.yes_or_no(from).await;
         }
         say(&format!("{DIM}(an empty line skips a field; Ctrl-D declines){DIM:#}\n"));
-        let required = |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|known| known == name));
+        let required =
+            |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|known| known == name));
         let mut answers = Map::new();
         for (name, field) in fields {
             match self.field(name, field, required(name)).await {
@@ -134,7 +146,14 @@ impl Audience {
     /// One line of what the person types; none when they closed the input.
     async fn line(&mut self, prompt: &str) -> Option<String> {
         say(prompt);
-        self.lines.get_or_insert_with(typed_lines).recv().await
+        self.last = LastLine::Prompt;
+        let line = self.lines.get_or_insert_with(typed_lines).recv().await;
+        if line.is_some() {
+            self.last = LastLine::Empty;
+        } else {
+            self.clear();
+        }
+        line
     }
 }
 
@@ -175,7 +194,8 @@ fn described(name: &str, schema: &Value, required: bool) -> String {
         }
     }
     if let Some(choices) = schema["enum"].as_array() {
-        let choices: Vec<String> = choices.iter().map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned)).collect();
+        let choices: Vec<String> =
+            choices.iter().map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned)).collect();
         text.push_str(&format!("; one of {}", visible(&choices.join(", "))));
     }
     if let Some(default) = schema.get("default") {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use bailiwick_core::call::{Call, Caller};
-use bailiwick_core::outcome::Outcome;
+use bailiwick_core::outcome::{Code, Outcome};
 use bailiwick_core::schema::MAX_ARGUMENTS;
 
 use crate::host::Host;
@@ -26,25 +26,28 @@ Examples:
   jq -n '{url: \"https://example.com\"}' | bailiwick call web_fetch -
   bailiwick call web_fetch --arg url=https://example.com --json | jq -r .code
 
-`name=text` stands for text, which becomes a number or a list where the tool wants one; `name:=JSON` is taken as it is.
-What the tool was refused on the way is told on standard error, with the line of the configuration that would allow it.";
+`name=text` stands for text, which becomes a number or a list where the tool wants one;
+`name:=JSON` is taken as it is. What the tool was refused on the way is told on standard error,
+with the line of the configuration that would allow it.";
 
 pub(super) async fn run(terminal: &Terminal, config: Option<&Path>, call: CallArguments) -> Result<Exit, Trouble> {
     let from_stdin = call.arguments.as_deref() == Some("-");
     let arguments = arguments_text(terminal, &call)?;
     let settings = start::settings(config)?;
     let host = start::host(terminal, &settings.config).await?;
-    start::warn_of_problems(terminal, &host);
     let (channel, mut audience) = audience(terminal, !from_stdin && !call.no_input);
     let caller = Arc::new(Caller::operator("cli"));
     let request = Call { id: host.new_call_id(), tool: call.tool.clone(), arguments, caller };
     let ended = tokio::select! {
         outcome = host.call(request, channel) => Ok(outcome),
-        () = interrupted() => Err(Trouble::new(Exit::Interrupted, "call.cancelled", "interrupted; the call is cancelled")),
+        () = interrupted() => Err(Trouble::new(Exit::Interrupted, Code::Cancelled.as_str(), "interrupted")),
         never = audience.attend() => match never {},
     };
     audience.clear();
     let outcome = ended?;
+    if outcome.code() == Code::ToolUnknown.as_str() {
+        start::warn_of_problems(terminal, &host);
+    }
     show(terminal, &host, &call, &outcome)
 }
 
@@ -58,7 +61,9 @@ fn arguments_text(terminal: &Terminal, call: &CallArguments) -> Result<String, T
             let mut text = String::new();
             // One byte more than the host takes, so that the host can say that it is too much.
             let read = std::io::stdin().take(MAX_ARGUMENTS as u64 + 1).read_to_string(&mut text);
-            read.map_err(|error| Trouble::new(Exit::Usage, "usage.stdin", &format!("standard input cannot be read: {error}")))?;
+            read.map_err(|error| {
+                Trouble::new(Exit::Usage, "usage.stdin", &format!("standard input cannot be read: {error}"))
+            })?;
             Ok(text)
         }
         Some(text) => Ok(text.to_owned()),
@@ -86,6 +91,9 @@ fn show(terminal: &Terminal, host: &Host, call: &CallArguments, outcome: &Outcom
     }
     match &outcome.result {
         Ok(output) => terminal.print(&pieces.text(output).map_err(unsaved)?)?,
+        Err(failure) if failure.code == Code::ToolUnknown && failure.fix.is_none() => {
+            terminal.trouble(&Trouble::of(failure).with("fix", "`bailiwick list` shows the tools there are"));
+        }
         Err(failure) => terminal.trouble(&Trouble::of(failure)),
     }
     Ok(exit)

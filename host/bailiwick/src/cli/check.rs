@@ -23,8 +23,8 @@ Examples:
   bailiwick check
   bailiwick check --strict --config deploy/bailiwick.toml && systemctl reload bailiwick
 
-Ends with 0 when everything loads, with 1 when something does not (or, with --strict, when there is a warning) and with
-3 when the file itself is missing or wrong. No tool is called.";
+Ends with 0 when everything loads, with 1 when something does not (or, with --strict, when there is
+a warning) and with 3 when the file itself is missing or wrong. No tool is called.";
 
 /// What is legal and worth a second look.
 struct Warning {
@@ -152,7 +152,8 @@ fn warnings(settings: &Settings, snapshot: &Snapshot) -> Vec<Warning> {
     for tool in snapshot.registry.tools() {
         let at = || tool.effective.grants.at.clone();
         if tool.definition.risk == Risk::High && tool.effective.approval == Approval::Never {
-            let message = format!("`{}` can do harm for good and `approval = \"never\"` lets it run unasked", tool.name);
+            let message =
+                format!("`{}` can do harm for good and `approval = \"never\"` lets it run unasked", tool.name);
             warnings.push(Warning { code: "check.unasked", at: at(), message });
         }
         if let Some(reason) = &tool.not_configured {
@@ -163,7 +164,7 @@ fn warnings(settings: &Settings, snapshot: &Snapshot) -> Vec<Warning> {
     warnings
 }
 
-/// Grants that reach further than most tools need.
+/// Grants that reach further than most tools need. The configuration itself refuses what it can tell from names alone.
 fn wide_grants(plugin: &config::Plugin, file: &Path) -> Vec<Warning> {
     let (name, grants) = (&plugin.name, &plugin.grants);
     let mut warnings = Vec::new();
@@ -172,7 +173,8 @@ fn wide_grants(plugin: &config::Plugin, file: &Path) -> Vec<Warning> {
         warnings.push(Warning { code: "check.any-host", at: show::at(grants, grant.place()), message });
     }
     if grants.net.danger_metadata() {
-        let message = format!("`{name}` may reach cloud metadata, which hands out credentials: `danger_metadata_addresses`");
+        let message =
+            format!("`{name}` may reach cloud metadata, which hands out credentials: `danger_metadata_addresses`");
         warnings.push(Warning { code: "check.danger", at: grants.at.clone(), message });
     }
     let own_file = ambient::canonical(file).unwrap_or_else(|_| file.to_owned());

@@ -38,7 +38,7 @@ Exit codes:
     7  the host itself cannot start
   130  interrupted
 
-`bailiwick help config` describes the configuration file, `bailiwick codes` lists the codes of failures.";
+`bailiwick help config` describes the configuration, `bailiwick codes` lists the codes of failures.";
 
 impl Exit {
     /// The number the shell sees.

@@ -30,3 +30,18 @@ fn unknown(program: &clap::Command, name: &str) -> Trouble {
     Trouble::new(Exit::Usage, "usage.topic", &format!("there is no help on `{name}`"))
         .with("fix", &format!("there is help on {}", names.join(", ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_a_configuration() {
+        use bailiwick_core::config::{Source, read, render};
+        let source = Source { name: "bailiwick.toml".into(), text: CONFIG.into(), base: "/etc/bailiwick".into() };
+        let env = |name: &str| (name == "HOME").then(|| "/home/me".to_owned());
+        if let Err(mistakes) = read(&source, &env) {
+            panic!("{}", render(&source, &mistakes));
+        }
+    }
+}

@@ -16,8 +16,9 @@ use super::{Exit, start};
 
 pub(super) const EXAMPLES: &str = "\
 The columns:
-  RISK    how much harm a call with wrong arguments can do, as the plugin says: low, medium or high
-  MARKS   reads, writes or destroys: what it does at worst; net: it reaches the network; asks: it runs after you agreed
+  RISK    how much harm a call with wrong arguments can do: low, medium or high
+  MARKS   what a call does at worst (reads, writes or destroys), whether it reaches the network
+          (net), and whether it runs only after a person agreed (asks)
 
 `--json` adds the JSON Schemas, and what could not be loaded.";
 
@@ -46,7 +47,9 @@ fn table(tools: &[Named], width: Option<usize>) -> String {
     let head = ["TOOL", "RISK", "MARKS", "PLUGIN"].map(str::to_owned);
     let rows: Vec<[String; 4]> = tools
         .iter()
-        .map(|(name, tool)| [name.to_string(), risk(tool.definition.risk).to_owned(), marks(tool), tool.plugin.to_string()])
+        .map(|(name, tool)| {
+            [name.to_string(), risk(tool.definition.risk).to_owned(), marks(tool), tool.plugin.to_string()]
+        })
         .collect();
     let columns: [usize; 4] =
         std::array::from_fn(|at| rows.iter().chain([&head]).map(|row| row[at].chars().count()).max().unwrap_or(0));

@@ -47,6 +47,7 @@ pub struct Cli {
 
 /// What every command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     /// The configuration file [env: BAILIWICK_CONFIG]
     #[arg(long, short, global = true, value_name = "FILE")]
@@ -62,8 +63,14 @@ struct Global {
     log: String,
     /// How log lines look
     #[arg(
-        long, global = true, value_name = "FORMAT", env = "BAILIWICK_LOG_FORMAT", hide_env_values = true,
-        default_value = "text", hide_default_value = true, hide_possible_values = false
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "BAILIWICK_LOG_FORMAT",
+        hide_env_values = true,
+        default_value = "text",
+        hide_default_value = true,
+        hide_possible_values = false
     )]
     log_format: Format,
     /// Say nothing on standard error but errors

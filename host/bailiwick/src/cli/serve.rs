@@ -14,13 +14,19 @@ use super::{Exit, start, watch};
 
 pub(super) const EXAMPLES: &str = "\
 Example, as MCP clients have it in their configuration:
-  {\"mcpServers\": {\"bailiwick\": {\"command\": \"bailiwick\", \"args\": [\"serve\", \"--stdio\", \"--config\", \"/etc/bailiwick.toml\"]}}}
+  {\"mcpServers\": {\"bailiwick\": {
+      \"command\": \"bailiwick\",
+      \"args\": [\"serve\", \"--stdio\", \"--config\", \"/etc/bailiwick.toml\"]
+  }}}
 
-The configuration file is watched: a change takes effect at once, and clients are told. SIGHUP reloads it too, with
-the components and secrets it names. A file with mistakes changes nothing; the mistakes are told on standard error.
-`[host]` and `[audit]` are read at the start only. SIGTERM, SIGINT and the end of standard input end the server.";
+The configuration file is watched: a change takes effect at once, and clients are told. SIGHUP
+reloads it too, with the components and secrets it names. A file with mistakes changes nothing; the
+mistakes are told on standard error. `[host]` and `[audit]` are read at the start only. SIGTERM,
+SIGINT and the end of standard input end the server.";
 
 pub(super) async fn run(terminal: &Terminal, config: Option<&Path>) -> Result<Exit, Trouble> {
+    // Before anything that takes time: a SIGHUP that nobody waits for ends a process.
+    let hangup = watch::hangup();
     let settings = start::settings(config)?;
     let host = start::host(terminal, &settings.config).await?;
     if std::io::stdin().is_terminal() {
@@ -32,6 +38,6 @@ pub(super) async fn run(terminal: &Terminal, config: Option<&Path>) -> Result<Ex
             Ok(()) => Ok(Exit::Done),
             Err(error) => Err(Trouble::new(Exit::Failed, "serve.failed", &error.to_string())),
         },
-        never = watch::keep_up(terminal, &host, settings) => match never {},
+        never = watch::keep_up(terminal, &host, settings, hangup) => match never {},
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use bailiwick_core::call::Selector;
 use bailiwick_core::config::{Approval, Effective, Place};
 use bailiwick_core::grant::limit::{Limits, Size, Span};
-use bailiwick_core::grant::{Binding, Grants, Placement, SecretGrant, SecretSource};
+use bailiwick_core::grant::{Binding, Grants, NetGrant, Placement, SecretGrant, SecretSource};
 use bailiwick_core::outcome::Code;
 use bailiwick_core::registry::{Risk, Tool};
 
@@ -22,9 +22,11 @@ use super::{Exit, start};
 pub(super) async fn run(terminal: &Terminal, config: Option<&Path>, name: &str) -> Result<Exit, Trouble> {
     let settings = start::settings(config)?;
     let host = start::host(terminal, &settings.config).await?;
-    start::warn_of_problems(terminal, &host);
     let snapshot = host.snapshot();
-    let Some((_, tool)) = snapshot.registry.resolve(name) else { return Err(unknown(&snapshot, name)) };
+    let Some((_, tool)) = snapshot.registry.resolve(name) else {
+        start::warn_of_problems(terminal, &host);
+        return Err(unknown(&snapshot, name));
+    };
     let plugin = &snapshot.plugins[tool.plugin_index];
     if terminal.json {
         terminal.print_json(&json(tool, plugin))?;
@@ -37,8 +39,10 @@ pub(super) async fn run(terminal: &Terminal, config: Option<&Path>, name: &str) 
 fn unknown(snapshot: &Snapshot, name: &str) -> Trouble {
     let trouble = Trouble::new(Exit::Arguments, Code::ToolUnknown.as_str(), &format!("there is no tool `{name}`"));
     let tools = snapshot.registry.tools().iter();
-    let own: Vec<String> =
-        tools.filter(|tool| AsRef::<str>::as_ref(&tool.plugin) == name).map(|tool| format!("`{}`", tool.name)).collect();
+    let own: Vec<String> = tools
+        .filter(|tool| AsRef::<str>::as_ref(&tool.plugin) == name)
+        .map(|tool| format!("`{}`", tool.name))
+        .collect();
     if !own.is_empty() {
         return trouble.with("fix", &format!("`{name}` is a plugin; its tools are {}", own.join(", ")));
     }
@@ -54,15 +58,6 @@ pub(super) fn asks(tool: &Tool) -> bool {
         Approval::Always => true,
         Approval::Never => false,
         Approval::Auto => tool.definition.risk == Risk::High,
-    }
-}
-
-/// The operator's word for approval.
-pub(super) fn approval(approval: Approval) -> &'static str {
-    match approval {
-        Approval::Always => "always",
-        Approval::Never => "never",
-        Approval::Auto => "auto",
     }
 }
 
@@ -86,7 +81,11 @@ fn text(tool: &Tool, plugin: &Plugin) -> String {
     if let Some(title) = &tool.definition.title {
         let _ = write!(text, "  {title}");
     }
-    let _ = writeln!(text, "\n  {}\n", tool.definition.description.trim().replace('\n', "\n  "));
+    text.push('\n');
+    for line in tool.definition.description.trim().lines() {
+        let _ = writeln!(text, "{}", format!("  {line}").trim_end());
+    }
+    text.push('\n');
     if let Some(reason) = &tool.not_configured {
         let _ = writeln!(text, "{YELLOW}not configured: {reason}{YELLOW:#}\n");
     }
@@ -116,9 +115,10 @@ fn text(tool: &Tool, plugin: &Plugin) -> String {
 /// Everything the tool may reach, a line for each grant.
 fn reach(effective: &Effective) -> String {
     let grants = &effective.grants;
-    let net = grants.net.iter().map(|grant| ("net", grant.text().to_owned(), at(grants, grant.place())));
+    let net = grants.net.iter().map(|grant| ("net", net_line(grant), at(grants, grant.place())));
     let fs = grants.fs.iter().map(|grant| {
-        let shown = format!("{}  {DIM}{} as {} ({}){DIM:#}", grant.text, grant.host.display(), grant.guest, grant.access);
+        let shown =
+            format!("{}  {DIM}{} as {} ({}){DIM:#}", grant.text, grant.host.display(), grant.guest, grant.access);
         ("fs", shown, at(grants, &grant.place))
     });
     let secrets = grants.secrets.iter().map(|secret| ("secret", secret_line(secret), at(grants, &secret.place)));
@@ -137,6 +137,13 @@ fn reach(effective: &Effective) -> String {
         let _ = writeln!(text, "\n{BOLD}Set by the operator{BOLD:#}, hidden from callers\n  {}", names.join(", "));
     }
     text
+}
+
+fn net_line(grant: &NetGrant) -> String {
+    match grant.text().contains(' ') {
+        true => grant.text().to_owned(),
+        false => format!("{}  {DIM}{}{DIM:#}", grant.text(), grant.methods()),
+    }
 }
 
 fn secret_line(secret: &SecretGrant) -> String {
@@ -201,11 +208,42 @@ fn schemas(tool: &Tool) -> String {
 }
 
 fn json(tool: &Tool, plugin: &Plugin) -> Value {
+    let limits = limits(&tool.effective.limits).into_iter().map(|(name, value)| (name.to_owned(), Value::from(value)));
+    json!({
+        "name": tool.name.to_string(),
+        "title": tool.definition.title,
+        "description": tool.definition.description,
+        "notConfigured": tool.not_configured,
+        "allowed": tool.effective.allowed,
+        "plugin": {
+            "name": tool.plugin.to_string(),
+            "at": plugin.at,
+            "source": plugin.source,
+            "digest": plugin.component.digest.to_string(),
+        },
+        "risk": tool.definition.risk,
+        "approval": tool.effective.approval.as_str(),
+        "asks": asks(tool),
+        "annotations": tool.annotations,
+        "grants": grants_json(tool),
+        "limits": limits.collect::<serde_json::Map<_, _>>(),
+        "injected": tool.effective.inject.keys().map(String::as_str).collect::<Value>(),
+        "inputSchema": tool.arguments.visible(),
+        "outputSchema": tool.output_schema,
+    })
+}
+
+fn grants_json(tool: &Tool) -> Value {
     let grants = &tool.effective.grants;
     let net = grants.net.iter().map(|grant| json!({"grant": grant.text(), "at": at(grants, grant.place())}));
     let fs = grants.fs.iter().map(|grant| {
-        let access = grant.access.to_string();
-        json!({"grant": grant.text, "host": grant.host, "guest": grant.guest, "access": access, "at": at(grants, &grant.place)})
+        json!({
+            "grant": grant.text,
+            "host": grant.host,
+            "guest": grant.guest,
+            "access": grant.access.to_string(),
+            "at": at(grants, &grant.place),
+        })
     });
     let secrets = grants.secrets.iter().map(|secret| {
         json!({
@@ -218,24 +256,12 @@ fn json(tool: &Tool, plugin: &Plugin) -> Value {
         })
     });
     json!({
-        "name": tool.name.to_string(),
-        "title": tool.definition.title,
-        "description": tool.definition.description,
-        "notConfigured": tool.not_configured,
-        "allowed": tool.effective.allowed,
-        "plugin": {"name": tool.plugin.to_string(), "at": plugin.at, "source": plugin.source, "digest": plugin.component.digest.to_string()},
-        "risk": tool.definition.risk,
-        "approval": approval(tool.effective.approval),
-        "asks": asks(tool),
-        "annotations": tool.annotations,
-        "grants": {
-            "table": grants.table, "at": grants.at, "digest": tool.grants_digest,
-            "net": net.collect::<Value>(), "fs": fs.collect::<Value>(), "secrets": secrets.collect::<Value>(),
-            "env": grants.env.keys().map(String::as_str).collect::<Value>(),
-        },
-        "limits": limits(&tool.effective.limits).into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<serde_json::Map<_, _>>(),
-        "injected": tool.effective.inject.keys().map(String::as_str).collect::<Value>(),
-        "inputSchema": tool.arguments.visible(),
-        "outputSchema": tool.output_schema,
+        "table": grants.table,
+        "at": grants.at,
+        "digest": tool.grants_digest,
+        "net": net.collect::<Value>(),
+        "fs": fs.collect::<Value>(),
+        "secrets": secrets.collect::<Value>(),
+        "env": grants.env.keys().map(String::as_str).collect::<Value>(),
     })
 }

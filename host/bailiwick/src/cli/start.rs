@@ -18,6 +18,11 @@ use super::terminal::{Terminal, Trouble};
 /// A start that takes longer than this is announced.
 const PATIENCE: Duration = Duration::from_millis(300);
 
+/// What someone without a configuration is told.
+const FIRST: &str = "name a file with `--config FILE`, or write one, for example:
+[plugins.datetime]
+component = \"builtin:datetime\"";
+
 /// A configuration, and the file it is from.
 pub(super) struct Settings {
     pub(super) path: PathBuf,
@@ -28,6 +33,7 @@ pub(super) struct Settings {
 pub(super) fn settings(given: Option<&Path>) -> Result<Settings, Trouble> {
     let path = settings::find(given).map_err(|error| unfit(&error))?;
     let config = settings::read(&path).map_err(|error| unfit(&error))?;
+    let path = path.strip_prefix("./").map(Path::to_owned).unwrap_or(path);
     Ok(Settings { path, config })
 }
 
@@ -39,7 +45,7 @@ pub(super) async fn host(terminal: &Terminal, config: &Config) -> Result<Arc<Hos
         biased;
         started = &mut start => started,
         () = tokio::time::sleep(PATIENCE) => {
-            terminal.hint("preparing plugins …");
+            terminal.hint("preparing plugins (the first start compiles them) …");
             let started = start.await;
             terminal.hint(&format!("ready after {:.1} s", begun.elapsed().as_secs_f64()));
             started
@@ -58,7 +64,8 @@ pub(super) fn warn_of_problems(terminal: &Terminal, host: &Host) {
 
 /// Problems for programs.
 pub(super) fn problems_json(problems: &[Problem]) -> Value {
-    let json = |problem: &Problem| json!({"plugin": problem.plugin.to_string(), "at": problem.at, "message": problem.message});
+    let json =
+        |problem: &Problem| json!({"plugin": problem.plugin.to_string(), "at": problem.at, "message": problem.message});
     problems.iter().map(json).collect()
 }
 
@@ -70,17 +77,20 @@ pub(super) fn unfit(error: &SettingsError) -> Trouble {
             let looked: Vec<String> = looked.iter().map(|path| path.display().to_string()).collect();
             trouble("config.missing", "there is no configuration".to_owned())
                 .with("looked at", &looked.join(", "))
-                .with("fix", "name a file with `--config FILE`, or write one, for example:\n[plugins.datetime]\ncomponent = \"builtin:datetime\"")
+                .with("fix", FIRST)
         }
         SettingsError::Unreadable { path, error } => {
             let trouble = trouble("config.unreadable", format!("cannot read {}: {error}", path.display()));
-            match error.kind() {
-                std::io::ErrorKind::NotFound => trouble.with("fix", "name a file that is there"),
-                _ => trouble,
+            if error.kind() == std::io::ErrorKind::NotFound {
+                return trouble.with("fix", "check the path after `--config` or in BAILIWICK_CONFIG");
             }
+            trouble
         }
         SettingsError::Writable { path, mode } => {
-            let message = format!("everyone may write to {} (mode {mode:o}), and whoever writes to it grants rights", path.display());
+            let message = format!(
+                "everyone may write to {} (mode {mode:o}), and whoever writes to it grants rights",
+                path.display()
+            );
             trouble("config.writable", message).with("fix", &format!("run `chmod o-w {}`", path.display()))
         }
         SettingsError::Mistakes { source_text, mistakes } => {
@@ -88,7 +98,11 @@ pub(super) fn unfit(error: &SettingsError) -> Trouble {
             if !text.ends_with('\n') {
                 text.push('\n');
             }
-            Trouble::rendered(Exit::Config, text, mistakes.iter().map(|mistake| mistake_json(&source_text.name, mistake)).collect())
+            Trouble::rendered(
+                Exit::Config,
+                text,
+                mistakes.iter().map(|mistake| mistake_json(&source_text.name, mistake)).collect(),
+            )
         }
     }
 }

@@ -40,7 +40,7 @@ impl Trouble {
     /// The same with one more line: `= WHAT: TEXT`.
     pub(super) fn with(mut self, what: &str, text: &str) -> Self {
         self.text.push_str(&note(what, text));
-        self.json["errors"][0][what] = text.into();
+        self.json["errors"][0][what.replace(' ', "_")] = text.into();
         self
     }
 
@@ -55,10 +55,6 @@ impl Trouble {
             Some(fix) => trouble.with("fix", fix),
             None => trouble,
         }
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.text
     }
 
     pub(super) fn json(&self) -> &Value {
@@ -146,9 +142,12 @@ pub(super) fn width() -> Option<usize> {
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
-/// `text` on one line of at most `most` characters.
+/// The first sentence of `text`, on one line of at most `most` characters.
 pub(super) fn clipped(text: &str, most: usize) -> String {
-    let line = visible(text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim()).into_owned();
+    let paragraph =
+        text.trim().lines().map(str::trim).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    let sentence = paragraph.split_once(". ").map_or(paragraph.as_str(), |(first, _)| first);
+    let line = visible(sentence.trim_end_matches('.')).into_owned();
     if line.chars().count() <= most {
         return line;
     }
@@ -195,9 +194,10 @@ mod tests {
 
     #[test]
     fn a_trouble_reads_like_a_compilers() {
-        let trouble = Trouble::new(Exit::Config, "config.missing", "there is no configuration").with("fix", "write one:\n[x]");
+        let trouble =
+            Trouble::new(Exit::Config, "config.missing", "there is no configuration").with("fix", "write one:\n[x]");
         assert_eq!(
-            trouble.text(),
+            trouble.text,
             "error[config.missing]: there is no configuration\n  = fix: write one:\n         [x]\n"
         );
     }
@@ -211,8 +211,9 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_cut_at_its_end() {
-        assert_eq!(clipped("\n  one two three\nfour", 8), "one two…");
-        assert_eq!(clipped("one", 8), "one");
+    fn of_a_description_the_first_sentence_is_listed() {
+        assert_eq!(clipped("\n  one two\n three. Four\n\nfive", 80), "one two three");
+        assert_eq!(clipped("one two three", 8), "one two…");
+        assert_eq!(clipped("one v1.2.", 80), "one v1.2");
     }
 }

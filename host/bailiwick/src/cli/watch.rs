@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{sleep, timeout};
 
@@ -27,16 +27,26 @@ const POLL: Duration = Duration::from_secs(2);
 /// And where somebody does: network file systems and links into other folders tell nothing.
 const SAFETY_POLL: Duration = Duration::from_secs(30);
 
-/// Reloads the host whenever its configuration changes.
-pub(super) async fn keep_up(terminal: &Terminal, host: &Host, settings: Settings) -> Infallible {
-    let Settings { path, mut config } = settings;
-    let (sender, mut changes) = mpsc::channel(1);
-    let watcher = watcher(&path, sender.clone())
-        .inspect_err(|error| tracing::warn!(%error, "the folder of the configuration cannot be watched; looking every 2 s"));
-    let poll = if watcher.is_ok() { SAFETY_POLL } else { POLL };
-    let mut hangup = signal(SignalKind::hangup())
+/// Takes SIGHUP from here on; what comes before [`keep_up`] listens is kept for it.
+pub(super) fn hangup() -> Option<Signal> {
+    signal(SignalKind::hangup())
         .inspect_err(|error| tracing::warn!(%error, "SIGHUP will not reload the configuration"))
-        .ok();
+        .ok()
+}
+
+/// Reloads the host whenever its configuration changes.
+pub(super) async fn keep_up(
+    terminal: &Terminal,
+    host: &Host,
+    settings: Settings,
+    mut hangup: Option<Signal>,
+) -> Infallible {
+    let Settings { path, config: started } = settings;
+    let (sender, mut changes) = mpsc::channel(1);
+    let watcher = watcher(&path, sender.clone()).inspect_err(
+        |error| tracing::warn!(%error, "the folder of the configuration cannot be watched; looking every 2 s"),
+    );
+    let poll = if watcher.is_ok() { SAFETY_POLL } else { POLL };
     let mut seen = ambient::fingerprint(&path).ok();
     loop {
         let asked = tokio::select! {
@@ -50,9 +60,7 @@ pub(super) async fn keep_up(terminal: &Terminal, host: &Host, settings: Settings
             continue;
         }
         seen = now;
-        if let Some(new) = reload(terminal, host, &path, &config).await {
-            config = new;
-        }
+        reload(terminal, host, &path, &started).await;
     }
 }
 
@@ -86,7 +94,7 @@ async fn settle(changes: &mut Receiver<()>) -> Why {
     Why::Perhaps
 }
 
-async fn hung_up(hangup: Option<&mut tokio::signal::unix::Signal>) {
+async fn hung_up(hangup: Option<&mut Signal>) {
     let received = match hangup {
         Some(hangup) => hangup.recv().await,
         None => None,
@@ -97,21 +105,19 @@ async fn hung_up(hangup: Option<&mut tokio::signal::unix::Signal>) {
 }
 
 /// Reads the file and lets it take effect if it is right.
-async fn reload(terminal: &Terminal, host: &Host, path: &Path, old: &Config) -> Option<Config> {
+async fn reload(terminal: &Terminal, host: &Host, path: &Path, started: &Config) {
     match settings::read(path) {
-        Ok(new) => {
-            if new.host != old.host || new.audit != old.audit {
-                tracing::warn!("`[host]` and `[audit]` are read at the start only; start again for them to take effect");
+        Ok(config) => {
+            if config.host != started.host || config.audit != started.audit {
+                tracing::warn!(
+                    "`[host]` and `[audit]` are read at the start only; start again for them to take effect"
+                );
             }
-            host.reload(&new).await;
+            host.reload(&config).await;
             let snapshot = host.snapshot();
             let (tools, problems) = (snapshot.registry.tools().len(), snapshot.problems.len());
             tracing::info!(tools, problems, "the configuration is reloaded");
-            Some(new)
         }
-        Err(error) => {
-            terminal.trouble(&unfit(&error).with("note", "the configuration that runs stays as it is"));
-            None
-        }
+        Err(error) => terminal.trouble(&unfit(&error).with("note", "the configuration that runs stays as it is")),
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use bailiwick_core::redact;
@@ -100,7 +100,7 @@ pub(super) struct ResponseBody {
 
 impl ResponseBody {
     pub(super) fn new(incoming: Incoming, call: &Arc<CallContext>, between_bytes: Duration, lease: Lease) -> Self {
-        Self {
+        let mut body = Self {
             incoming,
             call: Arc::clone(call),
             left: call.effective.limits.http_response_body,
@@ -109,6 +109,15 @@ impl ResponseBody {
             held: Vec::new(),
             trailers: None,
             lease: Some(lease),
+        };
+        body.finish_if_read();
+        body
+    }
+
+    /// A guest that knows the length may not ask for what comes after the last byte.
+    fn finish_if_read(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.finish(None);
         }
     }
 
@@ -136,14 +145,15 @@ impl ResponseBody {
 
     /// The body broke off: the connection is of no more use.
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.call.ledger.note_trouble(fault::code(&error));
         self.held.clear();
         self.lease = None;
         Poll::Ready(Some(Err(error)))
     }
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let ends = Instant::now() + self.between_bytes;
-        let silence = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends)));
+        let between_bytes = self.between_bytes;
+        let silence = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(between_bytes)));
         silence.as_mut().poll(cx)
     }
 }
@@ -167,8 +177,12 @@ impl Body for ResponseBody {
                 Some(Err(error)) => return self.fail(fault::http(&error)),
                 Some(Ok(Err(trailers))) => self.finish(trailers.into_trailers().ok()),
                 Some(Ok(Ok(data))) => match self.pass(data) {
-                    Ok(data) if data.is_empty() => {}
-                    Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                    Ok(data) => {
+                        self.finish_if_read();
+                        if !data.is_empty() {
+                            return Poll::Ready(Some(Ok(Frame::data(data))));
+                        }
+                    }
                     Err(error) => return self.fail(error),
                 },
             }

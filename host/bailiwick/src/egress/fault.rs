@@ -44,6 +44,7 @@ pub(super) fn tls(error: &io::Error) -> Error {
 /// A request that was not answered, or a body that broke off.
 pub(super) fn http(error: &hyper::Error) -> Error {
     let own = error.source().and_then(|cause| cause.downcast_ref::<Error>());
+    let io = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
     if let Some(Error::HttpRequestBodySize(size)) = own {
         Error::HttpRequestBodySize(*size)
     } else if error.is_parse() && error.to_string().contains("too large") {
@@ -53,10 +54,33 @@ pub(super) fn http(error: &hyper::Error) -> Error {
         Error::HttpProtocolError
     } else if error.is_timeout() {
         Error::HttpResponseTimeout
-    } else if error.is_incomplete_message() {
+    } else if error.is_incomplete_message() || io.is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof) {
         Error::HttpResponseIncomplete
     } else {
         Error::ConnectionTerminated
+    }
+}
+
+/// The code of a request that got no answer, or only a part of one.
+pub(super) fn code(error: &Error) -> Code {
+    use Error as E;
+    if matches!(error, E::ConnectionTimeout | E::ConnectionReadTimeout | E::ConnectionWriteTimeout | E::HttpResponseTimeout) {
+        Code::UpstreamTimeout
+    } else if matches!(error, E::DnsTimeout | E::DnsError { .. }) {
+        Code::UpstreamDns
+    } else if matches!(
+        error,
+        E::DestinationNotFound
+            | E::DestinationUnavailable
+            | E::DestinationIpUnroutable
+            | E::ConnectionRefused
+            | E::ConnectionTerminated
+    ) {
+        Code::UpstreamConnect
+    } else if matches!(error, E::TlsProtocolError | E::TlsCertificateError | E::TlsAlertReceived { .. }) {
+        Code::UpstreamTls
+    } else {
+        Code::UpstreamProtocol
     }
 }
 

@@ -181,7 +181,10 @@ pub(super) fn incoming(
         return Err(Error::HttpResponseTransferCoding(None));
     }
     if injected && !says(CONTENT_ENCODING, "identity") {
-        let message = format!("{} packed its answer although it was asked not to, so that the secret sent to it could not be masked", target.origin);
+        let message = format!(
+            "{} packed its answer although it was asked not to, so that the secret sent to it could not be masked",
+            target.origin
+        );
         call.ledger.deny(Failure::new(Code::UpstreamProtocol, message));
         return Err(Error::HttpProtocolError);
     }

@@ -108,9 +108,12 @@ pub async fn send_for_guest(
     let slot = slot(call).await?;
     call.ledger.operation(format!("http {} {}", written.method, target.origin));
     let egress = &call.egress;
-    let addresses = connect::addresses(&egress.resolver, call, grant, &target).await?;
-    let exchange = Exchange { call, target: &target, addresses, patience: Patience::of(options) };
-    let answer = exchange.run(egress, &written, body, slot).await;
+    let answer = async {
+        let addresses = connect::addresses(&egress.resolver, call, grant, &target).await?;
+        let exchange = Exchange { call, target: &target, addresses, patience: Patience::of(options) };
+        exchange.run(egress, &written, body, slot).await
+    };
+    let answer = answer.await.inspect_err(|error| call.ledger.note_trouble(fault::code(error)));
     let ms = started.elapsed().as_millis();
     let (call, plugin, origin) = (&call.id, &call.plugin, &target.origin);
     match &answer {
@@ -140,7 +143,11 @@ fn within_count(call: &CallContext, earlier: u32) -> Result<(), Error> {
     if earlier < limit {
         return Ok(());
     }
-    fault::over_limit(call, "http_requests", format!("`{}` made more than {limit} HTTP requests in one call", call.tool));
+    fault::over_limit(
+        call,
+        "http_requests",
+        format!("`{}` made more than {limit} HTTP requests in one call", call.tool),
+    );
     Err(Error::ConnectionLimitReached)
 }
 

@@ -172,8 +172,20 @@ mod tests {
     #[test]
     fn an_address_in_another_spelling_is_refused() {
         for host in [
-            "2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "017700000001", "127.1", "127.0.1", "0", "127.0.0.01",
-            "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "127.0.0.1.", "0X7F.1",
+            "2130706433",
+            "0x7f000001",
+            "0x7f.0.0.1",
+            "0177.0.0.1",
+            "017700000001",
+            "127.1",
+            "127.0.1",
+            "0",
+            "127.0.0.01",
+            "2852039166",
+            "0xa9fea9fe",
+            "0251.0376.0251.0376",
+            "127.0.0.1.",
+            "0X7F.1",
         ] {
             check(&format!("http://{host}/"), Err(Code::DeniedNetAddress));
             check(&format!("https://{host}:8443/x"), Err(Code::DeniedNetAddress));
@@ -183,9 +195,19 @@ mod tests {
     #[test]
     fn a_url_that_says_more_than_where_to_go_is_refused() {
         for uri in [
-            "https://good@evil.example/", "https://good:80@evil.example/", "https://%6cocalhost/", "https://a..b/",
-            "https://256.0.0.1/", "https://h.example:65536/", "https://h.example:0/", "https://[fe80::1%25eth0]/",
-            "https://h.example\\@127.0.0.1/", "https://xn--/", "https://a.example../", "https://./", "https://a,b/",
+            "https://good@evil.example/",
+            "https://good:80@evil.example/",
+            "https://%6cocalhost/",
+            "https://a..b/",
+            "https://256.0.0.1/",
+            "https://h.example:65536/",
+            "https://h.example:0/",
+            "https://[fe80::1%25eth0]/",
+            "https://h.example\\@127.0.0.1/",
+            "https://xn--/",
+            "https://a.example../",
+            "https://./",
+            "https://a,b/",
         ] {
             check(uri, Err(Code::DeniedNetHost));
         }

@@ -5,7 +5,7 @@ wasmtime::component::bindgen!({
     path: "../../wit",
     inline: "
         package bailiwick:runtime;
-        world host {
+        world component {
             import bailiwick:host/log@0.1.0;
             import bailiwick:host/progress@0.1.0;
             import bailiwick:host/ask@0.1.0;
@@ -15,7 +15,7 @@ wasmtime::component::bindgen!({
             export bailiwick:tool/tool@0.1.0;
         }
     ",
-    world: "bailiwick:runtime/host",
+    world: "bailiwick:runtime/component",
     imports: { "bailiwick:host/ask.input": async, "bailiwick:host/artifact.put": async },
     exports: { default: async },
     require_store_data_send: true,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tracing::Level;
 use wasmtime::component::{ResourceTable, ResourceTableError};
-use wasmtime::{Store, Trap};
+use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
@@ -30,6 +30,11 @@ const MAX_RANDOM: u64 = 64 << 10;
 /// Bytes of headers in one `fields`.
 const MAX_FIELDS: usize = 64 << 10;
 
+/// Ends a guest that is still busy when its time is up.
+#[derive(Debug, thiserror::Error)]
+#[error("the time is up")]
+struct TimeIsUp;
+
 /// Runs a tool. The proof that policy let it through is the argument.
 ///
 /// # Errors
@@ -43,10 +48,11 @@ pub async fn call(
     let name = &permitted.tool().definition.name;
     let arguments = &permitted.arguments().text;
     let mut store = store(component, directories, context).map_err(|error| setup(&error))?;
-    let run = async {
+    let turn = Arc::clone(&store.data().turn);
+    let run = turn.over(async {
         let guest = component.pre.instantiate_async(&mut store).await?;
         guest.bailiwick_tool_tool().call_call(&mut store, name, arguments).await
-    };
+    });
     let answer = tokio::select! {
         biased;
         answer = run => Some(answer),
@@ -66,10 +72,11 @@ pub async fn call(
 /// Why it could not say.
 pub async fn describe(component: &Component, context: &Arc<CallContext>) -> Result<Vec<Definition>, Failure> {
     let mut store = store(component, &Directories::default(), context).map_err(|error| setup(&error))?;
-    let run = async {
+    let turn = Arc::clone(&store.data().turn);
+    let run = turn.over(async {
         let guest = component.pre.instantiate_async(&mut store).await?;
         guest.bailiwick_tool_tool().call_describe(&mut store).await
-    };
+    });
     match tokio::time::timeout(PREVIEW_TIME, run).await {
         Ok(Ok(definitions)) => Ok(definitions.into_iter().map(definition).collect()),
         Ok(Err(error)) => Err(trapped(&error, store.data(), context)),
@@ -83,10 +90,11 @@ pub async fn describe(component: &Component, context: &Arc<CallContext>) -> Resu
 /// Why it could not say.
 pub async fn check(component: &Component, context: &Arc<CallContext>) -> Result<Option<String>, Failure> {
     let mut store = store(component, &Directories::default(), context).map_err(|error| setup(&error))?;
-    let run = async {
+    let turn = Arc::clone(&store.data().turn);
+    let run = turn.over(async {
         let guest = component.pre.instantiate_async(&mut store).await?;
         guest.bailiwick_tool_tool().call_check(&mut store).await
-    };
+    });
     match tokio::time::timeout(PREVIEW_TIME, run).await {
         Ok(Ok(reason)) => Ok(reason.map(|text| context.redactor().text(&text).chars().take(500).collect())),
         Ok(Err(error)) => Err(trapped(&error, store.data(), context)),
@@ -128,11 +136,18 @@ fn store(
         outgoing: Outgoing(Arc::clone(context)),
         limiter: Limiter::new(limits.memory, u64::from(limits.table_elements)),
         call: Arc::clone(context),
+        turn: Arc::default(),
     };
     let mut store = Store::new(component.pre.engine(), state);
     store.limiter(|state| &mut state.limiter);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_async_yield_and_update(1);
+    store.epoch_deadline_callback(|store| {
+        let State { call, turn, .. } = store.data();
+        if call.deadline.is_over() {
+            return Err(wasmtime::Error::new(TimeIsUp));
+        }
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(Arc::clone(turn).next())))
+    });
     store.set_max_component_handles(limits.handles as usize);
     // What a guest hands over in one host call, and what it gives back in the end: the result in full, and some.
     let lifted = limits.output.max(limits.artifacts).saturating_mul(4).saturating_add(1 << 20);
@@ -152,7 +167,8 @@ fn timed_out(context: &CallContext) -> Failure {
 }
 
 fn limit_line(context: &CallContext, value: &str) -> String {
-    format!("raise it with `limits.{value}` under `[plugins.{}]` ({})", context.plugin, context.effective.grants.at)
+    let grants = &context.effective.grants;
+    format!("raise it with `limits.{value}` under `[{}]` ({})", grants.table, grants.at)
 }
 
 /// The failure behind an error of the engine.
@@ -167,6 +183,9 @@ fn trapped(error: &wasmtime::Error, state: &State, context: &CallContext) -> Fai
     }
     if state.limiter.exceeded == Some(Exceeded::Table) {
         return Failure::new(Code::LimitMemory, format!("`{tool}` needs more than {} table elements", limits.table_elements));
+    }
+    if error.downcast_ref::<TimeIsUp>().is_some() {
+        return timed_out(context);
     }
     if let Some(I32Exit(status)) = error.downcast_ref() {
         return Failure::new(Code::PluginExit, format!("`{tool}` called exit with status {status} instead of answering"));
@@ -210,14 +229,24 @@ fn said(failure: tool::Failure, context: &CallContext) -> Failure {
         tool::Failure::NotFound(text) => Failure::new(Code::ToolNotFound, text),
         tool::Failure::Failed(text) => Failure::new(Code::ToolFailed, text),
         tool::Failure::Denied(wanted) => denied(wanted),
-        tool::Failure::Upstream(upstream) => {
-            let code = if upstream.status.is_some() { Code::UpstreamStatus } else { last_upstream(context) };
-            let failure = Failure::new(code, upstream.message);
-            match upstream.retry_after {
-                Some(wait) => failure.with_fix(format!("try again in {} s", wait.div_ceil(1000))),
-                None => failure,
-            }
-        }
+        tool::Failure::Upstream(upstream) => gave_up(upstream, context),
+    }
+}
+
+/// A service that did not do its part. Where the host itself cut the exchange off, that is the reason.
+fn gave_up(upstream: tool::Upstream, context: &CallContext) -> Failure {
+    let over_limit = context.ledger.denials().into_iter().rev().find(|failure| failure.code == Code::LimitHttp);
+    if let (None, Some(limit)) = (upstream.status, over_limit) {
+        return limit;
+    }
+    let code = match upstream.status {
+        Some(_) => Code::UpstreamStatus,
+        None => context.ledger.trouble().unwrap_or(Code::UpstreamProtocol),
+    };
+    let failure = Failure::new(code, upstream.message);
+    match upstream.retry_after {
+        Some(wait) => failure.with_fix(format!("try again in {} s", wait.div_ceil(1000))),
+        None => failure,
     }
 }
 
@@ -226,12 +255,6 @@ fn last_net_denial(context: &CallContext, request: &str) -> Failure {
     let denials = context.ledger.denials();
     let last = denials.into_iter().rev().find(|failure| failure.code.as_str().starts_with("denied.net."));
     last.unwrap_or_else(|| Failure::new(Code::DeniedNetHost, format!("`{}` says `{request}` was refused; the host refused nothing", context.tool)))
-}
-
-fn last_upstream(context: &CallContext) -> Code {
-    let denials = context.ledger.denials();
-    let last = denials.iter().rev().find(|failure| failure.code.as_str().starts_with("upstream."));
-    last.map_or(Code::UpstreamProtocol, |failure| failure.code)
 }
 
 fn definition(definition: tool::Definition) -> Definition {

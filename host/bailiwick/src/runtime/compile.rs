@@ -78,7 +78,7 @@ impl Cache {
     }
 
     fn seal(&self, digest: ComponentDigest, engine: &Engine, code: &[u8]) -> Hmac<Sha256> {
-        let mut seal = Hmac::<Sha256>::new(&self.key.into());
+        let mut seal = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes a key of any length");
         seal.update(b"bailiwick compiled code 1\0");
         seal.update(&compatibility(engine).to_le_bytes());
         seal.update(&digest.0);

@@ -63,7 +63,6 @@ pub fn config() -> Config {
         .memory_init_cow(true)
         .wasm_memory64(false)
         .wasm_component_model(true)
-        .wasm_component_model_async(false)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16));
     config
 }

@@ -6,6 +6,7 @@ mod compile;
 mod engine;
 mod imports;
 mod state;
+mod turn;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ pub struct Runtime {
 
 /// A component that can be called.
 pub struct Component {
-    pre: bindings::HostPre<State>,
+    pre: bindings::ComponentPre<State>,
     /// Of its bytes.
     pub digest: ComponentDigest,
 }
@@ -91,7 +92,7 @@ impl Runtime {
         }
         let pre = linker
             .instantiate_pre(&compiled.component)
-            .and_then(bindings::HostPre::new)
+            .and_then(bindings::ComponentPre::new)
             .map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
         Ok(Component { pre, digest: compiled.digest })
     }
@@ -112,11 +113,12 @@ fn contract(compiled: &compile::Compiled) -> Result<(), LoadError> {
 fn unknown_imports(compiled: &compile::Compiled) -> Vec<String> {
     let known = |name: &str| {
         let standard = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+        let own = ["log", "progress", "ask", "secret", "artifact"];
         let http = ["wasi:http/types@0.2.", "wasi:http/outgoing-handler@0.2."];
         standard.iter().any(|package| name.starts_with(package)) && name.contains("@0.2.")
             || http.iter().any(|interface| name.starts_with(interface))
             || name == "wasi:config/store@0.2.0-rc.1"
-            || name.starts_with("bailiwick:host/") && name.ends_with(CONTRACT)
+            || own.iter().any(|interface| name == format!("bailiwick:host/{interface}@{CONTRACT}"))
     };
     let ty = compiled.component.component_type();
     ty.imports(&compiled.engine)

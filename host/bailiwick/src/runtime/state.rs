@@ -9,6 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::imports::http::Outgoing;
+use super::turn::Turn;
 use crate::context::CallContext;
 
 /// The data of one store.
@@ -19,6 +20,7 @@ pub struct State {
     pub(super) outgoing: Outgoing,
     pub(super) limiter: Limiter,
     pub(super) call: Arc<CallContext>,
+    pub(super) turn: Arc<Turn>,
 }
 
 impl WasiView for State {

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::reader::{AnyText, At, Bytes, JsonTable, Named, Reading, Time, Value, closest, table};
+use super::reader::{AnyText, At, Bytes, Given, JsonTable, Named, Reading, Time, Value, closest, table};
 use super::{Approval, AuditSettings, HostSettings, Mistake, code};
 use crate::grant::limit::{Limits, Size, Span};
 
@@ -58,7 +58,7 @@ table! {
         /// Whether it is loaded.
         enabled: At<bool> = true,
         /// A WebAssembly component: `builtin:NAME`, or the path of a `.wasm` file relative to this file.
-        component: At<String>,
+        component: Given<At<String>>,
         /// What it may reach over HTTP, such as `GET,POST https://*.example.com/v1/**`; no methods means GET and HEAD.
         net: List = json!([]),
         /// Address ranges beyond the public internet that exactly named hosts may resolve to, such as `10.0.0.0/8`.

@@ -55,19 +55,8 @@ pub mod code {
     pub const MORE: &str = "config.more";
 
     /// All of them.
-    pub const ALL: &[&str] = &[
-        SYNTAX,
-        UNKNOWN_KEY,
-        MISSING_KEY,
-        TYPE,
-        VALUE,
-        DUPLICATE,
-        CONFLICT,
-        MISSING_VARIABLE,
-        WIDER,
-        UNUSED,
-        MORE,
-    ];
+    pub const ALL: &[&str] =
+        &[SYNTAX, UNKNOWN_KEY, MISSING_KEY, TYPE, VALUE, DUPLICATE, CONFLICT, MISSING_VARIABLE, WIDER, UNUSED, MORE];
 }
 
 /// One thing that is wrong with a config.
@@ -158,6 +147,11 @@ impl fmt::Display for Flaw {
 
 impl std::error::Error for Flaw {}
 
+/// A text for a message; an empty one would be seen as two backticks.
+pub(super) fn shown(text: &str) -> String {
+    if text.is_empty() { "an empty text".to_owned() } else { format!("`{text}`") }
+}
+
 /// Finds lines and columns in a text.
 pub(super) struct Lines<'t> {
     text: &'t str,
@@ -205,7 +199,8 @@ fn render_one(source: &Source, mistake: &Mistake) -> String {
 fn quoted_line(text: &str, place: &Place) -> (String, String) {
     const BEFORE: usize = 60;
     const LONGEST: usize = 140;
-    let line: Vec<char> = text.lines().nth(place.line - 1).unwrap_or("").trim_start_matches('\u{feff}').chars().collect();
+    let line: Vec<char> =
+        text.lines().nth(place.line - 1).unwrap_or("").trim_start_matches('\u{feff}').chars().collect();
     let start = (place.column - 1).min(line.len());
     let marked = text.get(place.span.clone()).unwrap_or("").lines().next().unwrap_or("").chars().count().max(1);
     let from = if line.len() > LONGEST { start.saturating_sub(BEFORE) } else { 0 };
@@ -225,7 +220,10 @@ fn quoted_line(text: &str, place: &Place) -> (String, String) {
 
 /// The text without what a terminal would act on, one character for one, so that carets stay where they belong.
 fn printable(text: &str) -> String {
-    text.chars().map(|character| if is_printable(character) { character } else { '\u{fffd}' }).map(tab_to_space).collect()
+    text.chars()
+        .map(|character| if is_printable(character) { character } else { '\u{fffd}' })
+        .map(tab_to_space)
+        .collect()
 }
 
 fn tab_to_space(character: char) -> char {

@@ -280,10 +280,10 @@ pub fn read(source: &Source, env: &dyn Fn(&str) -> Option<String>) -> Result<Con
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     if !errors.is_empty() {
         for error in errors {
-            let mistake = syntax_mistake(&error, &reading);
+            let mistake = syntax_mistake(&source.text, &error, &reading);
             reading.note(mistake);
         }
-        return Err(ordered(reading.into_mistakes()));
+        return Err(ordered(without_echoes(&source.text, reading.into_mistakes())));
     }
     let text = file::File::of(table.get_ref(), "", &mut reading);
     let config = Typing { source, env, reading: &mut reading }.config(text);
@@ -298,18 +298,52 @@ pub fn json_schema() -> Json {
     file::json_schema()
 }
 
-fn syntax_mistake(error: &toml::de::Error, reading: &Reading<'_>) -> Mistake {
+/// A mistake of the syntax; the parser's words are kept where they say enough.
+fn syntax_mistake(text: &str, error: &toml::de::Error, reading: &Reading<'_>) -> Mistake {
     let place = reading.place(error.span().unwrap_or(0..0));
     let (message, expected) = match error.message().split_once(", expected ") {
         Some((message, expected)) => (message, Some(expected)),
         None => (error.message(), None),
     };
-    let code = if message.starts_with("duplicate key") { code::DUPLICATE } else { code::SYNTAX };
-    let mistake = Mistake::new(code, place, message);
-    match expected {
-        Some(expected) => mistake.legal(expected),
-        None => mistake,
+    let rest_of_line = text[place.span.start..].lines().next().unwrap_or_default();
+    let found = &text[place.span.clone()];
+    if message == "duplicate key" {
+        return Mistake::new(code::DUPLICATE, place, format!("`{found}` is there already"));
     }
+    if let Some(control) = found.chars().next().filter(|found| found.is_control() && !matches!(found, '\n' | '\r')) {
+        let message = format!("the control character U+{:04X} cannot stand here", u32::from(control));
+        return Mistake::new(code::SYNTAX, place, message);
+    }
+    match (message, expected) {
+        (message, _) if message.contains("recursion") => Mistake::new(code::SYNTAX, place, "this is nested too deeply"),
+        ("invalid basic string" | "invalid literal string", Some(_)) if rest_of_line.is_empty() => {
+            Mistake::new(code::SYNTAX, place, "the string is not closed")
+        }
+        ("string values must be quoted", _) if rest_of_line.is_empty() => {
+            Mistake::new(code::SYNTAX, place, "there is no value")
+                .legal("a string, a number, true, false, a list, a table")
+        }
+        ("string values must be quoted", _) => {
+            let word = rest_of_line.split([',', ' ', ']', '}', '#']).next().unwrap_or_default();
+            Mistake::new(code::SYNTAX, place, "a string needs quotes").suggest(format!("write `\"{word}\"`"))
+        }
+        (message, Some(expected)) => Mistake::new(code::SYNTAX, place, message).legal(expected),
+        (message, None) => Mistake::new(code::SYNTAX, place, message),
+    }
+}
+
+/// Takes out the keys of a table that is there twice: the table is the mistake, not each of its keys.
+fn without_echoes(text: &str, mistakes: Vec<Mistake>) -> Vec<Mistake> {
+    let is_header = |line: &str| line.trim_start().starts_with('[');
+    let lines: Vec<&str> = text.lines().collect();
+    let header_of = |line: usize| lines.iter().take(line).rposition(|line| is_header(line)).map(|at| at + 1);
+    let twice: Vec<usize> =
+        mistakes.iter().filter(|mistake| mistake.code == code::DUPLICATE).map(|mistake| mistake.place.line).collect();
+    let is_echo = |mistake: &Mistake| {
+        let header = header_of(mistake.place.line).filter(|header| *header != mistake.place.line);
+        mistake.code == code::DUPLICATE && header.is_some_and(|header| twice.contains(&header))
+    };
+    mistakes.into_iter().filter(|mistake| !is_echo(mistake)).collect()
 }
 
 /// In the order of the file, each once, and not more than a person would read.
@@ -349,7 +383,13 @@ impl Typing<'_, '_> {
             cache: table.cache.and_then(|path| self.path(&path)),
             calls: self.count("host.calls", table.calls, HostSettings::DEFAULT_CALLS, 1, 1_000),
             queue: self.count("host.queue", table.queue, HostSettings::DEFAULT_QUEUE, 0, 10_000),
-            extra_ca: table.extra_ca.map(|list| list.value).unwrap_or_default().iter().filter_map(|path| self.path(path)).collect(),
+            extra_ca: table
+                .extra_ca
+                .map(|list| list.value)
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|path| self.path(path))
+                .collect(),
         }
     }
 

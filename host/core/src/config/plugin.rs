@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Map as JsonMap, Value as Json};
 
 use super::file::{PluginTable, ToolTable};
-use super::mistake::{Flaw, Mistake, Place, code};
-use super::reader::{AnyText, At, JsonTable, Named, joined};
+use super::mistake::{Flaw, Mistake, Place, code, shown};
+use super::reader::{AnyText, At, Given, JsonTable, Named, joined};
 use super::variables::is_variable;
 use super::{Class, ComponentSource, OwnPaths, Plugin, Typing};
 use crate::grant::fs::Roots;
@@ -19,7 +19,7 @@ use crate::grant::{
     Section, classify,
 };
 use crate::name::{PluginName, ToolName};
-use crate::schema::Schema;
+use crate::schema::ArgumentSchema;
 
 /// What a plugin can be: exactly one of these keys makes it one.
 const CLASSES: &str = "component";
@@ -32,16 +32,19 @@ impl Typing<'_, '_> {
         let section = self.section(&path, &name.place);
         let parsed_name = PluginName::parse(&name.value);
         if let Err(error) = &parsed_name {
-            let mistake = Mistake::new(code::VALUE, name.place.clone(), format!("`{}` is not a plugin name", name.value));
+            let mistake =
+                Mistake::new(code::VALUE, name.place.clone(), format!("{} is not a plugin name", shown(&name.value)));
             self.reading.note(mistake.legal(error.legal()));
         }
         let table = table.value;
         let class = self.class(&path, &name.place, table.component);
-        let (net, net_clean) = self.net(&table.net, &table.addresses, table.danger_metadata_addresses.as_ref(), &section);
+        let (net, net_clean) =
+            self.net(&table.net, &table.addresses, table.danger_metadata_addresses.as_ref(), &section);
         let (fs, fs_clean) = self.fs(table.fs.as_ref(), &section);
-        let before_secrets = self.reading.n_mistakes();
-        let secrets = self.secrets(&path, table.secrets.unwrap_or_default(), net_clean.then_some(&net));
-        let secrets_clean = self.reading.n_mistakes() == before_secrets;
+        let secret_tables = table.secrets.unwrap_or_default();
+        let n_secrets = secret_tables.0.len();
+        let secrets = self.secrets(&path, secret_tables, net_clean.then_some(&net));
+        let secrets_clean = secrets.len() == n_secrets;
         if fs_clean {
             self.keep_out(&fs, own, class.as_ref(), &secrets);
         }
@@ -56,7 +59,8 @@ impl Typing<'_, '_> {
         });
         let limits = limits.over(&Limits::DEFAULT);
         let alias = self.alias(table.alias.unwrap_or_default());
-        let within = Within { path: &path, grants: &grants, limits: &limits, alias: &alias, net_clean, fs_clean, secrets_clean };
+        let within =
+            Within { path: &path, grants: &grants, limits: &limits, alias: &alias, net_clean, fs_clean, secrets_clean };
         let rules: Named<At<ToolTable>> = table.tools.unwrap_or_default();
         let tools = self.rules(rules, &within);
         let config = table.config.unwrap_or_default().0;
@@ -76,13 +80,14 @@ impl Typing<'_, '_> {
         })
     }
 
-    fn class(&mut self, path: &str, place: &Place, component: Option<At<String>>) -> Option<Class> {
+    fn class(&mut self, path: &str, place: &Place, component: Option<Given<At<String>>>) -> Option<Class> {
         let Some(component) = component else {
             let message = format!("`[{path}]` does not say what it is");
             let mistake = Mistake::new(code::MISSING_KEY, place.clone(), message);
             self.reading.note(mistake.legal(CLASSES).suggest("add `component = \"…\"`"));
             return None;
         };
+        let component = component.0?;
         let source = match component.value.strip_prefix("builtin:") {
             Some(name) => self.reading.accept(builtin(name), &component.place).map(ComponentSource::Builtin),
             None => {
@@ -121,7 +126,8 @@ impl Typing<'_, '_> {
     pub(super) fn net_list(&mut self, list: Option<&List>) -> Vec<NetGrant> {
         let mut grants: Vec<NetGrant> = Vec::new();
         for (at, line) in list.iter().flat_map(|list| &list.value).enumerate() {
-            let Some(grant) = self.reading.accept(NetGrant::parse(&line.value, at + 1, line.place.clone()), &line.place)
+            let Some(grant) =
+                self.reading.accept(NetGrant::parse(&line.value, at + 1, line.place.clone()), &line.place)
             else {
                 continue;
             };
@@ -208,7 +214,7 @@ impl Typing<'_, '_> {
         let mut env = BTreeMap::new();
         for (name, value) in table.0 {
             if !is_variable(&name.value) {
-                let message = format!("`{}` is not a name an environment variable can have", name.value);
+                let message = format!("{} is not a name an environment variable can have", shown(&name.value));
                 let mistake = Mistake::new(code::VALUE, name.place, message);
                 self.reading.note(mistake.legal("A-Z, a-z, 0-9 and `_`, not starting with a digit"));
             } else if value.value.contains('\0') {
@@ -243,9 +249,8 @@ impl Typing<'_, '_> {
     }
 
     pub(super) fn tool_name(&mut self, text: &At<String>) -> Option<ToolName> {
-        let named = ToolName::parse(&text.value).map_err(|error| {
-            Flaw::new(format!("`{}` is not a tool name", text.value)).legal(error.legal())
-        });
+        let named = ToolName::parse(&text.value)
+            .map_err(|error| Flaw::new(format!("{} is not a tool name", shown(&text.value))).legal(error.legal()));
         self.reading.accept(named, &text.place)
     }
 
@@ -254,9 +259,11 @@ impl Typing<'_, '_> {
         let At { value: JsonTable(map), place, .. } = table?;
         let schema = Json::Object(map);
         let overlay = std::slice::from_ref(&schema);
-        let compiled = Schema::compile(r#"{"type":"object"}"#, overlay, JsonMap::new());
+        let compiled = ArgumentSchema::compile(r#"{"type":"object"}"#, overlay, JsonMap::new());
         let usable = compiled.map_err(|error| {
-            Flaw::new(format!("`{path}.arguments` is not a JSON Schema that can be used: {error}"))
+            let reason = error.to_string();
+            let reason = reason.strip_prefix("the schema cannot be used: ").unwrap_or(&reason);
+            Flaw::new(format!("`{path}.arguments` cannot be used as a JSON Schema: {reason}"))
         });
         self.reading.accept(usable, &place)?;
         Some(schema)
@@ -274,6 +281,9 @@ fn builtin(name: &str) -> Result<String, Flaw> {
 
 fn wasm_file(text: &str) -> Result<(), Flaw> {
     const LEGAL: &str = "`builtin:NAME`, or the path of a `.wasm` file";
+    if text.is_empty() {
+        return Err(Flaw::new("the path is empty").legal(LEGAL));
+    }
     if text.contains("://") {
         return Err(Flaw::new(format!("`{text}` is not a file: components are not downloaded")).legal(LEGAL));
     }

@@ -12,7 +12,7 @@ use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
 use super::mistake::{Flaw, Lines, Mistake, Place, code};
 use super::variables;
-use crate::grant::limit::{DURATION_UNITS, SIZE_UNITS, parse_duration, parse_size};
+use crate::grant::limit::{DURATION_UNITS, SIZE_UNITS, Size, parse_duration, parse_size};
 
 /// Looks up a variable of the environment, which core itself does not read.
 pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -54,11 +54,20 @@ impl<'a> Reading<'a> {
     fn expect_type<T>(&mut self, value: &Spanned<DeValue<'_>>, path: &str, wanted: &str) -> Option<T> {
         let found = type_name(value.get_ref());
         let message = format!("`{path}` takes {wanted}, not {found}");
-        let mut mistake = Mistake::new(code::TYPE, self.place(value.span()), message);
-        if let (true, DeValue::String(text)) = (wanted.starts_with("a list"), value.get_ref()) {
-            mistake = mistake.suggest(format!("write `[{}]`", crate::grant::quoted(text)));
-        }
-        self.note(mistake);
+        let mistake = Mistake::new(code::TYPE, self.place(value.span()), message);
+        let text = value.get_ref().as_str().unwrap_or_default();
+        let quotes_too_many = match wanted {
+            "a whole number" => text.parse::<u32>().is_ok(),
+            "true or false" => text.parse::<bool>().is_ok(),
+            _ => false,
+        };
+        self.note(if wanted == "a list" && value.get_ref().is_str() {
+            mistake.suggest(format!("write `[{}]`", crate::grant::quoted(text)))
+        } else if quotes_too_many {
+            mistake.suggest("leave out the quotes")
+        } else {
+            mistake
+        });
         None
     }
 
@@ -69,8 +78,14 @@ impl<'a> Reading<'a> {
     }
 
     /// Notes each key that is not among the legal ones, which come with the keys of the tables they hold.
-    pub(super) fn refuse_unknown(&mut self, table: &DeTable<'_>, path: &str, legal: &[(&'static str, Vec<&'static str>)]) {
-        let keys: Vec<&str> = legal.iter().map(|(key, _)| *key).collect();
+    pub(super) fn refuse_unknown(
+        &mut self,
+        table: &DeTable<'_>,
+        path: &str,
+        legal: &[(&'static str, Vec<&'static str>)],
+    ) {
+        let mut keys: Vec<&str> = legal.iter().map(|(key, _)| *key).collect();
+        keys.sort_unstable();
         for key in table.keys().filter(|key| !keys.contains(&key.get_ref().as_ref())) {
             let name = key.get_ref().as_ref();
             let owner = if path.is_empty() { "this file".to_owned() } else { format!("`[{path}]`") };
@@ -89,16 +104,16 @@ impl<'a> Reading<'a> {
 /// The candidate a misspelt word was probably meant to be.
 pub(super) fn closest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let word = word.to_ascii_lowercase();
-    let distance = |candidate: &str| strsim::damerau_levenshtein(&word, candidate);
-    let best = candidates.min_by_key(|candidate| distance(candidate))?;
-    let (longer, shorter) = (word.len().max(best.len()), word.len().min(best.len()));
-    let is_start = shorter >= 3 && (best.starts_with(&word) || word.starts_with(best));
-    (distance(best) <= longer.div_ceil(4) || is_start).then_some(best)
+    let likeness = |candidate: &str| strsim::jaro_winkler(&word, candidate);
+    let best = candidates.max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    let few_slips = strsim::damerau_levenshtein(&word, best) <= word.len().max(best.len()).div_ceil(4);
+    (few_slips || likeness(best) > 0.83).then_some(best)
 }
 
 /// A key's path, quoted where TOML needs it.
 pub(super) fn joined(path: &str, key: &str) -> String {
-    let is_bare = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    let is_bare =
+        !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
     let key = if is_bare { key.to_owned() } else { crate::grant::quoted(key) };
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }
@@ -154,6 +169,20 @@ impl<T: Value> Value for At<T> {
     }
 }
 
+/// A value that was given, though perhaps not as it should be: its absence would be another mistake.
+#[derive(Clone, Debug)]
+pub(super) struct Given<T>(pub(super) Option<T>);
+
+impl<T: Value> Value for Given<T> {
+    fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
+        Some(Self(T::read(value, path, reading)))
+    }
+
+    fn schema() -> Json {
+        T::schema()
+    }
+}
+
 impl Value for bool {
     fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
         value.get_ref().as_bool().or_else(|| reading.expect_type(value, path, "true or false"))
@@ -184,7 +213,8 @@ impl Value for u32 {
         let DeValue::Integer(number) = value.get_ref() else {
             return reading.expect_type(value, path, "a whole number");
         };
-        let out_of_range = |_| Flaw::new(format!("`{path}` cannot be {number}")).legal("a whole number from 0 up");
+        let legal = format!("a whole number from 0 to {}", Self::MAX);
+        let out_of_range = |_| Flaw::new(format!("`{path}` cannot be {number}")).legal(legal);
         let parsed = Self::from_str_radix(number.as_str(), number.radix()).map_err(out_of_range);
         let place = reading.place(value.span());
         reading.accept(parsed, &place)
@@ -201,7 +231,7 @@ pub(super) struct Bytes(pub(super) u64);
 
 impl Value for Bytes {
     fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
-        let text = with_unit(value, path, SIZE_UNITS, "MiB", reading)?;
+        let text = with_unit(value, path, SIZE_UNITS, likely_size, reading)?;
         let place = reading.place(value.span());
         reading.accept(parse_size(&text), &place).map(Self)
     }
@@ -217,7 +247,7 @@ pub(super) struct Time(pub(super) Duration);
 
 impl Value for Time {
     fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
-        let text = with_unit(value, path, DURATION_UNITS, "s", reading)?;
+        let text = with_unit(value, path, DURATION_UNITS, |number| format!("{number}s"), reading)?;
         let place = reading.place(value.span());
         reading.accept(parse_duration(&text), &place).map(Self)
     }
@@ -227,19 +257,27 @@ impl Value for Time {
     }
 }
 
+/// What a bare number was meant to be: a small one mebibytes, a large one bytes.
+fn likely_size(number: &str) -> String {
+    match number.parse() {
+        Ok(bytes) if bytes > 4096 => Size(bytes).to_string(),
+        Ok(_) | Err(_) => format!("{number}MiB"),
+    }
+}
+
 /// A text with a unit; a bare number is told what it would be with one.
 fn with_unit(
     value: &Spanned<DeValue<'_>>,
     path: &str,
     legal: &str,
-    unit: &str,
+    meant: impl Fn(&str) -> String,
     reading: &mut Reading<'_>,
 ) -> Option<String> {
     let DeValue::Integer(number) = value.get_ref() else {
         return String::read(value, path, reading);
     };
     let mistake = Mistake::new(code::TYPE, reading.place(value.span()), format!("`{path}` needs a unit"));
-    reading.note(mistake.legal(legal).suggest(format!("did you mean `\"{number}{unit}\"`?")));
+    reading.note(mistake.legal(legal).suggest(format!("did you mean `\"{}\"`?", meant(number.as_str()))));
     None
 }
 
@@ -248,7 +286,8 @@ impl<T: Value> Value for Vec<T> {
         let DeValue::Array(items) = value.get_ref() else {
             return reading.expect_type(value, path, "a list");
         };
-        Some(items.iter().filter_map(|item| T::read(item, path, reading)).collect())
+        let path = format!("{path}[]");
+        Some(items.iter().filter_map(|item| T::read(item, &path, reading)).collect())
     }
 
     fn schema() -> Json {
@@ -317,7 +356,9 @@ impl Value for AnyText {
     fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
         Some(Self(match to_json(value, path, reading)? {
             Json::String(text) => text,
-            other @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => other.to_string(),
+            other @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
+                other.to_string()
+            }
         }))
     }
 

@@ -2,7 +2,7 @@
 
 use super::Typing;
 use super::file::SecretTable;
-use super::mistake::{Flaw, Mistake, Place, code};
+use super::mistake::{Flaw, Mistake, Place, code, shown};
 use super::reader::{At, Named, joined};
 use super::variables::is_variable;
 use crate::grant::{Binding, NetGrants, Origin, Placement, SecretGrant, SecretSource};
@@ -22,10 +22,12 @@ impl Typing<'_, '_> {
         let mut secrets = Vec::new();
         let path = joined(path, "secrets");
         for (key, table) in tables.0 {
-            let parsed = SecretName::parse(&key.value).map_err(|error| {
-                Flaw::new(format!("`{}` is not a secret name", key.value)).legal(error.legal())
-            });
+            let parsed = SecretName::parse(&key.value)
+                .map_err(|error| Flaw::new(format!("{} is not a secret name", shown(&key.value))).legal(error.legal()));
             let name = self.reading.accept(parsed, &key.place);
+            if !table.clean {
+                continue;
+            }
             secrets.extend(self.secret(&joined(&path, &key.value), name, &key.place, table.value, net));
         }
         secrets
@@ -108,7 +110,7 @@ impl Typing<'_, '_> {
         if let Some(env) = env {
             let named = is_variable(&env.value).then(|| SecretSource::Env(env.value.clone()));
             let flaw = || {
-                let flaw = Flaw::new(format!("`{}` is not a name an environment variable can have", env.value));
+                let flaw = Flaw::new(format!("{} is not a name an environment variable can have", shown(&env.value)));
                 flaw.legal("the variable's name, such as `API_TOKEN`; not its value")
             };
             return self.reading.accept(named.ok_or_else(flaw), &env.place);
@@ -118,8 +120,11 @@ impl Typing<'_, '_> {
         }
         let command = command?;
         let argv: Vec<String> = command.value.into_iter().map(|word| word.value).collect();
-        let runs = argv.first().is_some_and(|program| !program.is_empty()) && !argv.iter().any(|word| word.contains('\0'));
-        let flaw = || Flaw::new("the command has no program").legal("a program and its arguments: `[\"pass\", \"show\", \"x\"]`");
+        let runs =
+            argv.first().is_some_and(|program| !program.is_empty()) && !argv.iter().any(|word| word.contains('\0'));
+        let flaw = || {
+            Flaw::new("the command has no program").legal("a program and its arguments: `[\"pass\", \"show\", \"x\"]`")
+        };
         let source = runs.then_some(SecretSource::Command(argv));
         self.reading.accept(source.ok_or_else(flaw), &command.place)
     }
@@ -132,8 +137,7 @@ impl Typing<'_, '_> {
         basic: Option<At<String>>,
         query: Option<At<String>>,
     ) -> Result<Option<Placement>, Noted> {
-        let mut given = [&header, &basic, &query].into_iter().flatten();
-        if let (Some(_), Some(second)) = (given.next(), given.next()) {
+        if let Some(second) = [&header, &basic, &query].into_iter().flatten().nth(1) {
             let message = format!("`[{path}]` stands in two places of a request");
             let mistake = Mistake::new(code::CONFLICT, second.place.clone(), message);
             self.reading.note(mistake.legal("exactly one of `header`, `basic`, `query`"));
@@ -166,7 +170,7 @@ impl Typing<'_, '_> {
 
 fn plain(text: &str, what: &str, never: &[char]) -> Result<String, Flaw> {
     if text.is_empty() || text.contains(never) || text.contains(char::is_control) {
-        return Err(Flaw::new(format!("`{text}` cannot be {what}")));
+        return Err(Flaw::new(format!("{} cannot be {what}", shown(text))));
     }
     Ok(text.to_owned())
 }

@@ -136,7 +136,10 @@ impl Typing<'_, '_> {
                         mistake = mistake.suggest(format!("did you mean `{meant}`?"));
                     }
                     let legal: Vec<&str> = known.iter().map(|known| known.as_str()).collect();
-                    self.reading.note(if legal.is_empty() { mistake } else { mistake.legal(legal.join(", ")) });
+                    self.reading.note(match legal.as_slice() {
+                        [] => mistake.legal(format!("nothing: `[{}]` has no secrets", within.path)),
+                        legal => mistake.legal(legal.join(", ")),
+                    });
                 }
                 None => {}
             }
@@ -145,7 +148,8 @@ impl Typing<'_, '_> {
     }
 
     fn note_wider(&mut self, key: &str, text: &str, place: &Place, granted: &[&str], within: &Within<'_>) {
-        let message = format!("`{text}` reaches further than `{key}` of `[{}]`: a tool's rule can only narrow", within.path);
+        let message =
+            format!("`{text}` reaches further than `{key}` of `[{}]`: a tool's rule can only narrow", within.path);
         let mistake = Mistake::new(code::WIDER, place.clone(), message);
         let legal = match granted {
             [] => format!("nothing: `[{}]` has no `{key}`", within.path),
@@ -198,12 +202,12 @@ impl Typing<'_, '_> {
     ) -> T {
         let Bounds { least, most, plugin } = bounds;
         if value < least || value > most {
-            let mistake =
-                Mistake::new(code::VALUE, place.clone(), format!("`{path}.{key}` cannot be {}", show(value)));
+            let mistake = Mistake::new(code::VALUE, place.clone(), format!("`{path}.{key}` cannot be {}", show(value)));
             self.reading.note(mistake.legal(format!("{} to {}", show(least), show(most))));
         } else if let Some(plugin) = plugin.filter(|plugin| value > *plugin) {
             let (asked, given) = (show(value), show(plugin));
-            let message = format!("`{path}.{key}` is {asked}, more than the plugin's {given}: a tool's rule can only narrow");
+            let message =
+                format!("`{path}.{key}` is {asked}, more than the plugin's {given}: a tool's rule can only narrow");
             let mistake = Mistake::new(code::WIDER, place.clone(), message);
             self.reading.note(mistake.legal(format!("{} to {given}", show(least))));
         }

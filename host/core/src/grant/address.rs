@@ -120,7 +120,8 @@ pub fn classify(address: IpAddr) -> AddressClass {
         }
         IpAddr::V6(address) => {
             let found = V6.iter().find(|(range, _)| v6_within(address, *range));
-            let elsewhere = if address.segments()[0] >> 13 == 1 { AddressClass::Public } else { AddressClass::Reserved };
+            let elsewhere =
+                if address.segments()[0] >> 13 == 1 { AddressClass::Public } else { AddressClass::Reserved };
             found.map_or(elsewhere, |(_, class)| *class)
         }
     }
@@ -156,7 +157,9 @@ impl AddressRange {
         let longest = if network.is_ipv4() { 32 } else { 128 };
         let bits = match bits {
             None => longest,
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().map_err(|_| no_range())?,
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                digits.parse().map_err(|_| no_range())?
+            }
             Some(_) => return Err(no_range()),
         };
         if bits > longest {
@@ -257,12 +260,41 @@ mod tests {
 
     /// Neighbours of the special ranges, which anyone may reach.
     const PUBLIC: &[&str] = &[
-        "1.0.0.0", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.0",
-        "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.0", "192.0.3.0", "192.88.98.255",
-        "192.88.100.0", "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0", "198.51.99.255",
-        "198.51.101.0", "203.0.112.255", "203.0.114.0", "223.255.255.255", "168.63.129.15", "168.63.129.17",
-        "2000::1", "2001:200::", "2001:db7:ffff::", "2001:db9::", "2003::", "2606:4700::1111", "3ffe:ffff::",
-        "3fff:1000::", "::ffff:8.8.8.8",
+        "1.0.0.0",
+        "9.255.255.255",
+        "11.0.0.0",
+        "100.63.255.255",
+        "100.128.0.0",
+        "126.255.255.255",
+        "128.0.0.0",
+        "169.253.255.255",
+        "169.255.0.0",
+        "172.15.255.255",
+        "172.32.0.0",
+        "192.0.1.0",
+        "192.0.3.0",
+        "192.88.98.255",
+        "192.88.100.0",
+        "192.167.255.255",
+        "192.169.0.0",
+        "198.17.255.255",
+        "198.20.0.0",
+        "198.51.99.255",
+        "198.51.101.0",
+        "203.0.112.255",
+        "203.0.114.0",
+        "223.255.255.255",
+        "168.63.129.15",
+        "168.63.129.17",
+        "2000::1",
+        "2001:200::",
+        "2001:db7:ffff::",
+        "2001:db9::",
+        "2003::",
+        "2606:4700::1111",
+        "3ffe:ffff::",
+        "3fff:1000::",
+        "::ffff:8.8.8.8",
     ];
 
     #[test]
@@ -283,7 +315,8 @@ mod tests {
     #[test]
     fn a_range_contains_what_its_prefix_says() {
         let range = AddressRange::parse("10.0.0.0/8").unwrap();
-        for (address, inside) in [("10.255.0.1", true), ("11.0.0.0", false), ("::ffff:10.0.0.1", true), ("::1", false)] {
+        for (address, inside) in [("10.255.0.1", true), ("11.0.0.0", false), ("::ffff:10.0.0.1", true), ("::1", false)]
+        {
             assert_eq!(range.contains(address.parse().unwrap()), inside, "{address}");
         }
         let single = AddressRange::parse("fd00::7").unwrap();
@@ -293,7 +326,9 @@ mod tests {
 
     #[test]
     fn a_crooked_range_is_refused() {
-        for text in ["", "10", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "::/129", "0.0.0.0/0", "::/0", "a/8"] {
+        for text in
+            ["", "10", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "::/129", "0.0.0.0/0", "::/0", "a/8"]
+        {
             assert!(AddressRange::parse(text).is_err(), "{text}");
         }
         let flaw = AddressRange::parse("10.0.0.1/8").unwrap_err();

@@ -72,13 +72,17 @@ impl Roots<'_> {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => {
                 let home = self.home.filter(|home| home.starts_with('/'));
                 let home = home.ok_or_else(|| {
-                    Flaw::new(format!("`{text}` starts at the home directory, and `HOME` is not set to an absolute path"))
+                    Flaw::new(format!(
+                        "`{text}` starts at the home directory, and `HOME` is not set to an absolute path"
+                    ))
                 })?;
                 Path::new(home).join(rest.trim_start_matches('/'))
             }
             Some(_) => {
                 let flaw = Flaw::new(format!("`{text}` starts with another user's home directory"));
-                return Err(flaw.legal("an absolute path, one relative to the config file, or one that starts with `~/`"));
+                return Err(
+                    flaw.legal("an absolute path, one relative to the config file, or one that starts with `~/`")
+                );
             }
         };
         if !path.is_absolute() {
@@ -147,11 +151,15 @@ impl FsGrant {
 fn parse_guest(text: &str) -> Result<String, Flaw> {
     const LEGAL: &str = "an absolute path without `.` and `..`, then `ro` or `rw`";
     let Some(relative) = text.strip_prefix('/') else {
-        let flaw = Flaw::new(format!("`{text}` is neither an absolute path nor `ro` or `rw`"));
-        return Err(flaw.legal(FS_LEGAL));
+        let flaw = Flaw::new(format!("`{text}` is neither an absolute path nor `ro` or `rw`")).legal(FS_LEGAL);
+        let lower = text.to_ascii_lowercase();
+        let meant = matches!(lower.as_str(), "ro" | "rw");
+        return Err(if meant { flaw.suggest(format!("did you mean `{lower}`?")) } else { flaw });
     };
     let relative = relative.strip_suffix('/').unwrap_or(relative);
-    let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', ':']) && !part.contains(char::is_control);
+    let plain = |part: &str| {
+        !matches!(part, "" | "." | "..") && !part.contains(['\\', ':']) && !part.contains(char::is_control)
+    };
     if relative.is_empty() || relative.split('/').all(plain) {
         Ok(format!("/{relative}"))
     } else {
@@ -204,6 +212,11 @@ impl FsGrants {
     /// The grant that was written first: where a plugin with no path of its own should look.
     pub fn first(&self) -> Option<&FsGrant> {
         self.grants.first()
+    }
+
+    /// The grant that shows this path of the host, or a part of what lies below it. For what no plugin may see.
+    pub fn touching(&self, path: &Path) -> Option<&FsGrant> {
+        self.grants.iter().find(|grant| path.starts_with(&grant.host) || grant.host.starts_with(path))
     }
 
     /// Whether all that `other` shows is shown here too.

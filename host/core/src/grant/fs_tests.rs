@@ -32,8 +32,27 @@ fn a_grant_is_a_path_what_the_plugin_calls_it_and_an_access() {
 #[test]
 fn what_is_no_grant_or_never_granted_is_refused() {
     for text in [
-        "", ":rw", "/", "/..", "../../..", "/proc", "/proc/self", "/sys/x", "/dev", "/x/../proc", "~you/x", "a:b",
-        "a:rx", "a:/g:rx", "a:/../g", "a:/g//h", "a:/./g:ro", "a:RO", "a\0b", "a:/g\\h", "a:/g:/h:ro",
+        "",
+        ":rw",
+        "/",
+        "/..",
+        "../../..",
+        "/proc",
+        "/proc/self",
+        "/sys/x",
+        "/dev",
+        "/x/../proc",
+        "~you/x",
+        "a:b",
+        "a:rx",
+        "a:/g:rx",
+        "a:/../g",
+        "a:/g//h",
+        "a:/./g:ro",
+        "a:RO",
+        "a\0b",
+        "a:/g\\h",
+        "a:/g:/h:ro",
     ] {
         assert!(FsGrant::parse(text, roots(), Place::default()).is_err(), "{text:?}");
     }
@@ -82,7 +101,9 @@ fn a_denial_says_why_and_what_to_write() {
 #[test]
 fn the_line_of_a_denial_would_have_allowed_it() {
     let denied = grants(&["./docs:/docs:ro"]);
-    for (path, access) in [("/etc/hosts", Access::ReadOnly), ("/docs/a", Access::ReadWrite), ("/a/b", Access::ReadWrite)] {
+    for (path, access) in
+        [("/etc/hosts", Access::ReadOnly), ("/docs/a", Access::ReadWrite), ("/a/b", Access::ReadWrite)]
+    {
         let line = denied.decide(path, access).unwrap_err().allow_line().unwrap();
         let table: toml::Table = line.parse().unwrap();
         let text = table["fs"][0].as_str().unwrap().to_owned();

@@ -67,7 +67,17 @@ impl NetGrant {
     /// # Errors
     /// The text is no grant; the flaw says what is wrong with it and what would do.
     pub fn parse(text: &str, index: usize, place: Place) -> Result<Self, Flaw> {
+        if text.is_empty() {
+            return Err(Flaw::new("the grant is empty").legal(NET_LEGAL));
+        }
         let (methods, target) = match text.split_once(' ') {
+            Some((start, _)) if start.contains("://") => {
+                return Err(Flaw::new(format!("`{text}` has a space too many")).legal(NET_LEGAL));
+            }
+            Some((start, _)) if start.ends_with(',') => {
+                let flaw = Flaw::new(format!("`{text}` has a space after a comma")).legal(NET_LEGAL);
+                return Err(flaw.suggest("leave it out"));
+            }
             Some((methods, target)) => (Methods::parse(methods)?, target),
             None => (Methods::default_reading(), text),
         };
@@ -161,6 +171,9 @@ fn origin_text(scheme: Scheme, host: &HostName, port: u16) -> String {
 fn split_scheme(target: &str) -> Result<(Scheme, &str), Flaw> {
     let Some((scheme, rest)) = target.split_once("://") else {
         let flaw = Flaw::new(format!("`{target}` has no scheme")).legal(NET_LEGAL);
+        if let Some((scheme @ ("http" | "https"), rest)) = target.split_once(':') {
+            return Err(flaw.suggest(format!("did you mean `{scheme}://{}`?", rest.trim_start_matches('/'))));
+        }
         let looks_like_host = target.split(['/', ':']).next().is_some_and(|host| HostPattern::parse(host).is_ok());
         return Err(if looks_like_host { flaw.suggest(format!("did you mean `https://{target}`?")) } else { flaw });
     };
@@ -170,18 +183,24 @@ fn split_scheme(target: &str) -> Result<(Scheme, &str), Flaw> {
         (None, Some(_)) => {
             Err(Flaw::new(format!("`{scheme}` is not a scheme")).suggest(format!("did you mean `{lower}`?")))
         }
-        (None, None) => Err(Flaw::new(format!("`{scheme}` is not a scheme that can be granted")).legal("`http`, `https`")),
+        (None, None) => {
+            Err(Flaw::new(format!("`{scheme}` is not a scheme that can be granted")).legal("`http`, `https`"))
+        }
     }
 }
 
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), Flaw> {
     const LEGAL: &str = "one number from 1 to 65535, or none for the scheme's own";
-    let end_of_host = if authority.starts_with('[') { authority.find(']').map(|end| end + 1) } else { authority.find(':') };
+    let end_of_host =
+        if authority.starts_with('[') { authority.find(']').map(|end| end + 1) } else { authority.find(':') };
     let (host, port) = authority.split_at(end_of_host.unwrap_or(authority.len()));
     if port.is_empty() {
         return Ok((host, None));
     }
     let digits = port.strip_prefix(':').unwrap_or(port);
+    if digits.is_empty() {
+        return Err(Flaw::new(format!("`{authority}` has no port after its colon")).legal(LEGAL));
+    }
     let canonical = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
     match digits.parse() {
         Ok(number) if canonical => Ok((host, Some(number))),
@@ -248,14 +267,13 @@ impl<'a> Target<'a> {
     fn line(&self) -> Option<String> {
         let scheme = self.scheme.filter(|_| self.port != 0 && is_method(self.method))?;
         let origin = origin_text(scheme, &self.host, self.port);
-        let path = match path_segments(self.path) {
-            Ok(_) if self.path == "/" => String::new(),
-            Ok(_) => self.path.replace('*', "%2A"),
-            // No pattern matches a path that reads in two ways: only a grant for the whole host does.
-            Err(_) => String::new(),
+        let exact = match self.path {
+            "/" => String::new(),
+            path => path.replace('*', "%2A"),
         };
-        let text = format!("{} {origin}{path}", self.method);
-        NetGrant::parse(&text, 1, Place::default()).ok().map(|_| net_line(&text))
+        // A path that reads in two ways, or has `//`, matches no pattern: only a grant for the whole host lets it through.
+        let lines = [exact, String::new()].map(|path| format!("{} {origin}{path}", self.method));
+        lines.iter().find(|line| NetGrant::parse(line, 1, Place::default()).is_ok()).map(|line| net_line(line))
     }
 }
 
@@ -307,6 +325,11 @@ impl NetGrants {
     /// Whether nothing may be reached.
     pub fn is_empty(&self) -> bool {
         self.grants.is_empty()
+    }
+
+    /// Whether metadata services may be reached at all.
+    pub fn danger_metadata(&self) -> bool {
+        self.danger_metadata
     }
 
     /// The ranges beyond the public internet that exactly named hosts may resolve to.
@@ -416,9 +439,7 @@ impl NetGrants {
             }
             Mismatch::Host if self.grants.is_empty() => (NetDenialKind::Host, format!("{section} grants no `net`")),
             Mismatch::Host => (NetDenialKind::Host, format!("no `net` of {section} names the host `{}`", target.host)),
-            Mismatch::Scheme => {
-                (NetDenialKind::Scheme, format!("`{}` to this host is not granted", url.scheme()))
-            }
+            Mismatch::Scheme => (NetDenialKind::Scheme, format!("`{}` to this host is not granted", url.scheme())),
             Mismatch::Port => (NetDenialKind::Port, format!("port {} of this host is not granted", target.port)),
             Mismatch::Method if is_method(target.method) => {
                 (NetDenialKind::Method, format!("`{}` to this host is not granted", target.method))

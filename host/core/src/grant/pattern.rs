@@ -190,6 +190,12 @@ fn host_name(text: &str) -> Result<HostPattern, Flaw> {
     if text.is_empty() {
         return Err(Flaw::new("there is no host").legal("such as `https://api.example.com`"));
     }
+    let mapped = text.trim_matches(['[', ']']).parse().map(|address: IpAddr| address.to_canonical());
+    if let (true, Ok(inner @ IpAddr::V4(_))) = (text.starts_with('['), mapped) {
+        return Err(
+            Flaw::new(format!("`{text}` is an IPv4 address written as IPv6")).suggest(format!("write `{inner}`"))
+        );
+    }
     let parsed = url::Host::parse(&lower).map_err(|_| no_host())?;
     let canonical = parsed.to_string();
     match parsed {
@@ -197,20 +203,17 @@ fn host_name(text: &str) -> Result<HostPattern, Flaw> {
             let message = format!("`{text}` is not ASCII: names that look alike would be told apart by nobody");
             Err(Flaw::new(message).suggest(format!("write it as punycode: `{canonical}`")))
         }
-        _ if canonical != lower => {
-            Err(Flaw::new(format!("`{text}` is another way to write `{canonical}`")).suggest(format!("write `{canonical}`")))
-        }
+        _ if canonical != lower => Err(Flaw::new(format!("`{text}` is another way to write `{canonical}`"))
+            .suggest(format!("write `{canonical}`"))),
         url::Host::Ipv4(address) => Ok(HostPattern::Address(address.into())),
-        url::Host::Ipv6(address) => match IpAddr::from(address).to_canonical() {
-            IpAddr::V4(inner) => Err(Flaw::new(format!("`{text}` is an IPv4 address written as IPv6"))
-                .suggest(format!("write `{inner}`"))),
-            IpAddr::V6(address) => Ok(HostPattern::Address(address.into())),
-        },
+        url::Host::Ipv6(address) => Ok(HostPattern::Address(address.into())),
         url::Host::Domain(name) if name.ends_with('.') => {
             Err(Flaw::new(format!("`{text}` ends in a dot")).suggest(format!("write `{}`", name.trim_end_matches('.'))))
         }
         url::Host::Domain(name) if is_domain(&name) => Ok(HostPattern::Name(name)),
-        url::Host::Domain(_) => Err(no_host().legal("labels of a-z, 0-9, `-` and `_`, at most 63 each, joined by dots")),
+        url::Host::Domain(_) => {
+            Err(no_host().legal("labels of a-z, 0-9, `-` and `_`, at most 63 each, joined by dots"))
+        }
     }
 }
 
@@ -277,6 +280,9 @@ impl PathPattern {
         if text.is_empty() || text == "/**" {
             return Ok(Self::Any);
         }
+        if text.contains('\\') {
+            return Err(Flaw::new(format!("`{text}` has a backslash")).legal("segments joined by `/`"));
+        }
         let mut raw: Vec<&str> = text.split('/').skip(1).collect();
         let rest = raw.last() == Some(&"**");
         if rest {
@@ -334,7 +340,9 @@ impl PathPattern {
 
 fn literal(path: &str, segment: &str) -> Result<String, Flaw> {
     if segment.chars().any(|character| character.is_whitespace() || character.is_control()) {
-        return Err(Flaw::new(format!("`{path}` has a space or a control character")).suggest("write `%20` for a space"));
+        return Err(
+            Flaw::new(format!("`{path}` has a space or a control character")).suggest("write `%20` for a space")
+        );
     }
     let decoded = decode(segment).map_err(|Ambiguous(why)| Flaw::new(format!("`{path}` {why}")))?;
     Ok(decoded.into_owned())
@@ -408,9 +416,33 @@ mod tests {
     #[test]
     fn a_crooked_host_is_refused() {
         for text in [
-            "", "*.", "*.com", "**.a.com", "a*.com", "x.*.com", "*.*.com", "a..com", ".a.com", "a.com.", "a b.com",
-            "ä.com", "127.1", "0x7f.0.0.1", "2130706433", "0177.0.0.1", "127.0.0.01", "[::0001]", "[::ffff:127.0.0.1]",
-            "*.127.0.0.1", "a%2ecom", "-a.com", "a-.com", "ａ.com", "[::1", "a_b..com", "xn--a.com",
+            "",
+            "*.",
+            "*.com",
+            "**.a.com",
+            "a*.com",
+            "x.*.com",
+            "*.*.com",
+            "a..com",
+            ".a.com",
+            "a.com.",
+            "a b.com",
+            "ä.com",
+            "127.1",
+            "0x7f.0.0.1",
+            "2130706433",
+            "0177.0.0.1",
+            "127.0.0.01",
+            "[::0001]",
+            "[::ffff:127.0.0.1]",
+            "*.127.0.0.1",
+            "a%2ecom",
+            "-a.com",
+            "a-.com",
+            "ａ.com",
+            "[::1",
+            "a_b..com",
+            "xn--a.com",
         ] {
             assert!(HostPattern::parse(text).is_err(), "{text}");
         }
@@ -453,8 +485,19 @@ mod tests {
     fn a_path_that_reads_in_two_ways_matches_no_pattern() {
         let pattern = PathPattern::parse("/v1/**").unwrap();
         for path in [
-            "/v1/a%2fb", "/v1/a%5cb", "/v1/a\\b", "/v1/%2e%2e", "/v1/.%2e", "/v1/%252e%252e", "/v1/%25252e.", "/v1/%252f",
-            "/v1/..;/admin", "/v1/a%00", "/v1/%c0%ae%c0%ae", "/v1/%0d%0a", "/v1/%2e",
+            "/v1/a%2fb",
+            "/v1/a%5cb",
+            "/v1/a\\b",
+            "/v1/%2e%2e",
+            "/v1/.%2e",
+            "/v1/%252e%252e",
+            "/v1/%25252e.",
+            "/v1/%252f",
+            "/v1/..;/admin",
+            "/v1/a%00",
+            "/v1/%c0%ae%c0%ae",
+            "/v1/%0d%0a",
+            "/v1/%2e",
         ] {
             assert!(pattern.allows(path).is_err(), "{path}");
         }
@@ -465,7 +508,8 @@ mod tests {
 
     #[test]
     fn a_crooked_path_pattern_is_refused() {
-        for text in ["/a*", "/**/a", "/a//b", "//**", "/a/../b", "/./a", "/a b", "/a%2fb", "/%2e%2e/a", "/a\\b", "/***"] {
+        for text in ["/a*", "/**/a", "/a//b", "//**", "/a/../b", "/./a", "/a b", "/a%2fb", "/%2e%2e/a", "/a\\b", "/***"]
+        {
             assert!(PathPattern::parse(text).is_err(), "{text}");
         }
     }

@@ -155,7 +155,9 @@ impl Placement {
         let lower = name.to_ascii_lowercase();
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if name.is_empty() || !name.bytes().all(is_token) {
-            return Err(Flaw::new(format!("`{name}` is not a header name")).legal("such as `Authorization` or `X-Api-Key`"));
+            return Err(
+                Flaw::new(format!("`{name}` is not a header name")).legal("such as `Authorization` or `X-Api-Key`")
+            );
         }
         if FRAMING.contains(&lower.as_str()) {
             return Err(Flaw::new(format!("the header `{name}` is the host's own: a secret cannot stand in it")));

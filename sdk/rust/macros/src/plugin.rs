@@ -107,3 +107,56 @@ fn take_check(function: &mut ItemFn) -> Result<bool> {
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::expand;
+
+    #[track_caller]
+    fn check(source: &str, expected: &str) {
+        let module = syn::parse_str(source).expect("the module must be Rust");
+        let told = match expand(module) {
+            Ok(_) => "fine".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(expected, told);
+    }
+
+    #[test]
+    fn a_tool_needs_a_description() {
+        check("mod tools { /** Says. */ #[tool] fn a() {} }", "fine");
+        check("mod tools { #[tool(description = \"Says.\")] fn a() {} }", "fine");
+        let expected =
+            "a tool needs a description: write a doc comment that tells a model what it does and when to use it";
+        check("mod tools { #[tool] fn a() {} }", expected);
+    }
+
+    #[test]
+    fn names_are_legal_and_unique() {
+        let expected = "a tool's name is 1 to 64 of `A-Z a-z 0-9 _ -`";
+        check("mod tools { /** A. */ #[tool(name = \"a b\")] fn a() {} }", expected);
+        let twice = "mod tools { /** A. */ #[tool] fn a() {} /** B. */ #[tool(name = \"a\")] fn b() {} }";
+        check(twice, "this plugin already has a tool `a`");
+    }
+
+    #[test]
+    fn parameters_are_owned_and_named() {
+        let expected = "a tool's parameters are owned: `String`, not `&str`";
+        check("mod tools { /** A. */ #[tool] fn a(name: &str) {} }", expected);
+        check("mod tools { /** A. */ #[tool] fn a((b, c): (u8, u8)) {} }", "a tool's parameter is a plain name");
+        check("mod tools { /** A. */ #[tool] fn a(&self) {} }", "a tool is a function without `self`");
+        check("mod tools { /** A. */ #[tool] fn a(Args(all): Args<All>) {} }", "fine");
+    }
+
+    #[test]
+    fn other_mistakes_are_said() {
+        check("mod tools;", "a plugin is a module with a body: `mod tools { … }`");
+        let expected = "a tool is not `async`: a plugin runs one call at a time";
+        check("mod tools { /** A. */ #[tool] async fn a() {} }", expected);
+        check("mod tools { /** A. */ #[tool(risk = \"none\")] fn a() {} }", "expected `low`, `medium` or `high`");
+        let two = "mod tools { #[check] fn a() -> Option<String> {} #[check] fn b() -> Option<String> {} }";
+        check(two, "a plugin has at most one `#[check]`");
+        let expected = "a `#[check]` is `fn name() -> Option<String>`";
+        check("mod tools { #[check] fn a(b: u8) -> Option<String> {} }", expected);
+    }
+}

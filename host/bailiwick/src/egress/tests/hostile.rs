@@ -37,7 +37,11 @@ fn drip(start: &str) -> Vec<Step> {
 
 #[tokio::test]
 async fn a_head_that_trickles_in_times_out() {
-    for steps in [vec![Step::Wait(Duration::from_secs(5))], drip("HTTP/1.1 200 OK\r\nx-slow: "), drip("HTTP/1.1 100 Continue\r\n\r\n")] {
+    let mut flood = Vec::new();
+    for _ in 0..100 {
+        flood.extend([text("HTTP/1.1 100 Continue\r\n\r\n"), Step::Wait(Duration::from_millis(20))]);
+    }
+    for steps in [vec![Step::Wait(Duration::from_secs(5))], drip("HTTP/1.1 200 OK\r\nx-slow: "), flood] {
         let (server, call, url) = answers(steps).await;
         let started = Instant::now();
         let answer = send_for_guest(&call, get(&url), impatient()).await;
@@ -66,8 +70,10 @@ async fn a_body_that_falls_silent_times_out() {
 async fn a_handshake_that_stalls_times_out() {
     let server = Server::start(|_| vec![Step::Wait(Duration::from_secs(5))]).await;
     let call = World::new([format!("https://127.0.0.1:{}", server.port())]).call();
+    let started = Instant::now();
     let answer = send_for_guest(&call, get(&format!("https://127.0.0.1:{}/", server.port())), impatient()).await;
     assert!(matches!(answer, Err(Error::ConnectionTimeout)), "{answer:?}");
+    assert!(started.elapsed() < Duration::from_secs(2));
 }
 
 #[tokio::test]
@@ -125,7 +131,10 @@ async fn the_guest_learns_what_was_wrong() {
     let (_server, call, url) = answers(vec![text("hello\r\n\r\n")]).await;
     let answer = send(&call, get(&url)).await;
     assert!(matches!(answer, Err(Error::HttpProtocolError)), "{answer:?}");
-    for broken in ["HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+    for broken in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    ] {
         let (_server, call, url) = answers(vec![text(broken), Step::Close]).await;
         let answer = fetch(&call, get(&url)).await;
         assert!(matches!(answer, Err(Error::HttpResponseIncomplete)), "{answer:?}");

@@ -53,9 +53,15 @@ async fn a_body_is_streamed_with_the_length_that_was_declared_or_in_chunks() {
     let pieces = ["a", "bc"].map(|piece| Ok(http_body::Frame::data(bytes::Bytes::from_static(piece.as_bytes()))));
     let pieces = http_body_util::StreamBody::new(futures::stream::iter(pieces)).boxed_unsync();
     fetch(&call, http::Request::post(&url).body(pieces).unwrap()).await.unwrap();
-    let bodies: Vec<String> =
-        server.requests().iter().map(|request| request.split_once("\r\nhost: ").unwrap().1.replace(&format!("127.0.0.1:{port}\r\n"), "")).collect();
-    assert_eq!(bodies, ["content-length: 5\r\n\r\nknown", "transfer-encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"]);
+    let bodies: Vec<String> = server
+        .requests()
+        .iter()
+        .map(|request| request.split_once("\r\nhost: ").unwrap().1.replace(&format!("127.0.0.1:{port}\r\n"), ""))
+        .collect();
+    assert_eq!(
+        bodies,
+        ["content-length: 5\r\n\r\nknown", "transfer-encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"]
+    );
 }
 
 #[tokio::test]
@@ -71,7 +77,7 @@ async fn what_is_not_granted_is_not_even_looked_up() {
         (post(&format!("http://h.example:{port}/api/x"), ""), "denied.net.method"),
         (get(&format!("http://h.example:{port}/apix")), "denied.net.path"),
         (get(&format!("http://h.example:{port}/api/../admin")), "denied.net.path"),
-        (get(&format!("http://h.example:{port}/api/%2e%2e/admin")), "denied.net.path"),
+        (get(&format!("http://h.example:{port}/api/%2e%2e/root")), "denied.net.path"),
     ] {
         let before = codes(&call).len();
         let url = request.uri().clone();
@@ -102,7 +108,9 @@ async fn an_address_in_another_spelling_reaches_nothing() {
     let server = Server::start(|_| ok("")).await;
     let port = server.port();
     let call = World::new([format!("http://127.0.0.1:{port}"), format!("http://*:{port}")]).call();
-    for host in ["2130706433", "0x7f000001", "127.1", "0177.0.0.1", "127.0.0.01", "[::ffff:127.0.0.1]", "localhost", "0"] {
+    for host in
+        ["2130706433", "0x7f000001", "127.1", "0177.0.0.1", "127.0.0.01", "[::ffff:127.0.0.1]", "localhost", "0"]
+    {
         let answer = send(&call, get(&format!("http://{host}:{port}/"))).await;
         let refused = matches!(answer, Err(Error::HttpRequestDenied | Error::DestinationIpProhibited));
         assert!(refused, "{host}: {answer:?}");
@@ -115,7 +123,12 @@ async fn an_address_in_another_spelling_reaches_nothing() {
 async fn one_forbidden_address_among_many_denies_them_all() {
     let server = Server::start(|_| ok("")).await;
     let port = server.port();
-    for mixed in [&["127.0.0.1", "10.0.0.1"][..], &["10.0.0.1", "127.0.0.1"], &["127.0.0.1", "169.254.169.254"], &["127.0.0.1", "::1"]] {
+    for mixed in [
+        &["127.0.0.1", "10.0.0.1"][..],
+        &["10.0.0.1", "127.0.0.1"],
+        &["127.0.0.1", "169.254.169.254"],
+        &["127.0.0.1", "::1"],
+    ] {
         let table = names([("h.example", &[mixed])]);
         let call = World::with(egress(&table, &[]), [format!("http://h.example:{port}")]).call();
         let answer = send(&call, get(&format!("http://h.example:{port}/"))).await;
@@ -183,22 +196,23 @@ async fn only_a_certificate_for_this_host_from_a_known_authority_will_do() {
     let expire = |params: &mut rcgen::CertificateParams| params.not_after = rcgen::date_time_ymd(2020, 1, 1);
     let early = |params: &mut rcgen::CertificateParams| params.not_before = rcgen::date_time_ymd(2999, 1, 1);
     for (what, tls, accepted) in [
-        ("right", known.certify(&["h.example"], |_| {}), true),
-        ("wildcard", known.certify(&["*.example"], |_| {}), true),
+        ("right", known.certify(&["h.test.example"], |_| {}), true),
+        ("wildcard", known.certify(&["*.test.example"], |_| {}), true),
         ("another host", known.certify(&["other.example"], |_| {}), false),
         ("its address only", known.certify(&["127.0.0.1"], |_| {}), false),
-        ("expired", known.certify(&["h.example"], expire), false),
-        ("not yet valid", known.certify(&["h.example"], early), false),
-        ("self-signed", self_signed(&["h.example"]), false),
-        ("unknown authority", unknown.certify(&["h.example"], |_| {}), false),
+        ("expired", known.certify(&["h.test.example"], expire), false),
+        ("not yet valid", known.certify(&["h.test.example"], early), false),
+        ("self-signed", self_signed(&["h.test.example"]), false),
+        ("unknown authority", unknown.certify(&["h.test.example"], |_| {}), false),
     ] {
         let server = Server::start_tls(tls, |_| ok("proved")).await;
         let port = server.port();
-        let table = names([("h.example", &[&["127.0.0.1"]])]);
-        let call = World::with(egress(&table, &[known.pem.clone()]), [format!("https://h.example:{port}")]).call();
-        let answer = fetch(&call, get(&format!("https://h.example:{port}/"))).await;
+        let table = names([("h.test.example", &[&["127.0.0.1"]])]);
+        let grant = format!("https://h.test.example:{port}");
+        let call = World::with(egress(&table, std::slice::from_ref(&known.pem)), [grant]).call();
+        let answer = fetch(&call, get(&format!("https://h.test.example:{port}/"))).await;
         match accepted {
-            true => assert_eq!(answer.unwrap(), "proved", "{what}"),
+            true => assert!(matches!(answer.as_deref(), Ok("proved")), "{what}: {answer:?}"),
             false => {
                 assert!(matches!(answer, Err(Error::TlsCertificateError)), "{what}: {answer:?}");
                 assert_eq!(server.requests(), [""; 0], "{what}");
@@ -226,7 +240,8 @@ fn a_file_without_a_certificate_is_no_authority() {
 
 #[tokio::test]
 async fn the_limits_of_a_call_hold_and_say_how_to_raise_them() {
-    let server = Server::start(|request| ok(if request.starts_with("GET /long") { "0123456789" } else { "01234567" })).await;
+    let server =
+        Server::start(|request| ok(if request.starts_with("GET /long") { "0123456789" } else { "01234567" })).await;
     let port = server.port();
     let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
     let mut world = World::new([format!("* http://127.0.0.1:{port}")]);

@@ -87,3 +87,20 @@ async fn an_answer_that_says_close_is_the_last() {
     }
     assert_eq!(server.connections(), 3);
 }
+
+#[tokio::test]
+async fn an_answer_without_a_body_need_not_be_read() {
+    let server = Server::start(|request| {
+        let length = if request.starts_with("HEAD") { 5 } else { 0 };
+        vec![text(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n"))]
+    })
+    .await;
+    let url = format!("http://127.0.0.1:{}/", server.port());
+    let call = World::new([format!("* http://127.0.0.1:{}", server.port())]).call();
+    for method in ["HEAD", "GET", "HEAD", "DELETE"] {
+        let mut request = get(&url);
+        *request.method_mut() = method.parse().unwrap();
+        drop(send(&call, request).await.unwrap());
+    }
+    assert_eq!((server.connections(), server.requests().len()), (1, 4));
+}

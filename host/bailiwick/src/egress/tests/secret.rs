@@ -1,10 +1,8 @@
 //! Secrets go where they are bound to, and never come back.
 
-use std::sync::Arc;
-
+use bailiwick_core::grant::Placement;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bailiwick_core::grant::Placement;
 use http::HeaderValue;
 use http_body_util::BodyExt as _;
 use wasmtime_wasi_http::Error;
@@ -43,7 +41,9 @@ async fn a_secret_is_put_in_its_place_and_the_guests_own_is_left_out() {
         let in_query = matches!(placement, Placement::Query { .. });
         let call = bound(&server, placement).call();
         let mut request = get(&url(&server, path));
-        for (name, value) in [("Authorization", "mine"), ("authorization", "mine"), ("x-api-key", "mine"), ("range", "bytes=0-5")] {
+        for (name, value) in
+            [("Authorization", "mine"), ("authorization", "mine"), ("x-api-key", "mine"), ("range", "bytes=0-5")]
+        {
             request.headers_mut().append(http::HeaderName::try_from(name).unwrap(), HeaderValue::from_static(value));
         }
         request.headers_mut().insert("accept-encoding", HeaderValue::from_static("gzip"));
@@ -83,7 +83,8 @@ async fn a_server_that_repeats_a_secret_tells_the_guest_nothing() {
     let body = format!("you sent {VALUE} and {encoded}.");
     for cut in 0..body.len() {
         let (first, second) = body.split_at(cut);
-        let mut steps = vec![text(format!("HTTP/1.1 200 OK\r\nx-echo: <{VALUE}>\r\ntransfer-encoding: chunked\r\n\r\n"))];
+        let mut steps =
+            vec![text(format!("HTTP/1.1 200 OK\r\nx-echo: <{VALUE}>\r\ntransfer-encoding: chunked\r\n\r\n"))];
         for piece in [first, second].iter().filter(|piece| !piece.is_empty()) {
             steps.push(text(format!("{:x}\r\n{piece}\r\n", piece.len())));
         }
@@ -129,7 +130,7 @@ async fn neither_debug_nor_the_ledger_holds_a_secret() {
     let server = Server::start(|_| vec![Step::Close]).await;
     let call = bound(&server, Placement::Query { key: "key".to_owned() }).call();
     let error = send(&call, get(&url(&server, "/path?q=1"))).await.unwrap_err();
-    let shown = format!("{call:?} {:?} {error} {error:?}", Arc::clone(&call.egress));
+    let shown = format!("{:?} {:?} {:?} {error} {error:?}", call.secrets, call.egress, call.ledger);
     assert!(!shown.contains("canary"), "{shown}");
     let operations: Vec<String> = call.ledger.operations().into_keys().collect();
     assert_eq!(operations, [format!("http GET http://127.0.0.1:{}", server.port()), "secret use TOKEN".to_owned()]);

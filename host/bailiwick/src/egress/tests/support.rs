@@ -69,7 +69,10 @@ impl Server {
         Self::run(None, Arc::new(reply)).await
     }
 
-    pub(super) async fn start_tls(tls: ServerConfig, reply: impl Fn(&str) -> Vec<Step> + Send + Sync + 'static) -> Self {
+    pub(super) async fn start_tls(
+        tls: ServerConfig,
+        reply: impl Fn(&str) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
         Self::run(Some(TlsAcceptor::from(Arc::new(tls))), Arc::new(reply)).await
     }
 
@@ -78,7 +81,14 @@ impl Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (connections, open, requests) = (Arc::default(), Arc::default(), Arc::default());
-        let task = tokio::spawn(accept(listener, tls, reply, Arc::clone(&connections), Arc::clone(&open), Arc::clone(&requests)));
+        let task = tokio::spawn(accept(
+            listener,
+            tls,
+            reply,
+            Arc::clone(&connections),
+            Arc::clone(&open),
+            Arc::clone(&requests),
+        ));
         Self { address, connections, open, requests, task }
     }
 
@@ -128,10 +138,11 @@ async fn accept(
         tokio::spawn(async move {
             match tls {
                 None => converse(stream, reply, requests).await,
-                Some(tls) => match tls.accept(stream).await {
-                    Ok(stream) => converse(stream, reply, requests).await,
-                    Err(_) => {}
-                },
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        converse(stream, reply, requests).await;
+                    }
+                }
             }
             open.fetch_sub(1, Ordering::SeqCst);
         });
@@ -195,7 +206,8 @@ impl Authority {
 
     /// A server's side of TLS, with a certificate for these names.
     pub(super) fn certify(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> ServerConfig {
-        let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        let mut params =
+            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
         change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -263,9 +275,7 @@ impl World {
             ..Grants::default()
         };
         let all: Vec<SecretGrant> = self.secrets.iter().chain(&self.withheld).cloned().collect();
-        let mut effective = Effective::none(&grants);
-        effective.grants = grants;
-        effective.limits = self.limits.clone();
+        let effective = Effective { grants: grants.into(), limits: self.limits.clone(), ..Effective::default() };
         Arc::new(CallContext {
             id: CallId::new("test-1"),
             plugin: PluginName::parse(self.plugin).unwrap(),
@@ -285,8 +295,10 @@ impl World {
 /// A table of names; each look-up takes the next list of addresses.
 pub(super) fn names<const N: usize>(table: [(&str, &[&[&str]]); N]) -> Arc<FixedNames> {
     let addresses = |list: &[&str]| list.iter().map(|address| address.parse::<IpAddr>().unwrap()).collect::<Vec<_>>();
-    let names: HashMap<String, Vec<Vec<IpAddr>>> =
-        table.iter().map(|(name, lists)| ((*name).to_owned(), lists.iter().map(|list| addresses(list)).collect())).collect();
+    let names: HashMap<String, Vec<Vec<IpAddr>>> = table
+        .iter()
+        .map(|(name, lists)| ((*name).to_owned(), lists.iter().map(|list| addresses(list)).collect()))
+        .collect();
     Arc::new(FixedNames { names, ..FixedNames::default() })
 }
 

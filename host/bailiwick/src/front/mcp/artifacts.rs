@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::ErrorData;
-use rmcp::model::{CacheScope, ListResourcesResult, ReadResourceResult};
+use rmcp::model::{ListResourcesResult, ReadResourceResult};
 use serde_json::json;
 
 use bailiwick_core::call::CallId;
@@ -46,7 +46,7 @@ impl Kept {
     /// All of them, newest first.
     pub(super) fn list(&self) -> ListResourcesResult {
         let resources = self.lock().iter().rev().cloned().map(wire::resource).collect();
-        ListResourcesResult::with_all_items(resources).with_ttl_ms(0).with_cache_scope(CacheScope::Private)
+        ListResourcesResult::with_all_items(resources)
     }
 
     /// The content of one of them.
@@ -54,7 +54,9 @@ impl Kept {
     /// # Errors
     /// When it is none of them, or cannot be read.
     pub(super) async fn read(&self, artifacts: &Artifacts, uri: &str) -> Result<ReadResourceResult, ErrorData> {
-        let unknown = || ErrorData::resource_not_found("no call of this connection made such an artifact", Some(json!({"uri": uri})));
+        let unknown = || {
+            ErrorData::resource_not_found("no call of this connection made such an artifact", Some(json!({"uri": uri})))
+        };
         let link = self.lock().iter().find(|link| link.uri == uri).cloned().ok_or_else(unknown)?;
         let path = artifacts.path(uri).ok_or_else(unknown)?;
         let read = tokio::task::spawn_blocking(move || ambient::read(&path, MAX_READ)).await;
@@ -72,7 +74,7 @@ impl Kept {
         };
         let body = body(bytes, link.mime_type.as_deref());
         let contents = wire::contents(link.uri, link.mime_type, body);
-        Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(0).with_cache_scope(CacheScope::Private))
+        Ok(ReadResourceResult::new(vec![contents]))
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<ResourceLink>> {
@@ -83,7 +85,8 @@ impl Kept {
 /// Text where both the media type and the bytes say so.
 fn body(bytes: Vec<u8>, mime_type: Option<&str>) -> ResourceBody {
     let textual = mime_type.is_none_or(|mime| {
-        mime.starts_with("text/") || ["json", "xml", "yaml", "toml", "javascript"].iter().any(|kind| mime.contains(kind))
+        mime.starts_with("text/")
+            || ["json", "xml", "yaml", "toml", "javascript"].iter().any(|kind| mime.contains(kind))
     });
     match String::from_utf8(bytes) {
         Ok(text) if textual => ResourceBody::Text(text),

@@ -6,9 +6,7 @@ use std::task::{Context, Poll};
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, JsonObject, ProgressNotificationParam,
-};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, JsonObject, ProgressNotificationParam};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use tokio::sync::mpsc;
@@ -17,7 +15,9 @@ use tokio::task::{JoinError, JoinHandle};
 use bailiwick_core::call::{Call, CallId};
 use bailiwick_core::outcome::{Code, Failure, Outcome};
 
-use super::question::{self, Manner, ask};
+use super::parked::Parking;
+use super::question::{Manner, ask};
+use super::wire::Vocabulary;
 use super::{Connection, wire};
 use crate::channel::{Answer, Channel, Progress, Question};
 
@@ -36,6 +36,19 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// A call that never ends, for tests.
+    #[cfg(test)]
+    pub(super) fn endless(tool: &str) -> Self {
+        Self {
+            id: CallId::new("test-0"),
+            tool: tool.to_owned(),
+            arguments: JsonObject::new(),
+            task: Task(tokio::spawn(std::future::pending())),
+            progress: mpsc::channel(1).1,
+            questions: mpsc::channel(1).1,
+        }
+    }
+
     /// Whether `request` asks for this same call.
     pub(super) fn is(&self, request: &CallToolRequestParams) -> bool {
         let arguments = request.arguments.as_ref();
@@ -101,8 +114,8 @@ impl Connection {
                 Some(question) = call.questions.recv() => match manner {
                     Manner::Request => open.push(ask(&context.peer, question)),
                     Manner::Result if self.life.is_open() => match self.parked.park(call, question) {
-                        Ok(result) => return Ok(result.into()),
-                        Err(told) => call = told,
+                        Parking::Waits(result) => return Ok(result.into()),
+                        Parking::GoesOn(told) => call = told,
                     },
                     Manner::Result | Manner::Never => { let _ = question.reply.send(Answer::Unavailable); }
                 },
@@ -113,20 +126,24 @@ impl Connection {
         // Questions that are still open take themselves back: with the call, whoever waited for an answer is gone.
         call.task.0.abort();
         let answered = async { while open.next().await.is_some() {} };
-        let Some(outcome) = outcome else {
-            let _ = (&mut call.task).await;
-            answered.await;
-            return Err(ErrorData::internal_error("the call was cancelled", None));
+        let outcome = match outcome {
+            Some(outcome) => {
+                while let Ok(progress) = call.progress.try_recv() {
+                    report(context, progress).await;
+                }
+                outcome.unwrap_or_else(|error| crashed(&call.id, &error))
+            }
+            None => {
+                // Once the task is gone, the call is recorded. rmcp drops the answer if the client cancelled.
+                let _ = (&mut call.task).await;
+                Outcome::failed(Failure::new(Code::Cancelled, "the call was cancelled"))
+            }
         };
-        while let Ok(progress) = call.progress.try_recv() {
-            report(context, progress).await;
-        }
         answered.await;
-        let outcome = outcome.unwrap_or_else(|error| crashed(&call.id, &error));
         if let Ok(output) = &outcome.result {
             self.artifacts.note(&call.id, output);
         }
-        wire::answer(outcome, question::is_stateless(context)).map(CallToolResponse::from)
+        wire::answer(outcome, Vocabulary::of(context)).map(CallToolResponse::from)
     }
 }
 

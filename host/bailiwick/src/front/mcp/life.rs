@@ -104,10 +104,7 @@ impl<T> Ending<T> {
 impl<T: Transport<RoleServer>> Transport<RoleServer> for Ending<T> {
     type Error = T::Error;
 
-    fn send(
-        &mut self,
-        item: ServerJsonRpcMessage,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+    fn send(&mut self, item: ServerJsonRpcMessage) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         self.inner.send(item)
     }
 

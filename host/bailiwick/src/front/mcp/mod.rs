@@ -29,13 +29,15 @@ use rmcp::transport::Transport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 
 use bailiwick_core::call::Caller;
 
 use crate::host::Host;
 use artifacts::Kept;
 use life::{Ending, Life};
-use parked::{Parked, Resumed};
+use parked::{Parked, Parking};
+use wire::Vocabulary;
 
 /// What a model reads before it sees the tools.
 const INSTRUCTIONS: &str = "These tools run inside rights that an operator wrote down. A refusal names the rule and \
@@ -57,7 +59,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub async fn serve_stdio(
     host: Arc<Host>,
     caller: Arc<Caller>,
-    shutdown: impl Future<Output = ()> + Send,
+    shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     serve(host, caller, tokio::io::stdin(), tokio::io::stdout(), shutdown).await
 }
@@ -71,7 +73,7 @@ pub async fn serve<R, W>(
     caller: Arc<Caller>,
     reader: R,
     writer: W,
-    shutdown: impl Future<Output = ()> + Send,
+    shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()>
 where
     R: AsyncRead + Send + Unpin + 'static,
@@ -85,9 +87,10 @@ async fn serve_on(
     host: Arc<Host>,
     caller: Arc<Caller>,
     transport: impl Transport<RoleServer> + 'static,
-    shutdown: impl Future<Output = ()> + Send,
+    shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let connection = Arc::new(Connection {
+        changes: host.watch(),
         host,
         caller,
         life: Arc::new(Life::new()),
@@ -133,6 +136,8 @@ async fn session(connection: &Arc<Connection>, transport: impl Transport<RoleSer
 struct Connection {
     host: Arc<Host>,
     caller: Arc<Caller>,
+    /// Changes since the connection began, none of them seen: whoever clones it misses nothing.
+    changes: watch::Receiver<u64>,
     life: Arc<Life>,
     parked: Parked,
     artifacts: Kept,
@@ -143,7 +148,7 @@ struct Connection {
 impl Connection {
     /// Does what has to be done without a request.
     async fn look_after(&self) -> Infallible {
-        let mut changes = self.host.watch();
+        let mut changes = self.changes.clone();
         let mut sweep = tokio::time::interval(SWEEP);
         let mut leaving = pin!(self.life.leaving());
         let mut left = false;
@@ -166,7 +171,8 @@ impl Connection {
 
 impl ServerHandler for Connection {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_tool_list_changed().enable_resources().build();
+        let capabilities =
+            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().enable_resources().build();
         let us = Implementation::new("bailiwick", env!("CARGO_PKG_VERSION")).with_title("Bailiwick");
         ServerConfig::new(capabilities).with_server_info(us).with_instructions(INSTRUCTIONS)
     }
@@ -177,7 +183,7 @@ impl ServerHandler for Connection {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let cursor = request.and_then(|request| request.cursor);
-        wire::page(&self.host.list(&self.caller), cursor.as_deref(), question::is_stateless(&context))
+        wire::page(&self.host.list(&self.caller), cursor.as_deref(), Vocabulary::of(&context))
     }
 
     async fn call_tool(
@@ -189,8 +195,8 @@ impl ServerHandler for Connection {
         let call = match request.request_state.as_deref() {
             None => self.start(request, &context),
             Some(state) => match self.parked.resume(state, &request)? {
-                Resumed::Call(call) => call,
-                Resumed::Waiting(result) => return Ok(result.into()),
+                Parking::GoesOn(call) => call,
+                Parking::Waits(result) => return Ok(result.into()),
             },
         };
         self.attend(call, &context).await
@@ -223,7 +229,9 @@ impl ServerHandler for Connection {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut changes = self.host.watch();
+        // The subscription is acknowledged already, so a change of this moment is one of its own. A change from before
+        // is told too; that costs the client a needless look at the list.
+        let mut changes = self.changes.clone();
         loop {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),
@@ -244,7 +252,8 @@ impl ServerHandler for Connection {
     ) -> Result<CustomResult, ErrorData> {
         let known = ["tools/call", "tools/list", "resources/list", "resources/read", "subscriptions/listen"];
         if known.contains(&request.method.as_str()) {
-            let message = format!("the parameters of `{}` do not have the shape the protocol gives them", request.method);
+            let message =
+                format!("the parameters of `{}` do not have the shape the protocol gives them", request.method);
             return Err(ErrorData::invalid_params(message, None));
         }
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None))

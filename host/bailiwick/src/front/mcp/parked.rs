@@ -31,22 +31,21 @@ struct Entry {
     question: Question,
 }
 
-/// What a request that names a `requestState` came to.
+/// What became of a call with a question.
 #[derive(Debug)]
-pub(super) enum Resumed {
-    /// The call has its answer.
-    Call(Running),
-    /// The answer is still missing.
-    Waiting(InputRequiredResult),
+pub(super) enum Parking {
+    /// It waits; this tells the client so.
+    Waits(InputRequiredResult),
+    /// It goes on.
+    GoesOn(Running),
 }
 
 impl Parked {
-    /// Lets `call` wait for the answer to `question`, and gives what tells the client so. When the question cannot be
-    /// asked, the call is given back and has been told.
-    pub(super) fn park(&self, call: Running, question: Question) -> Result<InputRequiredResult, Running> {
+    /// Lets `call` wait for the answer to `question`; it goes on at once when that cannot be asked.
+    pub(super) fn park(&self, call: Running, question: Question) -> Parking {
         let Some((form, state)) = question::form(&question).zip(new_state()) else {
             let _ = question.reply.send(Answer::Unavailable);
-            return Err(call);
+            return Parking::GoesOn(call);
         };
         let mut entries = self.entries();
         if entries.len() >= MAX_PARKED {
@@ -55,33 +54,36 @@ impl Parked {
         }
         entries.push(Entry { state: state.clone(), until: Instant::now() + PATIENCE, call, question });
         let requests = InputRequests::from([(KEY.to_owned(), InputRequest::Elicitation(form))]);
-        Ok(InputRequiredResult::new(Some(requests), Some(state)))
+        Parking::Waits(InputRequiredResult::new(Some(requests), Some(state)))
     }
 
     /// Answers the question of the call behind `state`.
     ///
     /// # Errors
     /// When there is none, `request` is another call, or its answer cannot be read; the call goes on waiting.
-    pub(super) fn resume(&self, state: &str, request: &CallToolRequestParams) -> Result<Resumed, ErrorData> {
+    pub(super) fn resume(&self, state: &str, request: &CallToolRequestParams) -> Result<Parking, ErrorData> {
         let mut entries = self.entries();
         let waiting = entries.iter().position(|entry| entry.state == state && entry.until > Instant::now());
-        let index = waiting.ok_or_else(|| invalid("`requestState` is unknown or has expired; make the call again without it"))?;
+        let index = waiting
+            .ok_or_else(|| invalid("`requestState` is unknown or has expired; make the call again without it"))?;
         if !entries[index].call.is(request) {
             return Err(invalid("`requestState` belongs to another call"));
         }
         let answer = request.input_responses.as_ref().and_then(|responses| responses.get(KEY));
         let answer = answer.map(|answer| serde_json::from_value::<ElicitResult>(answer.clone())).transpose();
-        let answer = answer.map_err(|error| invalid(format!("`inputResponses.{KEY}` is not an elicitation result: {error}")))?;
+        let answer =
+            answer.map_err(|error| invalid(format!("`inputResponses.{KEY}` is not an elicitation result: {error}")))?;
         let Entry { call, question, .. } = entries.remove(index);
         drop(entries);
         match answer {
+            // Whoever asked has given up: the call's outcome says so.
+            _ if question.reply.is_closed() => {}
+            None => return Ok(self.park(call, question)),
             Some(result) => {
-                // Whoever asked may have given up; then the call is over and its outcome says so.
                 let _ = question.reply.send(question::answer(result));
-                Ok(Resumed::Call(call))
             }
-            None => Ok(self.park(call, question).map_or_else(Resumed::Call, Resumed::Waiting)),
         }
+        Ok(Parking::GoesOn(call))
     }
 
     /// Cancels what has waited too long.
@@ -109,4 +111,83 @@ fn new_state() -> Option<String> {
     let mut bits = [0; 16];
     getrandom::fill(&mut bits).ok()?;
     Some(hex::encode(bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::channel::Asker;
+
+    fn question() -> (Question, oneshot::Receiver<Answer>) {
+        let (reply, answer) = oneshot::channel();
+        let schema = json!({"type": "object", "properties": {}});
+        (Question { from: Asker::Host, message: "may it run?".to_owned(), schema, reply }, answer)
+    }
+
+    fn park(parked: &Parked) -> (String, oneshot::Receiver<Answer>) {
+        let (question, answer) = question();
+        match parked.park(Running::endless("read"), question) {
+            Parking::Waits(result) => (result.request_state.unwrap(), answer),
+            Parking::GoesOn(call) => panic!("{call:?} does not wait"),
+        }
+    }
+
+    fn request(tool: &'static str, answer: Option<&str>) -> CallToolRequestParams {
+        let request = CallToolRequestParams::new(tool);
+        match answer {
+            Some(action) => request.with_input_responses([(KEY.to_owned(), json!({"action": action}))].into()),
+            None => request,
+        }
+    }
+
+    fn resume(parked: &Parked, state: &str, request: &CallToolRequestParams) -> String {
+        match parked.resume(state, request) {
+            Ok(Parking::GoesOn(_)) => "goes on".to_owned(),
+            Ok(Parking::Waits(_)) => "waits".to_owned(),
+            Err(error) => format!("{} {}", error.code.0, error.message),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_reaches_the_call_once() {
+        let parked = Parked::default();
+        let (state, mut answer) = park(&parked);
+        assert_eq!(resume(&parked, &state, &request("read", Some("accept"))), "goes on");
+        assert_eq!(answer.try_recv(), Ok(Answer::Accepted(json!({}))));
+        let unknown = "-32602 `requestState` is unknown or has expired; make the call again without it";
+        assert_eq!(resume(&parked, &state, &request("read", Some("accept"))), unknown);
+        assert_eq!(resume(&parked, "", &request("read", Some("accept"))), unknown);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_answer_leaves_the_call_waiting() {
+        let parked = Parked::default();
+        let (state, mut answer) = park(&parked);
+        let other = "-32602 `requestState` belongs to another call";
+        assert_eq!(resume(&parked, &state, &request("write", Some("accept"))), other);
+        assert!(
+            resume(&parked, &state, &request("read", Some("maybe"))).starts_with("-32602 `inputResponses.question`")
+        );
+        assert_eq!(resume(&parked, &state, &request("read", None)), "waits");
+        assert!(resume(&parked, &state, &request("read", Some("accept"))).starts_with("-32602"), "asked anew");
+        assert!(answer.try_recv().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_waits_so_long_and_in_such_company() {
+        let parked = Parked::default();
+        let (first, answer) = park(&parked);
+        let others: Vec<_> = (0..MAX_PARKED).map(|_| park(&parked)).collect();
+        assert!(answer.await.is_err(), "the oldest made room");
+        assert!(resume(&parked, &first, &request("read", Some("accept"))).starts_with("-32602"));
+        tokio::time::advance(PATIENCE).await;
+        assert!(resume(&parked, &others[0].0, &request("read", Some("accept"))).starts_with("-32602"));
+        parked.expire();
+        for (_, answer) in others {
+            assert!(answer.await.is_err());
+        }
+    }
 }

@@ -5,6 +5,7 @@ use rmcp::model::{ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult
 use rmcp::service::{Peer, PeerRequestOptions, RequestContext};
 use serde_json::{Map, Value};
 
+use super::wire::Vocabulary;
 use crate::channel::{Answer, Asker, Question};
 
 /// How this client can be asked.
@@ -24,17 +25,12 @@ impl Manner {
         let elicitation = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
         // An empty capability stands for forms, as it did before there was anything else.
         let form = elicitation.is_some_and(|modes| modes.form.is_some() || modes.url.is_none());
-        match (form, is_stateless(context)) {
+        match (form, Vocabulary::of(context).stateless) {
             (false, _) => Self::Never,
             (true, false) => Self::Request,
             (true, true) => Self::Result,
         }
     }
-}
-
-/// Whether the request is one of the protocol without sessions, 2026-07-28 and later.
-pub(super) fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
-    context.protocol_version().is_some_and(|version| !version.has_initialize())
 }
 
 /// The question as a form that says who asks; none for a schema that MCP has no form for.

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use rmcp::ErrorData;
 use rmcp::model::{
-    self, CacheScope, CallToolResult, ContentBlock, JsonObject, ListToolsResult, MetaObject, ResourceContents,
+    self, CallToolResult, ContentBlock, JsonObject, ListToolsResult, MetaObject, ProtocolVersion, ResourceContents,
     ToolAnnotations,
 };
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
 use serde_json::{Value, json};
 
 use bailiwick_core::name::ToolName;
-use bailiwick_core::outcome::{Code, Content, EmbeddedResource, Failure, Outcome, Output, ResourceBody, ResourceLink};
+use bailiwick_core::outcome::{
+    Code, Content, EmbeddedResource, Failure, Media, Outcome, Output, ResourceBody, ResourceLink,
+};
 use bailiwick_core::registry::{Annotations, Tool};
 
 /// Tools on one page of a list.
@@ -20,14 +23,42 @@ const PAGE: usize = 200;
 /// Where a result says what was refused on the way.
 const DENIALS: &str = "bailiwick/denials";
 
-/// The page of `tools`, which are in name order, after `cursor`.
+/// What a client's protocol version has words for. Clients refuse a whole result for one kind they do not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Vocabulary {
+    /// 2026-07-28: no sessions, and structured content of any type.
+    pub(super) stateless: bool,
+    /// 2025-06-18: links among content.
+    links: bool,
+    /// 2025-03-26: audio.
+    audio: bool,
+}
+
+impl Vocabulary {
+    /// What the request says it speaks, or its session agreed on.
+    pub(super) fn of(context: &RequestContext<RoleServer>) -> Self {
+        Self::since(context.protocol_version().as_ref())
+    }
+
+    fn since(version: Option<&ProtocolVersion>) -> Self {
+        let at_least = |first: &ProtocolVersion| version.is_some_and(|version| version.as_str() >= first.as_str());
+        Self {
+            stateless: at_least(&ProtocolVersion::V_2026_07_28),
+            links: at_least(&ProtocolVersion::V_2025_06_18),
+            audio: at_least(&ProtocolVersion::V_2025_03_26),
+        }
+    }
+}
+
+/// The page of `tools`, which are in name order, after `cursor`. It carries no hint on caching: where the protocol wants
+/// one, rmcp says that it is stale at once and private, which is right, since a reload changes the list at any time.
 ///
 /// # Errors
 /// When the cursor is none of ours.
 pub(super) fn page(
     tools: &[(ToolName, Arc<Tool>)],
     cursor: Option<&str>,
-    stateless: bool,
+    vocabulary: Vocabulary,
 ) -> Result<ListToolsResult, ErrorData> {
     let start = match cursor {
         Some(cursor) => {
@@ -37,11 +68,9 @@ pub(super) fn page(
         None => 0,
     };
     let page: Vec<_> = tools[start..].iter().take(PAGE).collect();
-    let mut result = ListToolsResult::with_all_items(page.iter().map(|(name, tool)| definition(name, tool, stateless)).collect());
+    let mut result =
+        ListToolsResult::with_all_items(page.iter().map(|(name, tool)| definition(name, tool, vocabulary)).collect());
     result.next_cursor = page.last().filter(|_| start + page.len() < tools.len()).map(|(name, _)| cursor_of(name));
-    // A reload changes the list at any time, and a client that was not told must not keep the old one.
-    result.ttl_ms = Some(0);
-    result.cache_scope = Some(CacheScope::Private);
     Ok(result)
 }
 
@@ -55,10 +84,12 @@ fn after(cursor: &str) -> Option<ToolName> {
     ToolName::parse(&name).ok()
 }
 
-fn definition(name: &ToolName, tool: &Tool, stateless: bool) -> model::Tool {
-    let mut definition = model::Tool::new(name.to_string(), tool.description(), Arc::new(object(tool.arguments.visible())));
+fn definition(name: &ToolName, tool: &Tool, vocabulary: Vocabulary) -> model::Tool {
+    let mut definition =
+        model::Tool::new(name.to_string(), tool.description(), Arc::new(object(tool.arguments.visible())));
     definition.title.clone_from(&tool.definition.title);
-    definition.output_schema = tool.output_schema.as_ref().filter(|schema| stateless || schema["type"] == "object").map(object).map(Arc::new);
+    let output_schema = tool.output_schema.as_ref().filter(|schema| vocabulary.stateless || schema["type"] == "object");
+    definition.output_schema = output_schema.map(object).map(Arc::new);
     let Annotations { read_only, destructive, idempotent, open_world } = tool.annotations;
     definition.annotations = Some(ToolAnnotations::from_raw(None, read_only, destructive, idempotent, open_world));
     definition
@@ -72,10 +103,12 @@ fn object(schema: &Value) -> JsonObject {
 ///
 /// # Errors
 /// For an unknown tool.
-pub(super) fn answer(outcome: Outcome, stateless: bool) -> Result<CallToolResult, ErrorData> {
+pub(super) fn answer(outcome: Outcome, vocabulary: Vocabulary) -> Result<CallToolResult, ErrorData> {
     let mut result = match outcome.result {
-        Ok(output) => success(output, stateless),
-        Err(failure) if failure.code == Code::ToolUnknown => return Err(ErrorData::invalid_params(failure.to_string(), None)),
+        Ok(output) => success(output, vocabulary),
+        Err(failure) if failure.code == Code::ToolUnknown => {
+            return Err(ErrorData::invalid_params(failure.to_string(), None));
+        }
         Err(failure) => CallToolResult::error(vec![ContentBlock::text(explain(&failure, &outcome.denials))]),
     };
     if !outcome.denials.is_empty() {
@@ -92,11 +125,11 @@ fn explain(failure: &Failure, denials: &[Failure]) -> String {
     std::iter::once(line(failure)).chain(others).collect::<Vec<_>>().join("\n")
 }
 
-fn success(output: Output, stateless: bool) -> CallToolResult {
-    let mut content: Vec<ContentBlock> = output.content.into_iter().map(block).collect();
+fn success(output: Output, vocabulary: Vocabulary) -> CallToolResult {
+    let mut content: Vec<ContentBlock> = output.content.into_iter().map(|piece| block(piece, vocabulary)).collect();
     // Before 2026-07-28 structured content was an object, and clients refuse anything else.
     let structured = output.structured.filter(|value| {
-        let fits = stateless || value.is_object();
+        let fits = vocabulary.stateless || value.is_object();
         if content.is_empty() || !fits {
             content.push(ContentBlock::text(value.to_string()));
         }
@@ -107,12 +140,25 @@ fn success(output: Output, stateless: bool) -> CallToolResult {
     result
 }
 
-fn block(content: Content) -> ContentBlock {
+fn block(content: Content, vocabulary: Vocabulary) -> ContentBlock {
     match content {
         Content::Text(text) => ContentBlock::text(text),
         Content::Image(media) => ContentBlock::image(STANDARD.encode(media.data), media.mime_type),
+        Content::Audio(media) if !vocabulary.audio => {
+            let Media { data, mime_type } = media;
+            ContentBlock::text(format!(
+                "[{} bytes of {mime_type}, which your version of MCP has no place for]",
+                data.len()
+            ))
+        }
         Content::Audio(media) => ContentBlock::audio(STANDARD.encode(media.data), media.mime_type),
-        Content::Resource(EmbeddedResource { uri, mime_type, body }) => ContentBlock::resource(contents(uri, mime_type, body)),
+        Content::Resource(EmbeddedResource { uri, mime_type, body }) => {
+            ContentBlock::resource(contents(uri, mime_type, body))
+        }
+        Content::Link(link) if !vocabulary.links => {
+            let about = link.description.map(|about| format!(": {about}")).unwrap_or_default();
+            ContentBlock::text(format!("[resource {}{about}]", link.uri))
+        }
         Content::Link(link) => ContentBlock::resource_link(resource(link)),
     }
 }
@@ -136,4 +182,99 @@ pub(super) fn resource(link: ResourceLink) -> model::Resource {
     resource.mime_type = mime_type;
     resource.size = size;
     resource
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(outcome: Outcome, version: &ProtocolVersion, expected: Value) {
+        let seen = match answer(outcome, Vocabulary::since(Some(version))) {
+            Ok(result) => serde_json::to_value(result).unwrap(),
+            Err(error) => serde_json::to_value(error).unwrap(),
+        };
+        assert_eq!(seen, expected);
+    }
+
+    fn link() -> ResourceLink {
+        ResourceLink { uri: "artifact://c/page.txt".to_owned(), name: "page.txt".to_owned(), ..ResourceLink::default() }
+    }
+
+    const NEW: ProtocolVersion = ProtocolVersion::V_2026_07_28;
+    const OLD: ProtocolVersion = ProtocolVersion::V_2025_11_25;
+    const OLDEST: ProtocolVersion = ProtocolVersion::V_2024_11_05;
+
+    #[test]
+    fn every_kind_of_content_has_its_own() {
+        let media = || Media { data: vec![1, 2, 255], mime_type: "x/y".to_owned() };
+        let resource = |body| EmbeddedResource { uri: "a:b".to_owned(), mime_type: None, body };
+        let content = vec![
+            Content::Text("t".to_owned()),
+            Content::Image(media()),
+            Content::Audio(media()),
+            Content::Resource(resource(ResourceBody::Text("r".to_owned()))),
+            Content::Resource(resource(ResourceBody::Blob(vec![0]))),
+            Content::Link(link()),
+        ];
+        let mut expected = json!({"resultType": "complete", "content": [
+            {"type": "text", "text": "t"},
+            {"type": "image", "data": "AQL/", "mimeType": "x/y"},
+            {"type": "audio", "data": "AQL/", "mimeType": "x/y"},
+            {"type": "resource", "resource": {"uri": "a:b", "text": "r"}},
+            {"type": "resource", "resource": {"uri": "a:b", "blob": "AA=="}},
+            {"type": "resource_link", "uri": "artifact://c/page.txt", "name": "page.txt"},
+        ], "isError": false});
+        let outcome = Outcome::done(Output { content, structured: None });
+        check(outcome.clone(), &NEW, expected.clone());
+        expected["content"][2] =
+            json!({"type": "text", "text": "[3 bytes of x/y, which your version of MCP has no place for]"});
+        expected["content"][5] = json!({"type": "text", "text": "[resource artifact://c/page.txt]"});
+        check(outcome, &OLDEST, expected);
+    }
+
+    #[test]
+    fn structured_content_alone_is_text_too() {
+        let structured = |value| Outcome::done(Output { content: Vec::new(), structured: Some(value) });
+        let text = |text| json!([{"type": "text", "text": text}]);
+        let expected = json!({"resultType": "complete", "content": text("{\"a\":1}"), "structuredContent": {"a": 1}, "isError": false});
+        check(structured(json!({"a": 1})), &OLD, expected);
+        let expected =
+            json!({"resultType": "complete", "content": text("[1]"), "structuredContent": [1], "isError": false});
+        check(structured(json!([1])), &NEW, expected);
+        let expected = json!({"resultType": "complete", "content": text("[1]"), "isError": false});
+        check(structured(json!([1])), &OLD, expected);
+    }
+
+    #[test]
+    fn a_failure_says_what_and_how_and_which_and_what_else() {
+        let denied = Failure::new(Code::DeniedNetHost, "`p` may not reach `x`").with_fix("add `net = [\"x\"]`");
+        let other = Failure::new(Code::DeniedFsRead, "`p` may not read `/y`");
+        let denials = vec![denied.clone(), other];
+        let listed = json!({"bailiwick/denials": [
+            {"code": "denied.net.host", "message": "`p` may not reach `x`"},
+            {"code": "denied.fs.read", "message": "`p` may not read `/y`"},
+        ]});
+        let text =
+            "`p` may not reach `x`; add `net = [\"x\"]` [denied.net.host]\n`p` may not read `/y` [denied.fs.read]";
+        let expected = json!({"resultType": "complete", "content": [{"type": "text", "text": text}], "isError": true, "_meta": listed});
+        check(Outcome { result: Err(denied), denials: denials.clone() }, &NEW, expected);
+        let expected = json!({"resultType": "complete", "content": [{"type": "text", "text": "went on"}], "isError": false, "_meta": listed});
+        check(Outcome { result: Ok(Output::text("went on")), denials }, &NEW, expected);
+    }
+
+    #[test]
+    fn only_an_unknown_tool_is_an_error_of_the_protocol() {
+        let failure = Failure::new(Code::ToolUnknown, "Tool 'raed' not found").with_fix("did you mean `read`?");
+        let expected = json!({"code": -32602, "message": "Tool 'raed' not found; did you mean `read`?"});
+        check(Outcome::failed(failure), &OLD, expected);
+    }
+
+    #[test]
+    fn a_cursor_reads_back_and_a_forged_one_does_not() {
+        let name = ToolName::parse("files__read").unwrap();
+        assert_eq!(after(&cursor_of(&name)), Some(name));
+        assert_eq!(after("!"), None);
+        assert_eq!(after(&URL_SAFE_NO_PAD.encode("../x")), None);
+    }
 }

