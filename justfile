@@ -21,9 +21,9 @@ demo: build
 # All tests: format, lints, core, host, guests, real MCP clients.
 test: setup
     cargo fmt --all --check
-    cargo clippy --locked --all-targets -- -D warnings
+    cargo clippy --locked --workspace --exclude bailiwick-guests --all-targets -- -D warnings
     tests/clients/setup.sh
-    cargo test --locked -p bailiwick-core -p bailiwick -p bailiwick-plugin-datetime -p bailiwick-plugin-files -p bailiwick-plugin-web-fetch -p bailiwick-tests
+    cargo test --locked --workspace --exclude bailiwick-guests
 
 # Tests that take longer or need heavy components.
 slow: setup
@@ -32,7 +32,7 @@ slow: setup
 # Format and lint.
 check: setup
     cargo fmt --all --check
-    cargo clippy --locked --all-targets -- -D warnings
+    cargo clippy --locked --workspace --exclude bailiwick-guests --all-targets -- -D warnings
 
 # Supply chain: licences, bans, sources (advisories need a copy of the advisory database).
 deny:

@@ -61,7 +61,8 @@ fn build(root: &Path, out: &Path) -> Vec<(&'static str, PathBuf)> {
         cargo.args(["-p", &format!("bailiwick-plugin-{plugin}")]);
     }
     // What cargo sets for this script is meant for the host, not for the plugins.
-    for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WORKSPACE_WRAPPER", "CLIPPY_ARGS"] {
+    for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WORKSPACE_WRAPPER", "CLIPPY_ARGS"]
+    {
         cargo.env_remove(name);
     }
     let status = cargo.status().expect("cargo can be started");
@@ -76,7 +77,8 @@ fn build(root: &Path, out: &Path) -> Vec<(&'static str, PathBuf)> {
 }
 
 fn source(components: &[(&str, PathBuf)]) -> String {
-    let mut text = String::from("/// The plugins in this program, by name.\npub const BUILTINS: &[(&str, &[u8])] = &[\n");
+    let mut text =
+        String::from("/// The plugins in this program, by name.\npub const BUILTINS: &[(&str, &[u8])] = &[\n");
     for (name, path) in components {
         writeln!(text, "    ({name:?}, include_bytes!({path:?})),").expect("a String takes everything");
     }

@@ -231,9 +231,7 @@ impl Resolver {
     /// When there are none, or the resolver fails.
     pub async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         match self {
-            Self::System => {
-                Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
-            }
+            Self::System => Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect()),
             Self::Fixed(table) => {
                 let earlier = table.lookups.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                 let answers = table.names.get(name).ok_or(io::ErrorKind::NotFound)?;

@@ -27,7 +27,8 @@ impl Artifacts {
     pub async fn keep(&self, call: &CallId, name: &str, data: Vec<u8>) -> io::Result<String> {
         let folder = self.folder.join(call.as_str());
         let name = file_name(name);
-        let kept = tokio::task::spawn_blocking(move || write(&folder, &name, &data)).await.map_err(io::Error::other)??;
+        let kept =
+            tokio::task::spawn_blocking(move || write(&folder, &name, &data)).await.map_err(io::Error::other)??;
         Ok(format!("artifact://{call}/{kept}"))
     }
 

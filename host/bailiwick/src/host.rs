@@ -156,8 +156,11 @@ impl Host {
             return Ok((own, all));
         }
         let busy = || {
-            Failure::new(Code::LimitConcurrency, format!("`{}` is busy: too many calls are under way", permitted.tool().name))
-                .with_fix("try again in a moment")
+            Failure::new(
+                Code::LimitConcurrency,
+                format!("`{}` is busy: too many calls are under way", permitted.tool().name),
+            )
+            .with_fix("try again in a moment")
         };
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.queue {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -227,10 +230,15 @@ async fn invoke(permitted: &Permitted, plugin: &Plugin, context: &Arc<CallContex
     let tool = permitted.tool();
     match (&tool.results, &output.structured) {
         (None, _) => Ok(output),
-        (Some(_), None) => Err(Failure::new(Code::PluginInvalid, "the tool has an output schema and gave no structured result")),
+        (Some(_), None) => {
+            Err(Failure::new(Code::PluginInvalid, "the tool has an output schema and gave no structured result"))
+        }
         (Some(schema), Some(value)) => match schema.mismatch(value) {
             None => Ok(output),
-            Some(reason) => Err(Failure::new(Code::PluginInvalid, format!("the tool's result breaks its own output schema: {reason}"))),
+            Some(reason) => Err(Failure::new(
+                Code::PluginInvalid,
+                format!("the tool's result breaks its own output schema: {reason}"),
+            )),
         },
     }
 }

@@ -122,7 +122,8 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
         authorities.push(ambient::read(path, 4 << 20).map_err(file(path))?);
     }
     let egress = Egress::new(setup.resolver, &authorities).map_err(|error| StartError::Egress(error.to_string()))?;
-    let runtime = Runtime::new(config.host.calls, Some(cache)).map_err(|error| StartError::Engine(format!("{error:#}")))?;
+    let runtime =
+        Runtime::new(config.host.calls, Some(cache)).map_err(|error| StartError::Engine(format!("{error:#}")))?;
     Ok(Parts {
         runtime: Arc::new(runtime),
         egress: Arc::new(egress),
@@ -170,7 +171,11 @@ impl Loader<'_> {
         }
         let registry = Registry::new(candidates).unwrap_or_else(|message| {
             tracing::error!("no tools: {message}");
-            problems.extend(plugins.first().map(|plugin| Problem { plugin: plugin.name.clone(), at: plugin.at.clone(), message }));
+            problems.extend(plugins.first().map(|plugin| Problem {
+                plugin: plugin.name.clone(),
+                at: plugin.at.clone(),
+                message,
+            }));
             Registry::default()
         });
         Snapshot { registry, plugins, problems }
@@ -184,21 +189,33 @@ impl Loader<'_> {
             .await
             .map_err(|_| "loading it crashed; the log says more".to_owned())?
             .map_err(|error| error.to_string())?;
-        let grants = std::iter::once(&configured.grants.fs).chain(configured.tools.values().filter_map(|rule| rule.fs.as_ref()));
-        let directories = Directories::open(grants)
-            .map_err(|(path, error)| format!("the directory {} of its `fs` cannot be opened: {error}", path.display()))?;
+        let grants =
+            std::iter::once(&configured.grants.fs).chain(configured.tools.values().filter_map(|rule| rule.fs.as_ref()));
+        let directories = Directories::open(grants).map_err(|(path, error)| {
+            format!("the directory {} of its `fs` cannot be opened: {error}", path.display())
+        })?;
         let secrets = Secrets::load(&configured.grants.secrets, &configured.grants.at)
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         let secrets = Arc::new(secrets);
         let settings = Arc::new(configured.config.clone());
         let nothing = self.preview(configured, Arc::new(Secrets::default()), Arc::default(), "describe");
-        let described = runtime::describe(&component, &nothing).await.map_err(|failure| format!("`describe` failed: {failure}"))?;
+        let described =
+            runtime::describe(&component, &nothing).await.map_err(|failure| format!("`describe` failed: {failure}"))?;
         let names = self.preview(configured, Arc::clone(&secrets), Arc::clone(&settings), "check");
-        let reason = runtime::check(&component, &names).await.map_err(|failure| format!("`check` failed: {failure}"))?;
+        let reason =
+            runtime::check(&component, &names).await.map_err(|failure| format!("`check` failed: {failure}"))?;
         let slots = Semaphore::new(configured.limits.concurrency as usize);
         let at = configured.grants.at.clone();
-        let plugin =
-            Plugin { name: configured.name.clone(), at, source, component, directories, secrets, config: settings, slots };
+        let plugin = Plugin {
+            name: configured.name.clone(),
+            at,
+            source,
+            component,
+            directories,
+            secrets,
+            config: settings,
+            slots,
+        };
         Ok((plugin, described, reason))
     }
 

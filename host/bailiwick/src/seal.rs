@@ -21,7 +21,11 @@ pub(crate) async fn seal(result: Result<Output, Failure>, tool: &Tool, context: 
     let result = match result {
         Ok(mut output) => {
             redact(&mut output, redactor);
-            if output.size() > context.effective.limits.output { spill(output, tool, context).await } else { Ok(output) }
+            if output.size() > context.effective.limits.output {
+                spill(output, tool, context).await
+            } else {
+                Ok(output)
+            }
         }
         Err(failure) => Err(clean(failure, redactor)),
     };
@@ -78,7 +82,9 @@ fn redact_value(value: &mut Value, redactor: &Redactor) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| redact_value(item, redactor)),
         Value::Object(fields) => {
-            if !redactor.is_empty() && fields.keys().any(|name| matches!(redactor.text(name), std::borrow::Cow::Owned(_))) {
+            if !redactor.is_empty()
+                && fields.keys().any(|name| matches!(redactor.text(name), std::borrow::Cow::Owned(_)))
+            {
                 *fields = std::mem::take(fields)
                     .into_iter()
                     .map(|(name, field)| (redactor.text(&name).into_owned(), field))
@@ -128,13 +134,18 @@ async fn spill(output: Output, tool: &Tool, context: &CallContext) -> Result<Out
         let whole = value.to_string();
         if whole.len() > HEAD + TAIL {
             shorten(&mut value);
-            sealed.content.push(Content::Link(keep("structured.json", whole.into_bytes(), "application/json".to_owned(), context).await?));
+            sealed.content.push(Content::Link(
+                keep("structured.json", whole.into_bytes(), "application/json".to_owned(), context).await?,
+            ));
         }
         let fits = value.to_string().len() as u64 <= context.effective.limits.output;
         sealed.structured = fits.then_some(value);
     }
     if tool.results.is_some() && sealed.structured.is_none() {
-        let message = format!("`{}` gave a result of {size} bytes; it cannot be shortened without breaking its schema", tool.name);
+        let message = format!(
+            "`{}` gave a result of {size} bytes; it cannot be shortened without breaking its schema",
+            tool.name
+        );
         return Err(Failure::new(Code::LimitOutput, message).with_fix("ask for less"));
     }
     Ok(sealed)
@@ -144,7 +155,10 @@ async fn keep(name: &str, data: Vec<u8>, mime_type: String, context: &CallContex
     let size = data.len() as u64;
     let uri = context.artifacts.keep(&context.id, name, data).await.map_err(|error| {
         tracing::error!(call = %context.id, %error, "a large result could not be kept");
-        Failure::new(Code::LimitOutput, "the result is too large for an answer and could not be kept; the host's log says why")
+        Failure::new(
+            Code::LimitOutput,
+            "the result is too large for an answer and could not be kept; the host's log says why",
+        )
     })?;
     Ok(ResourceLink {
         uri,
@@ -172,7 +186,11 @@ fn preview(text: &str) -> String {
     let head = text[..head].rfind('\n').filter(|at| *at > HEAD / 2).unwrap_or(head);
     let tail = text[tail..].find('\n').filter(|at| *at < TAIL / 2).map_or(tail, |at| tail + at + 1);
     let left_out = text[head..tail].chars().count();
-    format!("{}\n[… {left_out} characters left out here; the whole result is in the linked artifact …]\n{}", &text[..head], &text[tail..])
+    format!(
+        "{}\n[… {left_out} characters left out here; the whole result is in the linked artifact …]\n{}",
+        &text[..head],
+        &text[tail..]
+    )
 }
 
 fn shorten(value: &mut Value) {

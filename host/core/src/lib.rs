@@ -14,8 +14,8 @@ pub mod config;
 pub mod grant;
 
 pub mod call;
-pub mod registry;
 pub mod policy;
+pub mod registry;
 pub mod schema;
 
 pub mod outcome;

@@ -53,7 +53,10 @@ impl Question {
         let Permitted { tool, call, .. } = &self.0;
         let arguments = crate::redact::visible(&call.arguments);
         let arguments: String = arguments.chars().take(2_000).collect();
-        format!("`{}` wants to run the tool `{}` of plugin `{}` with {arguments}", call.caller.name, tool.name, tool.plugin)
+        format!(
+            "`{}` wants to run the tool `{}` of plugin `{}` with {arguments}",
+            call.caller.name, tool.name, tool.plugin
+        )
     }
 
     /// A person said yes.

@@ -7,7 +7,6 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -144,7 +143,7 @@ fn forms(value: &str) -> Vec<Vec<u8>> {
     add(percent.to_ascii_lowercase().into_bytes());
     add(percent.into_bytes());
     if let Ok(json) = serde_json::to_string(value) {
-        add(json[1..json.len() - 1].as_bytes().to_vec());
+        add(json.as_bytes()[1..json.len() - 1].to_vec());
     }
     for skipped in 0..3 {
         add(base64_middle(bytes, skipped, &STANDARD_NO_PAD));
@@ -201,6 +200,8 @@ pub fn is_invisible(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+
     use super::*;
 
     const SECRET: &str = "canary-9f/4+c2\"7e";

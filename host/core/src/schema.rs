@@ -319,7 +319,9 @@ fn mend(value: &mut Value, schema: &Value) -> bool {
                 .or_else(|| allows(schema, "object").then(|| nested(Value::is_object)).flatten())
                 .or_else(|| allows(schema, "array").then(|| nested(Value::is_array)).flatten())
         }
-        Value::Number(number) if allows(schema, "string") && !allows(schema, "number") && !allows(schema, "integer") => {
+        Value::Number(number)
+            if allows(schema, "string") && !allows(schema, "number") && !allows(schema, "integer") =>
+        {
             Some(Value::String(number.to_string()))
         }
         Value::Number(number) if allows(schema, "integer") && !allows(schema, "number") => {

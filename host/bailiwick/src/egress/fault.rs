@@ -64,7 +64,10 @@ pub(super) fn http(error: &hyper::Error) -> Error {
 /// The code of a request that got no answer, or only a part of one.
 pub(super) fn code(error: &Error) -> Code {
     use Error as E;
-    if matches!(error, E::ConnectionTimeout | E::ConnectionReadTimeout | E::ConnectionWriteTimeout | E::HttpResponseTimeout) {
+    if matches!(
+        error,
+        E::ConnectionTimeout | E::ConnectionReadTimeout | E::ConnectionWriteTimeout | E::HttpResponseTimeout
+    ) {
         Code::UpstreamTimeout
     } else if matches!(error, E::DnsTimeout | E::DnsError { .. }) {
         Code::UpstreamDns

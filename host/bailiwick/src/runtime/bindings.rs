@@ -1,5 +1,4 @@
 //! The contracts in `wit/`, as Rust. Generated; the documentation of every item is in the WIT.
-#![expect(missing_docs, reason = "generated from documented WIT")]
 
 wasmtime::component::bindgen!({
     path: "../../wit",

@@ -10,9 +10,7 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
-use bailiwick_core::outcome::{
-    Code, Content, EmbeddedResource, Failure, Media, Output, ResourceBody, ResourceLink,
-};
+use bailiwick_core::outcome::{Code, Content, EmbeddedResource, Failure, Media, Output, ResourceBody, ResourceLink};
 use bailiwick_core::policy::Permitted;
 use bailiwick_core::registry::{Annotations, Definition, Risk};
 
@@ -182,20 +180,34 @@ fn trapped(error: &wasmtime::Error, state: &State, context: &CallContext) -> Fai
             .with_fix(limit_line(context, &format!("memory = \"{}MiB\"", (size >> 19).max(1))));
     }
     if state.limiter.exceeded == Some(Exceeded::Table) {
-        return Failure::new(Code::LimitMemory, format!("`{tool}` needs more than {} table elements", limits.table_elements));
+        return Failure::new(
+            Code::LimitMemory,
+            format!("`{tool}` needs more than {} table elements", limits.table_elements),
+        );
     }
     if error.downcast_ref::<TimeIsUp>().is_some() {
         return timed_out(context);
     }
     if let Some(I32Exit(status)) = error.downcast_ref() {
-        return Failure::new(Code::PluginExit, format!("`{tool}` called exit with status {status} instead of answering"));
+        return Failure::new(
+            Code::PluginExit,
+            format!("`{tool}` called exit with status {status} instead of answering"),
+        );
     }
-    if error.downcast_ref::<ResourceTableError>().is_some() || detail.contains("component handles") || detail.contains("fuel") {
-        return Failure::new(Code::LimitHandles, format!("`{tool}` holds too many handles, or handed over too much at once"))
-            .with_fix(limit_line(context, &format!("handles = {}", limits.handles.saturating_mul(2))));
+    if error.downcast_ref::<ResourceTableError>().is_some()
+        || detail.contains("component handles")
+        || detail.contains("fuel")
+    {
+        return Failure::new(
+            Code::LimitHandles,
+            format!("`{tool}` holds too many handles, or handed over too much at once"),
+        )
+        .with_fix(limit_line(context, &format!("handles = {}", limits.handles.saturating_mul(2))));
     }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => Failure::new(Code::LimitStack, format!("`{tool}` ran out of stack: it recurses too deeply")),
+        Some(Trap::StackOverflow) => {
+            Failure::new(Code::LimitStack, format!("`{tool}` ran out of stack: it recurses too deeply"))
+        }
         Some(trap) => Failure::new(Code::PluginTrap, format!("`{tool}` crashed: {trap}")),
         None => {
             let first = detail.lines().next().unwrap_or_default();
@@ -218,10 +230,11 @@ fn said(failure: tool::Failure, context: &CallContext) -> Failure {
             Ok(_) => Failure::new(Code::DeniedFsWrite, format!("`{path}` leads out of the granted directories")),
         },
         tool::Wanted::Request(request) => last_net_denial(context, &request),
-        tool::Wanted::Secret(name) => {
-            Failure::new(Code::DeniedSecret, format!("`{}` needs the secret `{name}`, which is not granted", context.tool))
-                .with_fix(format!("add `secrets.{name}` under `[{}]` ({})", grants.table, grants.at))
-        }
+        tool::Wanted::Secret(name) => Failure::new(
+            Code::DeniedSecret,
+            format!("`{}` needs the secret `{name}`, which is not granted", context.tool),
+        )
+        .with_fix(format!("add `secrets.{name}` under `[{}]` ({})", grants.table, grants.at)),
     };
     match failure {
         tool::Failure::InvalidArguments(text) => Failure::new(Code::ArgumentsInvalid, text),
@@ -254,7 +267,12 @@ fn gave_up(upstream: tool::Upstream, context: &CallContext) -> Failure {
 fn last_net_denial(context: &CallContext, request: &str) -> Failure {
     let denials = context.ledger.denials();
     let last = denials.into_iter().rev().find(|failure| failure.code.as_str().starts_with("denied.net."));
-    last.unwrap_or_else(|| Failure::new(Code::DeniedNetHost, format!("`{}` says `{request}` was refused; the host refused nothing", context.tool)))
+    last.unwrap_or_else(|| {
+        Failure::new(
+            Code::DeniedNetHost,
+            format!("`{}` says `{request}` was refused; the host refused nothing", context.tool),
+        )
+    })
 }
 
 fn definition(definition: tool::Definition) -> Definition {
@@ -289,8 +307,9 @@ fn convert(output: tool::Output) -> Result<Output, Failure> {
 }
 
 fn parse(text: &str) -> Result<Value, Failure> {
-    bailiwick_core::schema::parse(text)
-        .map_err(|reason| Failure::new(Code::PluginInvalid, format!("the tool's structured result is not JSON: {reason}")))
+    bailiwick_core::schema::parse(text).map_err(|reason| {
+        Failure::new(Code::PluginInvalid, format!("the tool's structured result is not JSON: {reason}"))
+    })
 }
 
 fn content(content: tool::Content) -> Content {

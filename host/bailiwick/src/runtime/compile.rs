@@ -116,20 +116,25 @@ fn compatibility(engine: &Engine) -> u64 {
 
 /// A component that is ready to be linked.
 #[derive(Clone)]
-pub struct Compiled {
+pub(super) struct Compiled {
     /// The code.
-    pub component: Component,
+    pub(super) component: Component,
     /// The engine it belongs to.
-    pub engine: Engine,
+    pub(super) engine: Engine,
     /// Of the bytes it was compiled from.
-    pub digest: ComponentDigest,
+    pub(super) digest: ComponentDigest,
 }
 
 /// Loads `wasm`, from the cache if it is there. May take many seconds for a large component that is not.
 ///
 /// # Errors
 /// When it is not a component or does not compile.
-pub fn load(engines: &Engines, cache: Option<&Cache>, wasm: &[u8], name: &str) -> Result<Compiled, CompileError> {
+pub(super) fn load(
+    engines: &Engines,
+    cache: Option<&Cache>,
+    wasm: &[u8],
+    name: &str,
+) -> Result<Compiled, CompileError> {
     if !wasm.starts_with(b"\0asm") {
         return Err(CompileError::NotAComponent("it does not start with the WebAssembly magic number"));
     }
@@ -163,7 +168,9 @@ fn on_engine(
     if let Some(code) = cache.and_then(|cache| cache.read(digest, engine)) {
         match deserialize(engine, &code) {
             Ok(component) => return Ok(done(component)),
-            Err(error) => tracing::warn!(plugin = name, %error, "compiled code in the cache is of no use; compiling anew"),
+            Err(error) => {
+                tracing::warn!(plugin = name, %error, "compiled code in the cache is of no use; compiling anew")
+            }
         }
     }
     let start = std::time::Instant::now();

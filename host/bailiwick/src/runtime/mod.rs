@@ -53,7 +53,9 @@ pub enum LoadError {
     #[error("it does not export `{TOOL}@{CONTRACT}`: build it with bailiwick-sdk, or against wit/tool.wit")]
     NoTools,
     /// It was built for another version of the contract.
-    #[error("it exports `{0}`, which this host does not speak ({TOOL}@{CONTRACT}); use a newer bailiwick, or rebuild the plugin with an older SDK")]
+    #[error(
+        "it exports `{0}`, which this host does not speak ({TOOL}@{CONTRACT}); use a newer bailiwick, or rebuild the plugin with an older SDK"
+    )]
     OtherContract(String),
     /// It needs something the host does not have.
     #[error("it imports {0}, which this host does not offer; see wit/README.md for what it does")]
@@ -158,7 +160,9 @@ impl Directories {
     ///
     /// # Errors
     /// The first that cannot be opened, with what the operating system says.
-    pub fn open<'g>(grants: impl IntoIterator<Item = &'g FsGrants>) -> Result<Self, (std::path::PathBuf, std::io::Error)> {
+    pub fn open<'g>(
+        grants: impl IntoIterator<Item = &'g FsGrants>,
+    ) -> Result<Self, (std::path::PathBuf, std::io::Error)> {
         let mut directories = Vec::<Directory>::new();
         for grant in grants.into_iter().flat_map(FsGrants::iter) {
             if directories.iter().any(|known| known.host == grant.host) {

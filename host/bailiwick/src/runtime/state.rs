@@ -13,7 +13,7 @@ use super::turn::Turn;
 use crate::context::CallContext;
 
 /// The data of one store.
-pub struct State {
+pub(super) struct State {
     pub(super) table: ResourceTable,
     pub(super) wasi: WasiCtx,
     pub(super) http: WasiHttpCtx,
@@ -37,7 +37,7 @@ impl WasiHttpView for State {
 
 /// Counts what all of a call's instances take together.
 #[derive(Debug)]
-pub struct Limiter {
+pub(super) struct Limiter {
     memory: u64,
     most_memory: u64,
     table_elements: u64,
@@ -48,7 +48,7 @@ pub struct Limiter {
 
 /// What a guest asked too much of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exceeded {
+pub(super) enum Exceeded {
     /// Linear memory.
     Memory,
     /// Table elements.
@@ -58,13 +58,13 @@ pub enum Exceeded {
 impl Limiter {
     /// Limits in bytes and elements.
     #[must_use]
-    pub fn new(memory: u64, table_elements: u64) -> Self {
+    pub(super) fn new(memory: u64, table_elements: u64) -> Self {
         Self { memory: 0, most_memory: memory, table_elements: 0, most_table_elements: table_elements, exceeded: None }
     }
 
     /// Memory taken so far.
     #[must_use]
-    pub fn memory(&self) -> u64 {
+    pub(super) fn memory(&self) -> u64 {
         self.memory
     }
 }

@@ -47,8 +47,10 @@ fn jsonschema_fits(schema: &Value, value: &Value) -> bool {
 /// The schema, if it is an object with flat properties, which is all that callers can show as a form.
 fn form(text: &str) -> Option<Value> {
     let schema = bailiwick_core::schema::parse(text).ok()?;
-    let flat = schema.get("properties")?.as_object()?.values().all(|property| {
-        matches!(property["type"].as_str(), Some("string" | "number" | "integer" | "boolean"))
-    });
+    let flat = schema
+        .get("properties")?
+        .as_object()?
+        .values()
+        .all(|property| matches!(property["type"].as_str(), Some("string" | "number" | "integer" | "boolean")));
     (schema["type"] == "object" && flat).then_some(schema)
 }

@@ -9,7 +9,7 @@ use crate::context::CallContext;
 use crate::egress;
 
 /// The way out for one call.
-pub struct Outgoing(pub(in crate::runtime) Arc<CallContext>);
+pub(in crate::runtime) struct Outgoing(pub(in crate::runtime) Arc<CallContext>);
 
 type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 

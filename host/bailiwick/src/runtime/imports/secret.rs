@@ -22,13 +22,20 @@ impl secret::Host for State {
         let shown: String = bailiwick_core::redact::visible(&name).chars().take(64).collect();
         let Some(grant) = grants.secrets.iter().find(|grant| grant.name.as_ref() == name) else {
             let message = format!("`{}` may not use the secret `{shown}`: it is not granted", self.call.tool);
-            let fix = format!("add `secrets.{shown} = {{ env = \"{shown}\", … }}` under `[{}]` ({})", grants.table, grants.at);
+            let fix = format!(
+                "add `secrets.{shown} = {{ env = \"{shown}\", … }}` under `[{}]` ({})",
+                grants.table, grants.at
+            );
             self.call.ledger.deny(Failure::new(Code::DeniedSecret, message).with_fix(fix));
             return Err(secret::Denial::Unknown);
         };
         if !grant.reveal {
-            let message = format!("`{}` may not see the value of the secret `{shown}`: the host uses it in its place", self.call.tool);
-            let fix = format!("add `reveal = true` under `[plugins.{}.secrets.{shown}]` ({})", self.call.plugin, grants.at);
+            let message = format!(
+                "`{}` may not see the value of the secret `{shown}`: the host uses it in its place",
+                self.call.tool
+            );
+            let fix =
+                format!("add `reveal = true` under `[plugins.{}.secrets.{shown}]` ({})", self.call.plugin, grants.at);
             self.call.ledger.deny(Failure::new(Code::DeniedSecret, message).with_fix(fix));
             return Err(secret::Denial::NotRevealed);
         }
