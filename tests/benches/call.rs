@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bailiwick::channel::Channel;
 use bailiwick::host::Host;
 use bailiwick::load::Setup;
-use bailiwick::runtime::{Engines, engine_config};
+use bailiwick::runtime::Engines;
 use bailiwick_core::call::{Call, Caller};
 use bailiwick_core::config::{Source, read};
 use serde::{Deserialize, Serialize};
@@ -90,7 +90,6 @@ impl BareEngine {
         let component = Component::new(engine, wasm).expect("the guest compiles");
         let mut linker = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("WASI links");
-        linker.define_unknown_imports_as_traps(&component).expect("what is left is never called");
         let pre = linker.instantiate_pre(&component).and_then(PluginPre::new).expect("the guest links");
         Self { pre, epochs }
     }
@@ -149,8 +148,6 @@ async fn main() {
 
     let engines = Engines::new(64).expect("the engine starts");
     let pooled = BareEngine::new(&engines.pooled, &wasm, true);
-    let ours_on_demand = BareEngine::new(&Engine::new(&engine_config()).expect("the engine starts"), &wasm, false);
-    drop(ours_on_demand);
     let default = BareEngine::new(&Engine::default(), &wasm, false);
     let host = Arc::new(host(&folder, wasm_path).await);
     let caller = Arc::new(Caller::operator("bench"));
