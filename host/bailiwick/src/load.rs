@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use bailiwick_core::call::CallId;
 use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective};
-use bailiwick_core::grant::{Grants, Limits, SecretGrant};
+use bailiwick_core::grant::{FsGrant, FsGrants, Grants, Limits, SecretGrant};
 use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::registry::{
     Candidate, Definition, DefinitionError, Registry, Tool, Trust, annotations, check_definitions,
@@ -149,7 +149,8 @@ impl Loader<'_> {
     /// Loads all enabled plugins, side by side.
     pub(crate) async fn snapshot(&self, config: &Config) -> Snapshot {
         let enabled: Vec<&config::Plugin> = config.plugins.iter().filter(|plugin| plugin.enabled).collect();
-        let loaded = join_all(enabled.iter().map(|plugin| self.plugin(plugin))).await;
+        let own = own_folders(config);
+        let loaded = join_all(enabled.iter().map(|plugin| self.plugin(plugin, &own))).await;
         let (mut plugins, mut candidates, mut problems) = (Vec::new(), Vec::new(), Vec::new());
         for (configured, loaded) in enabled.into_iter().zip(loaded) {
             let tools = loaded.and_then(|(plugin, described, reason)| {
@@ -181,7 +182,11 @@ impl Loader<'_> {
         Snapshot { registry, plugins, problems }
     }
 
-    async fn plugin(&self, configured: &config::Plugin) -> Result<(Plugin, Vec<Definition>, Option<String>), String> {
+    async fn plugin(
+        &self,
+        configured: &config::Plugin,
+        own: &[PathBuf],
+    ) -> Result<(Plugin, Vec<Definition>, Option<String>), String> {
         let (bytes, source) = bytes(configured)?;
         let runtime = Arc::clone(self.runtime);
         let name = configured.name.to_string();
@@ -189,12 +194,18 @@ impl Loader<'_> {
             .await
             .map_err(|_| "loading it crashed; the log says more".to_owned())?
             .map_err(|error| error.to_string())?;
-        let grants =
-            std::iter::once(&configured.grants.fs).chain(configured.tools.values().filter_map(|rule| rule.fs.as_ref()));
-        let directories = Directories::open(grants).map_err(|(path, error)| {
+        let grants = || {
+            std::iter::once(&configured.grants.fs).chain(configured.tools.values().filter_map(|rule| rule.fs.as_ref()))
+        };
+        let directories = Directories::open(grants()).map_err(|(path, error)| {
             format!("the directory {} of its `fs` cannot be opened: {error}", path.display())
         })?;
-        let secrets = Secrets::load(&configured.grants.secrets, &configured.grants.at)
+        own_files(own, grants().flat_map(FsGrants::iter))?;
+        let granted = Arc::clone(&configured.grants);
+        // A secret's command may take seconds.
+        let secrets = tokio::task::spawn_blocking(move || Secrets::load(&granted.secrets, &granted.at))
+            .await
+            .map_err(|_| "reading its secrets crashed; the log says more".to_owned())?
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         let secrets = Arc::new(secrets);
         let settings = Arc::new(configured.config.clone());
@@ -256,6 +267,28 @@ impl Loader<'_> {
             ledger: Ledger::default(),
         })
     }
+}
+
+/// The places the host keeps for itself, without links.
+fn own_folders(config: &Config) -> Vec<PathBuf> {
+    [settings::state_folder(config), settings::cache_folder(config), config.audit.file.clone()]
+        .into_iter()
+        .flatten()
+        .filter_map(|path| ambient::canonical(&path).ok())
+        .collect()
+}
+
+/// Refuses a grant that shows the host's own files, also by way of a link or of a folder around them: the key, the
+/// compiled code and the audit are nobody's to read or write.
+fn own_files<'g>(own: &[PathBuf], grants: impl Iterator<Item = &'g FsGrant>) -> Result<(), String> {
+    for grant in grants {
+        let Ok(real) = ambient::canonical(&grant.host) else { continue };
+        if let Some(path) = own.iter().find(|path| path.starts_with(&real) || real.starts_with(path)) {
+            let path = path.display();
+            return Err(format!("its `fs` grant `{}` reaches {path}, which the host keeps for itself", grant.text));
+        }
+    }
+    Ok(())
 }
 
 /// The bytes of a plugin's component.

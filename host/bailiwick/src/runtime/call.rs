@@ -221,11 +221,11 @@ fn trapped(error: &wasmtime::Error, state: &State, context: &CallContext) -> Fai
 fn said(failure: tool::Failure, context: &CallContext) -> Failure {
     let grants = &context.effective.grants;
     let denied = |wanted| match wanted {
-        tool::Wanted::ReadPath(path) => match grants.fs.decide_read(&path) {
+        tool::Wanted::ReadPath(path) => match grants.fs.decide_read(&grants.fs.meant(&path)) {
             Err(denial) => Failure::new(Code::DeniedFsRead, denial.to_string()).with_fix(denial.fix()),
             Ok(_) => Failure::new(Code::DeniedFsRead, format!("`{path}` leads out of the granted directories")),
         },
-        tool::Wanted::WritePath(path) => match grants.fs.decide_write(&path) {
+        tool::Wanted::WritePath(path) => match grants.fs.decide_write(&grants.fs.meant(&path)) {
             Err(denial) => Failure::new(Code::DeniedFsWrite, denial.to_string()).with_fix(denial.fix()),
             Ok(_) => Failure::new(Code::DeniedFsWrite, format!("`{path}` leads out of the granted directories")),
         },

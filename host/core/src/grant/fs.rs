@@ -224,6 +224,25 @@ impl FsGrants {
         self.grants.iter().any(|grant| grant.covers(other))
     }
 
+    /// The path a caller means: one that is not absolute lies in the first grant, as for the built-in file tools, and
+    /// `.` and `..` are taken out. For what a plugin reports; the directories themselves never go by names.
+    #[must_use]
+    pub fn meant(&self, path: &str) -> String {
+        let below = self.first().filter(|_| !path.starts_with('/')).map_or("", |grant| grant.guest.as_str());
+        if below.is_empty() && !path.starts_with('/') {
+            return path.to_owned();
+        }
+        let mut parts = Vec::new();
+        for part in below.split('/').chain(path.split('/')) {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                _ => parts.push(part),
+            }
+        }
+        format!("/{}", parts.join("/"))
+    }
+
     /// Finds the grant under which the plugin may read a path.
     ///
     /// # Errors
@@ -242,7 +261,8 @@ impl FsGrants {
 
     fn decide(&self, path: &str, access: Access) -> Result<&FsGrant, FsDenial> {
         let Some(parts) = guest_parts(path) else {
-            return Err(self.deny(path, access, FsDenialKind::Crooked, None));
+            let kind = if self.grants.is_empty() { FsDenialKind::NotGranted } else { FsDenialKind::Crooked };
+            return Err(self.deny(path, access, kind, None));
         };
         match self.deepest(&parts) {
             None => Err(self.deny(path, access, FsDenialKind::NotGranted, None)),
@@ -291,7 +311,11 @@ impl FsGrants {
             }
             (FsDenialKind::ReadOnly | FsDenialKind::NotGranted, _) => path,
         };
-        let parent = Path::new(grant).parent().filter(|parent| *parent != Path::new("/"))?.to_str()?;
+        let parent = Path::new(grant)
+            .parent()
+            .filter(|_| path.starts_with('/'))
+            .filter(|parent| *parent != Path::new("/"))?
+            .to_str()?;
         check_host(Path::new(parent), parent).ok()?;
         (!parent.contains(':')).then(|| format!("fs = [{}]", quoted(&format!("{parent}:{access}"))))
     }

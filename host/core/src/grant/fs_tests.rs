@@ -138,3 +138,13 @@ fn a_tools_grant_lies_within_the_plugins() {
          `[plugins.files]` (bailiwick.toml:3)"
     );
 }
+
+#[test]
+fn what_a_caller_wrote_is_judged_as_what_it_means() {
+    let grants = grants(&["/srv/notes:/notes:ro"]);
+    assert_eq!(grants.meant("plan.txt"), "/notes/plan.txt");
+    assert_eq!(grants.meant("a/../../etc/./passwd"), "/etc/passwd");
+    assert_eq!(grants.meant("/a//b/../c/"), "/a/c");
+    let denial = grants.decide_write(&grants.meant("plan.txt")).unwrap_err();
+    assert_eq!(denial.allow_line().as_deref(), Some("fs = [\"/srv/notes:/notes:rw\"]"));
+}
