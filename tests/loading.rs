@@ -309,3 +309,19 @@ async fn a_reload_takes_a_component_that_changed() {
     };
     assert_eq!(audit.len(), 1);
 }
+
+#[tokio::test]
+async fn a_grant_that_leads_to_the_hosts_own_files_keeps_its_plugin_from_loading() {
+    let text = format!("[plugins.probe]\ncomponent = \"probe.wasm\"\nfs = [\"./data/LINK:/seen\"]\n{POLITE}");
+    let world = || {
+        World::new().folder("elsewhere").folder("data").link("../state", "data/own").link("../elsewhere", "data/fine")
+    };
+
+    let refused = world().try_start(&text.replace("LINK", "own")).await.expect("the host starts");
+    let [problem] = &refused.problems()[..] else { panic!("one plugin is left out, not {:?}", refused.problems()) };
+    assert!(problem.contains("its `fs` grant `./data/own:/seen` reaches"), "{problem}");
+    assert_eq!(refused.value("echo", json!({"name": "x"})).await["name"], "x", "the others run");
+
+    let granted = world().start(&text.replace("LINK", "fine")).await;
+    assert_eq!(granted.told("list", json!({"path": "/seen"})).await, "ok: ");
+}
