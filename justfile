@@ -23,8 +23,8 @@ test: setup
     cargo fmt --all --check
     cargo clippy --locked --workspace --exclude bailiwick-guests --all-targets -- -D warnings
     tests/clients/setup.sh
-    # First, so that no compiler runs beside tests that look at the clock: the program as `cargo build` makes it.
-    cargo build --locked -p bailiwick
+    # First, so that no compiler runs beside tests that look at the clock.
+    cargo build --locked --workspace --exclude bailiwick-guests --bins --tests
     cargo test --locked --workspace --exclude bailiwick-guests
 
 # Tests that take longer or need heavy components.

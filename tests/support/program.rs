@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use super::host::World;
 
 /// The program `bailiwick`, beside the tests in the target folder. Cargo builds binaries of other crates only when it is
-/// told to; what is up to date costs it a moment.
+/// told to; what is up to date costs it a moment. It is told the same as `just test` tells it, because what is selected
+/// decides the features of all dependencies, and another choice would compile them all again.
 pub(crate) fn path() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -23,10 +24,11 @@ pub(crate) fn path() -> &'static Path {
             "build",
             "--locked",
             "--quiet",
-            "-p",
-            "bailiwick",
-            "--bin",
-            "bailiwick",
+            "--workspace",
+            "--exclude",
+            "bailiwick-guests",
+            "--bins",
+            "--tests",
         ]);
         if profile.ends_with("release") {
             cargo.arg("--release");
