@@ -1,40 +1,51 @@
 //! One record per call, as a JSON line: who called what, what it touched, what it was refused. Never a value.
 //!
 //! Writing happens on a thread of its own, so that a slow disk delays no call; when that thread falls behind by
-//! [`BACKLOG`] records, calls wait for it. `bailiwick` ends only after the last record is written.
+//! [`BACKLOG`] records, calls wait for it. It writes what came within [`LINGER`] at once: waking a thread for every
+//! record would cost more than most calls do. `bailiwick` ends only after the last record is written.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use serde::Serialize;
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use bailiwick_core::call::CallId;
+use bailiwick_core::name::PluginName;
 
 use crate::ambient;
+use crate::runtime::ComponentDigest;
 
 /// Records that may wait to be written.
 const BACKLOG: usize = 4096;
+/// How long the first record that waits may wait for others. A host that is killed loses these.
+const LINGER: Duration = Duration::from_millis(2);
 
 /// One call.
 #[derive(Debug, Serialize)]
 pub struct Record {
     /// When the call came in, RFC 3339 in UTC with milliseconds.
-    pub time: String,
+    #[serde(serialize_with = "milliseconds")]
+    pub time: Timestamp,
     /// The call.
-    pub call: String,
+    #[serde(serialize_with = "text")]
+    pub call: CallId,
     /// Who made it.
     pub caller: String,
     /// The name the caller wrote, control characters made visible.
     pub tool: String,
     /// The plugin, when there is such a tool.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub plugin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text_if_any")]
+    pub plugin: Option<PluginName>,
     /// `sha256:…` of the component that ran.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub component: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text_if_any")]
+    pub component: Option<ComponentDigest>,
     /// `sha256:…` of the rights it ran with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grants: Option<String>,
@@ -69,11 +80,26 @@ pub struct Denial {
     pub message: String,
 }
 
+fn milliseconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.3}"))
+}
+
+fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn text_if_any<S: Serializer>(value: &Option<impl Display>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// Where records go.
 #[derive(Debug)]
 pub struct Audit {
-    sender: Option<SyncSender<String>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    queue: Arc<Queue>,
+    writer: Option<JoinHandle<()>>,
 }
 
 /// How the file is kept.
@@ -97,29 +123,82 @@ impl Audit {
             ambient::create_private_dir(folder)?;
         }
         let file = ambient::append_private(&rotation.file)?;
-        let (sender, receiver) = sync_channel(BACKLOG);
+        let queue = Arc::new(Queue::default());
+        let records = Arc::clone(&queue);
         let writer = std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || Writer { rotation, file, complained: false }.run(&receiver))?;
-        Ok(Self { sender: Some(sender), writer: Mutex::new(Some(writer)) })
+            .spawn(move || Writer { rotation, file, complained: false }.run(&records))?;
+        Ok(Self { queue, writer: Some(writer) })
     }
 
     /// Adds one record.
-    pub fn record(&self, record: &Record) {
-        let (Ok(line), Some(sender)) = (serde_json::to_string(record), &self.sender) else { return };
-        if sender.send(line).is_err() {
-            tracing::error!(call = record.call, "the audit writer is gone; a record is lost");
-        }
+    pub fn record(&self, record: Record) {
+        self.queue.push(record);
     }
 }
 
 impl Drop for Audit {
     fn drop(&mut self) {
-        self.sender = None;
-        let writer = self.writer.get_mut().map(Option::take);
-        if let Ok(Some(writer)) = writer {
+        self.queue.close();
+        if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
+    }
+}
+
+/// Records on their way to the writer.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    /// There is something to write, or nothing will come any more.
+    work: Condvar,
+    /// There is room again.
+    room: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    records: Vec<Record>,
+    closed: bool,
+}
+
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, record: Record) {
+        let mut waiting = self.waiting();
+        while waiting.records.len() >= BACKLOG {
+            waiting = self.room.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        waiting.records.push(record);
+        let first = waiting.records.len() == 1;
+        drop(waiting);
+        // With the second record and those after it, the writer knows already.
+        if first {
+            self.work.notify_one();
+        }
+    }
+
+    fn close(&self) {
+        self.waiting().closed = true;
+        self.work.notify_one();
+    }
+
+    /// Waits for records and takes all that are there; none: it is closed and empty.
+    fn take(&self) -> Option<Vec<Record>> {
+        let waiting = self.waiting();
+        let idle = |waiting: &mut Waiting| waiting.records.is_empty() && !waiting.closed;
+        let waiting = self.work.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
+        let closed = waiting.closed;
+        drop(waiting);
+        if !closed {
+            std::thread::sleep(LINGER);
+        }
+        let records = std::mem::take(&mut self.waiting().records);
+        self.room.notify_all();
+        (!records.is_empty()).then_some(records)
     }
 }
 
@@ -130,17 +209,15 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, records: &Receiver<String>) {
-        while let Ok(first) = records.recv() {
-            let mut lines = first;
-            lines.push('\n');
-            while lines.len() < 256 << 10
-                && let Ok(next) = records.try_recv()
-            {
-                lines.push_str(&next);
-                lines.push('\n');
+    fn run(mut self, queue: &Queue) {
+        while let Some(records) = queue.take() {
+            let mut lines = Vec::with_capacity(records.len() * 512);
+            for record in &records {
+                // Writing to memory does not fail, and a record has no map with keys that are not text.
+                let _ = serde_json::to_writer(&mut lines, record);
+                lines.push(b'\n');
             }
-            let written = self.rotate().and_then(|()| self.file.write_all(lines.as_bytes()));
+            let written = self.rotate().and_then(|()| self.file.write_all(&lines));
             match written {
                 Ok(()) => self.complained = false,
                 Err(error) if !self.complained => {

@@ -18,16 +18,16 @@ use crate::load::Plugin;
 pub(crate) struct Recorder {
     audit: Arc<Audit>,
     start: Instant,
-    record: Record,
+    /// None once it is written.
+    record: Option<Record>,
     context: Option<Arc<CallContext>>,
-    written: bool,
 }
 
 impl Recorder {
     pub(crate) fn start(audit: &Arc<Audit>, call: &Call) -> Self {
         let record = Record {
-            time: format!("{:.3}", jiff::Timestamp::now()),
-            call: call.id.to_string(),
+            time: jiff::Timestamp::now(),
+            call: call.id.clone(),
             caller: call.caller.name.clone(),
             tool: visible(&call.tool).chars().take(128).collect(),
             plugin: None,
@@ -42,20 +42,25 @@ impl Recorder {
             memory: 0,
             output: 0,
         };
-        Self { audit: Arc::clone(audit), start: Instant::now(), record, context: None, written: false }
+        Self { audit: Arc::clone(audit), start: Instant::now(), record: Some(record), context: None }
+    }
+
+    fn record(&mut self) -> &mut Record {
+        self.record.as_mut().expect("it is written last")
     }
 
     /// How an approval went.
     pub(crate) fn approval(&mut self, how: &'static str) {
-        self.record.approval = Some(how);
+        self.record().approval = Some(how);
     }
 
     /// What will run, with which rights.
     pub(crate) fn admitted(&mut self, permitted: &Permitted, plugin: &Plugin) {
-        self.record.plugin = Some(permitted.tool().plugin.to_string());
-        self.record.component = Some(plugin.component.digest.to_string());
-        self.record.grants = Some(permitted.tool().grants_digest.clone());
-        self.record.arguments = Some(permitted.arguments().shape.clone());
+        let record = self.record();
+        record.plugin = Some(permitted.tool().plugin.clone());
+        record.component = Some(plugin.component.digest);
+        record.grants = Some(permitted.tool().grants_digest.clone());
+        record.arguments = Some(permitted.arguments().shape.clone());
     }
 
     /// It runs now; its ledger fills.
@@ -65,49 +70,49 @@ impl Recorder {
 
     /// It was refused before it ran.
     pub(crate) fn refused(mut self, tool: Option<&Tool>, failure: Failure) -> Outcome {
+        let record = self.record();
         if let Some(tool) = tool {
-            self.record.plugin = Some(tool.plugin.to_string());
+            record.plugin = Some(tool.plugin.clone());
         }
         if failure.code.is_denial() {
-            self.record.denials.push(Denial { code: failure.code.as_str(), message: failure.to_string() });
+            record.denials.push(Denial { code: failure.code.as_str(), message: failure.to_string() });
         }
         self.done(Outcome::failed(failure))
     }
 
     /// It is over.
     pub(crate) fn done(mut self, outcome: Outcome) -> Outcome {
-        self.record.outcome = outcome.code();
-        self.record.output = outcome.result.as_ref().map_or(0, |output| output.size());
+        let record = self.record();
+        record.outcome = outcome.code();
+        record.output = outcome.result.as_ref().map_or(0, |output| output.size());
         self.write();
         outcome
     }
 
     fn write(&mut self) {
-        self.written = true;
+        let Some(mut record) = self.record.take() else { return };
         if let Some(context) = &self.context {
             let redacted = |failure: &Failure| context.redactor().text(&failure.to_string()).into_owned();
             let denials = context.ledger.denials();
-            self.record.denials.extend(denials.iter().map(|f| Denial { code: f.code.as_str(), message: redacted(f) }));
-            self.record.operations = context.ledger.operations();
-            self.record.memory = context.ledger.memory.load(Ordering::Relaxed);
+            record.denials.extend(denials.iter().map(|f| Denial { code: f.code.as_str(), message: redacted(f) }));
+            record.operations = context.ledger.operations();
+            record.memory = context.ledger.memory.load(Ordering::Relaxed);
         }
-        self.record.micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        record.micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(
-            call = self.record.call,
-            tool = self.record.tool,
-            caller = self.record.caller,
-            code = self.record.outcome,
-            micros = self.record.micros,
+            call = %record.call,
+            tool = record.tool,
+            caller = record.caller,
+            code = record.outcome,
+            micros = record.micros,
             "call"
         );
-        self.audit.record(&self.record);
+        self.audit.record(record);
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        if !self.written {
-            self.write();
-        }
+        self.write();
     }
 }

@@ -72,9 +72,26 @@ impl Output {
     #[must_use]
     pub fn size(&self) -> u64 {
         let pieces: usize = self.content.iter().map(Content::size).sum();
-        let structured = self.structured.as_ref().map_or(0, |value| value.to_string().len());
-        (pieces + structured) as u64
+        (pieces + self.structured.as_ref().map_or(0, length)) as u64
     }
+}
+
+/// How long `value` is as JSON text, without making the text.
+fn length(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting does not fail.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 /// One piece of a result; the kinds are those of MCP content.

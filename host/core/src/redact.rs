@@ -169,7 +169,8 @@ fn base64_middle(bytes: &[u8], skipped: usize, engine: &impl base64::Engine) -> 
 /// line feed and tab, bidirectional controls, zero-width and tag characters.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_invisible) {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
+    if text.bytes().all(plain) || !text.chars().any(is_invisible) {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len() + 16);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jsonschema::{PatternOptions, Validator};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 use crate::outcome::{Code, Failure};
@@ -353,12 +354,20 @@ fn allows(schema: &Value, kind: &str) -> bool {
 /// `{path:string,limit:number}`: names and kinds, at most 32 fields, no values.
 fn shape(value: &Value) -> String {
     let Some(fields) = value.as_object() else { return kind(value).to_owned() };
-    let mut parts: Vec<String> =
-        fields.iter().take(32).map(|(name, field)| format!("{}:{}", clipped(name, 64), kind(field))).collect();
-    if fields.len() > 32 {
-        parts.push(format!("+{}", fields.len() - 32));
+    let mut shape = String::from("{");
+    for (name, field) in fields.iter().take(32) {
+        if shape.len() > 1 {
+            shape.push(',');
+        }
+        shape.push_str(&clipped(name, 64));
+        shape.push(':');
+        shape.push_str(kind(field));
     }
-    format!("{{{}}}", parts.join(","))
+    if fields.len() > 32 {
+        shape.push_str(&format!(",+{}", fields.len() - 32));
+    }
+    shape.push('}');
+    shape
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -453,10 +462,13 @@ impl<'de> Visitor<'de> for Strict {
         let mut object = Map::new();
         while let Some(name) = fields.next_key::<String>()? {
             let value = fields.next_value_seed(Strict)?;
-            if object.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("`{}` is there twice", clipped(&name, 64))));
+            match object.entry(name) {
+                Entry::Vacant(place) => drop(place.insert(value)),
+                Entry::Occupied(there) => {
+                    let name = clipped(there.key(), 64);
+                    return Err(A::Error::custom(format_args!("`{name}` is there twice")));
+                }
             }
-            object.insert(name, value);
         }
         Ok(Value::Object(object))
     }
