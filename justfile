@@ -24,8 +24,8 @@ test: setup
     cargo clippy --locked --workspace --exclude bailiwick-guests --all-targets -- -D warnings
     tests/clients/setup.sh
     # First, so that no compiler runs beside tests that look at the clock.
-    cargo build --locked --workspace --exclude bailiwick-guests --bins --tests
-    cargo test --locked --workspace --exclude bailiwick-guests
+    cargo build --locked --workspace --exclude bailiwick-guests --exclude bailiwick-benches --bins --tests
+    cargo test --locked --workspace --exclude bailiwick-guests --exclude bailiwick-benches
 
 # Tests that take longer or need heavy components.
 slow: setup
@@ -42,7 +42,7 @@ deny:
 
 # Measure; see BENCH.md.
 bench *args: setup
-    cargo bench --locked -p bailiwick-tests {{args}}
+    cargo bench --locked -p bailiwick-benches -- {{args}}
 
 # Rewrite golden files after looking at what changed.
 golden:

@@ -12,6 +12,7 @@ mod cli;
 mod clients;
 mod fs_twins;
 mod gate;
+mod generators;
 mod limits;
 mod loading;
 mod net_spellings;

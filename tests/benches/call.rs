@@ -1,32 +1,20 @@
-//! What a call costs, as ratios within one run: `just bench`.
-//!
-//! The work is always the same: 215 bytes of JSON in, five items of JSON out. It is done natively, in a bare engine with
-//! the same guest, settings and limits, in an engine as it comes out of the box, and through the whole of `Host::call`.
-//! The variants take turns, a batch each, so that a machine that changes its pace changes it for all; what is printed is
-//! the median over the rounds and the median of the ratios within a round.
-#![expect(clippy::disallowed_methods, reason = "a bench sets up its own world")]
-#![expect(clippy::print_stdout, reason = "its figures are its result")]
+//! One call: 237 bytes of JSON in, five items of JSON out. Done natively, in a bare engine with the same guest, settings
+//! and limits, in an engine as it comes out of the box, and through the whole of `Host::call`.
 #![expect(missing_docs, reason = "generated bindings")]
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bailiwick::channel::Channel;
-use bailiwick::host::Host;
-use bailiwick::load::Setup;
 use bailiwick::runtime::Engines;
-use bailiwick_core::call::{Call, Caller};
-use bailiwick_core::config::{Source, read};
 use serde::{Deserialize, Serialize};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-/// The guest that does the work.
-const BENCH: &str = env!("GUEST_BENCH");
+use crate::report::{Goal, Report, median, micros, ratio};
+use crate::world::{BenchHost, World};
 
 wasmtime::component::bindgen!({
-    path: "../wit",
+    path: "../../wit",
     world: "bailiwick:tool/plugin",
     exports: { default: async },
 });
@@ -34,7 +22,7 @@ wasmtime::component::bindgen!({
 const ROUNDS: usize = 40;
 const BATCH: u32 = 100;
 
-const ARGUMENTS: &str = r#"{"title":"Groceries for the week","items":[{"name":"bread","price":2.5,"count":2},{"name":"milk","price":1.2,"count":6},{"name":"apples","price":0.4,"count":12},{"name":"rice","price":3.1,"count":1},{"name":"tea","price":4.8,"count":1}]}"#;
+pub(crate) const ARGUMENTS: &str = r#"{"title":"Groceries for the week","items":[{"name":"bread","price":2.5,"count":2},{"name":"milk","price":1.2,"count":6},{"name":"apples","price":0.4,"count":12},{"name":"rice","price":3.1,"count":1},{"name":"tea","price":4.8,"count":1}]}"#;
 
 #[derive(Deserialize)]
 struct Basket {
@@ -109,71 +97,38 @@ impl BareEngine {
     }
 }
 
-async fn host(folder: &std::path::Path, wasm: &std::path::Path) -> Host {
-    let text = format!(
-        "[host]\nstate = {folder:?}\ncache = {:?}\n[plugins.bench]\ncomponent = {wasm:?}\n",
-        folder.join("cache")
-    );
-    let source = Source { name: "bench.toml".to_owned(), text, base: folder.to_owned() };
-    let config = read(&source, &|_| None).expect("the configuration is right");
-    let host = Host::start(&config, Setup::default()).await.expect("the host starts");
-    assert!(host.snapshot().problems.is_empty(), "the guest loads");
-    host
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+/// A host with nothing but the guest that does the work.
+pub(crate) async fn host() -> BenchHost {
+    let component = bailiwick_tests::guest("bench");
+    World::new().start(&format!("[plugins.bench]\ncomponent = {component:?}\n"), "").await
 }
 
 /// Microseconds for one of `BATCH` calls.
-fn per_call(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e6 / f64::from(BATCH)
-}
-
 async fn measure<F: Future<Output = ()>>(mut one: impl FnMut() -> F) -> f64 {
     let start = Instant::now();
     for _ in 0..BATCH {
         one().await;
     }
-    per_call(start.elapsed())
+    micros(start.elapsed()) / f64::from(BATCH)
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() {
-    let folder = std::env::temp_dir().join(format!("bailiwick-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
-    let wasm_path = std::path::Path::new(BENCH);
-    let wasm = std::fs::read(wasm_path).expect("the guest was built");
-
+fn engines() -> (BareEngine, BareEngine) {
+    let wasm = std::fs::read(bailiwick_tests::guest("bench")).expect("the guest was built");
     let engines = Engines::new(64).expect("the engine starts");
-    let pooled = BareEngine::new(&engines.pooled, &wasm, true);
-    let default = BareEngine::new(&Engine::default(), &wasm, false);
-    let host = Arc::new(host(&folder, wasm_path).await);
-    let caller = Arc::new(Caller::operator("bench"));
+    (BareEngine::new(&engines.pooled, &wasm, true), BareEngine::new(&Engine::default(), &wasm, false))
+}
 
+pub(crate) async fn run(report: &mut Report) {
+    let (pooled, default) = engines();
+    let host = host().await;
     assert_eq!(pooled.call().await, native(ARGUMENTS), "all variants do the same work");
-    let through_host = || async {
-        let call = Call {
-            id: host.new_call_id(),
-            tool: "bill".to_owned(),
-            arguments: ARGUMENTS.to_owned(),
-            caller: Arc::clone(&caller),
-        };
-        let outcome = host.call(call, Channel::default()).await;
-        assert!(outcome.result.is_ok(), "the call succeeds");
-    };
-
-    if let Some(name) = std::env::args().skip_while(|word| word != "--only").nth(1) {
-        return alone(&name, &pooled, through_host).await;
-    }
     let mut figures: [Vec<f64>; 4] = Default::default();
     for round in 0..ROUNDS + 3 {
         let row = [
             measure(|| async { drop(std::hint::black_box(native(std::hint::black_box(ARGUMENTS)))) }).await,
             measure(|| async { drop(pooled.call().await) }).await,
             measure(|| async { drop(default.call().await) }).await,
-            measure(through_host).await,
+            measure(|| host.call("bill", ARGUMENTS)).await,
         ];
         // The first rounds warm caches and the pool.
         if round >= 3 {
@@ -182,38 +137,30 @@ async fn main() {
             }
         }
     }
-    report(&figures);
-    let _ = std::fs::remove_dir_all(&folder);
+    let [native, pooled, default, host] = &figures;
+    report.plain("native serde_json", median(native), "µs");
+    report.plain("bare wasmtime: fresh instance, same pool and limits", median(pooled), "µs");
+    report.plain("bare wasmtime: fresh instance, out of the box", median(default), "µs");
+    report.plain("Host::call: fresh instance, everything on", median(host), "µs");
+    report.plain("bare wasmtime / native", ratio(pooled, native), "");
+    report.gated("Host::call / native", ratio(host, native), Goal::AtMost(9.0));
+    report.gated("Host::call / bare wasmtime", ratio(host, pooled), Goal::AtMost(1.8));
+    report.gated("out of the box / Host::call", ratio(default, host), Goal::AtLeast(2.5));
 }
 
 /// One variant for five seconds and nothing else, for a profiler to look at: `--only bare` or `--only host`.
-async fn alone<F: Future<Output = ()>>(name: &str, bare: &BareEngine, mut through_host: impl FnMut() -> F) {
+pub(crate) async fn alone(variant: &str) {
+    let (bare, _) = engines();
+    let host = host().await;
     let until = Instant::now() + Duration::from_secs(5);
     let mut calls = 0;
     while Instant::now() < until {
-        match name {
+        match variant {
             "bare" => drop(bare.call().await),
-            _ => through_host().await,
+            "host" => host.call("bill", ARGUMENTS).await,
+            other => panic!("`{other}` is neither `bare` nor `host`"),
         }
         calls += 1;
     }
-    println!("{name}: {:.2} µs a call", 5e6 / f64::from(calls));
-}
-
-fn report(figures: &[Vec<f64>; 4]) {
-    let [native, pooled, default, host] = figures;
-    println!("\nOne call, {} bytes of JSON in; medians over {ROUNDS} rounds of {BATCH} calls, µs:", ARGUMENTS.len());
-    for (name, column) in [
-        ("native serde_json", native),
-        ("bare wasmtime, fresh, pool, limits", pooled),
-        ("bare wasmtime, fresh, out of the box", default),
-        ("Host::call, fresh, everything on", host),
-    ] {
-        println!("  {name:<40} {:>9.2}", median(column.clone()));
-    }
-    let ratio = |a: &[f64], b: &[f64]| median(a.iter().zip(b).map(|(a, b)| a / b).collect());
-    println!("Ratios (median over the rounds):");
-    println!("  Host::call / native                      {:>9.2}   gate ≤ 9", ratio(host, native));
-    println!("  Host::call / bare wasmtime               {:>9.2}   gate ≤ 1.8", ratio(host, pooled));
-    println!("  out of the box / Host::call              {:>9.2}   gate ≥ 2.5", ratio(default, host));
+    println!("{variant}: {:.2} µs a call", 5e6 / f64::from(calls));
 }

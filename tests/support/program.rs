@@ -27,6 +27,8 @@ pub(crate) fn path() -> &'static Path {
             "--workspace",
             "--exclude",
             "bailiwick-guests",
+            "--exclude",
+            "bailiwick-benches",
             "--bins",
             "--tests",
         ]);
