@@ -1,6 +1,5 @@
 //! One call: 237 bytes of JSON in, five items of JSON out. Done natively, in a bare engine with the same guest, settings
 //! and limits, in an engine as it comes out of the box, and through the whole of `Host::call`.
-#![expect(missing_docs, reason = "generated bindings")]
 
 use std::time::{Duration, Instant};
 

@@ -93,7 +93,7 @@ fn starts(report: &mut Report) {
         let warm: Vec<f64> = (0..rounds).map(|_| once()).collect();
         (cold, median(&warm))
     };
-    let (cold, warm) = first(builtins, "datetime", "{\"operation\":\"now\"}", 15);
+    let (cold, warm) = first(builtins, "datetime", "{}", 15);
     report.gated("cold start of the built-in plugins to the first answer, ms", cold, Goal::AtMost(3_000.0));
     report.gated("warm start to the first answer: built-in plugins, ms", warm, Goal::AtMost(30.0));
     let (_, warm) = first(&many(100), "p50__bill", ARGUMENTS, 9);
