@@ -304,7 +304,7 @@ async fn each_call_leaves_one_record_without_a_value() {
         ),
         ("grants", first["grants"].as_str().is_some_and(|digest| digest.starts_with("sha256:") && digest.len() == 71)),
         ("micros", first["micros"].as_u64().is_some_and(|micros| micros > 0)),
-        ("memory", first["memory"].as_u64().is_some_and(|memory| memory >= 1 << 20)),
+        ("memory", first["memory"].as_u64().is_some_and(|memory| memory >= 64 << 10)),
         ("output", first["output"].as_u64().is_some_and(|output| output > 0)),
     ] {
         assert!(is_right, "{field}: {first}");
