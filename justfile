@@ -23,8 +23,6 @@ test: setup
     cargo fmt --all --check
     cargo clippy --locked --workspace --exclude bailiwick-guests --all-targets -- -D warnings
     tests/clients/setup.sh
-    # First, so that no compiler runs beside tests that look at the clock.
-    cargo build --locked --workspace --exclude bailiwick-guests --exclude bailiwick-benches --bins --tests
     cargo test --locked --workspace --exclude bailiwick-guests --exclude bailiwick-benches
 
 # Tests that take longer or need heavy components.

@@ -1,44 +1,14 @@
-//! The real program, built once.
+//! The real program.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
 use super::host::World;
 
-/// The program `bailiwick`, beside the tests in the target folder. Cargo builds binaries of other crates only when it is
-/// told to; what is up to date costs it a moment. It is told the same as `just test` tells it, because what is selected
-/// decides the features of all dependencies, and another choice would compile them all again.
+/// The program `bailiwick`, compiled beside the tests with the very same dependencies.
 pub(crate) fn path() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let profile = std::env::current_exe()
-            .expect("Linux says")
-            .ancestors()
-            .nth(2)
-            .expect("target/PROFILE/deps/TEST")
-            .to_owned();
-        let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args([
-            "build",
-            "--locked",
-            "--quiet",
-            "--workspace",
-            "--exclude",
-            "bailiwick-guests",
-            "--exclude",
-            "bailiwick-benches",
-            "--bins",
-            "--tests",
-        ]);
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        let built = cargo.status().expect("cargo can be started");
-        assert!(built.success(), "the program does not compile");
-        profile.join("bailiwick")
-    })
+    Path::new(env!("CARGO_BIN_EXE_bailiwick-tested"))
 }
 
 /// A run of the program.

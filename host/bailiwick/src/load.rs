@@ -209,6 +209,7 @@ impl Loader<'_> {
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         let secrets = Arc::new(secrets);
         let settings = Arc::new(configured.config.clone());
+        let _room = self.runtime.preview().await;
         let nothing = self.preview(configured, Arc::new(Secrets::default()), Arc::default(), "describe");
         let described =
             runtime::describe(&component, &nothing).await.map_err(|failure| format!("`describe` failed: {failure}"))?;

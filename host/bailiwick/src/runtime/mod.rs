@@ -11,6 +11,7 @@ mod turn;
 use std::fs::File;
 use std::sync::Arc;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::component::Linker;
 use wasmtime::component::types::ComponentItem;
 
@@ -28,12 +29,16 @@ const TOOL: &str = "bailiwick:tool/tool";
 /// The version of the contracts this host speaks.
 pub const CONTRACT: &str = "0.1.0";
 
+/// Components that are asked what they are at once, beside the calls.
+const PREVIEWS: u32 = 4;
+
 /// Loads and runs components.
 pub struct Runtime {
     engines: Engines,
     pooled: Linker<State>,
     on_demand: Linker<State>,
     cache: Option<Cache>,
+    previews: Semaphore,
 }
 
 /// A component that can be called.
@@ -71,12 +76,18 @@ impl Runtime {
     /// # Errors
     /// When this machine cannot run compiled WebAssembly.
     pub fn new(calls: u32, cache: Option<Cache>) -> wasmtime::Result<Self> {
-        let engines = Engines::new(calls)?;
+        let engines = Engines::new(calls + PREVIEWS)?;
         let mut pooled = Linker::new(&engines.pooled);
         imports::link(&mut pooled)?;
         let mut on_demand = Linker::new(&engines.on_demand);
         imports::link(&mut on_demand)?;
-        Ok(Self { engines, pooled, on_demand, cache })
+        Ok(Self { engines, pooled, on_demand, cache, previews: Semaphore::new(PREVIEWS as usize) })
+    }
+
+    /// Room for one [`describe`] or [`check`]: they take none of the calls'.
+    pub async fn preview(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.previews.acquire().await.ok()
     }
 
     /// Compiles (or finds compiled) and links a component. Blocks; may take many seconds.
