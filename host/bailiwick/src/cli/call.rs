@@ -99,17 +99,21 @@ fn show(terminal: &Terminal, host: &Host, call: &CallArguments, outcome: &Outcom
     Ok(exit)
 }
 
-/// Waits until the process is told to end.
-pub(super) async fn interrupted() {
+/// Waits until the process is told to end. From the call on, not from the first look at what it gives, a signal that says
+/// so no longer ends the process by itself.
+pub(super) fn interrupted() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+    let handlers = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        match handlers {
+            (Ok(mut interrupt), Ok(mut terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
             }
+            // Without a handler the signal ends the process by itself.
+            (Err(_), _) | (_, Err(_)) => std::future::pending().await,
         }
-        // Without a handler the signal ends the process by itself.
-        (Err(_), _) | (_, Err(_)) => std::future::pending().await,
     }
 }
