@@ -29,6 +29,14 @@ test: setup
 slow: setup
     RUN_SLOW_TESTS=1 cargo test --locked -p bailiwick-tests
 
+# Switch controls off, one at a time, and see that a test fails each time.
+teeth *names: setup
+    python3 tests/teeth/run.py {{names}}
+
+# Fuzz the core, so many seconds for each target.
+fuzz seconds *targets:
+    tests/fuzz/run.sh {{seconds}} {{targets}}
+
 # Format and lint.
 check: setup
     cargo fmt --all --check

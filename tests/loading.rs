@@ -41,10 +41,11 @@ async fn a_core_module_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_component_without_the_contract_is_told_so() {
+async fn a_component_without_anything_to_call_is_told_so() {
     left_out(
         wat("(component)"),
-        "it does not export `bailiwick:tool/tool@0.1.0`: build it with bailiwick-sdk, or against wit/tool.wit",
+        "it exports neither `bailiwick:tool/tool@0.1.0` nor a function that can be a tool; build it with bailiwick-sdk, \
+         against wit/tool.wit, or with functions of its own (see wit/README.md)",
     )
     .await;
 }
@@ -108,7 +109,11 @@ async fn features_that_are_off_are_refused() {
     ] {
         let config = format!("[plugins.odd]\ncomponent = \"odd.wasm\"\n{POLITE}");
         let host = World::new().file("odd.wasm", wat(text)).try_start(&config).await.expect("the host starts");
-        assert!(host.problems()[0].contains("it cannot be compiled: "), "{what}: {:?}", host.problems());
+        assert!(
+            host.problems()[0].contains(", which this host does not offer; build it without"),
+            "{what}: {:?}",
+            host.problems()
+        );
     }
 }
 

@@ -1,7 +1,8 @@
 //! Bailiwick from the outside: real hosts, real guests, a fake world.
 //!
 //! Read in this order. `twins` are the refusals, each beside the same call with the line that allows it; `limits` what a
-//! plugin can use up; `secrets` what it never learns; `gate` what stands before every call.
+//! plugin can use up; `secrets` what it never learns; `gate` what stands before every call. `wall` is what holds when all
+//! of that is got around, and `escape` the proof; `hostile` is everything that was tried against others before.
 #![expect(clippy::disallowed_methods, reason = "tests build the world the host is judged in")]
 #![expect(clippy::print_stdout, reason = "what was measured and what was skipped is told")]
 
@@ -10,15 +11,23 @@ mod support;
 mod builtins;
 mod cli;
 mod clients;
+mod compile;
+mod escape;
+mod explain;
+mod foreign;
 mod fs_twins;
 mod gate;
 mod generators;
+mod hostile;
 mod limits;
 mod loading;
 mod net_spellings;
 mod net_twins;
+mod review;
 mod sdk_readme;
 mod secrets;
 mod tidy;
+mod typed;
+mod wall;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

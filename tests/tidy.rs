@@ -228,7 +228,7 @@ fn only_one_file_of_the_host_reaches_the_world() {
     for path in files("host", &[".rs"]) {
         let text = std::fs::read_to_string(&path).expect("it can be read");
         let name = path.strip_prefix(root()).expect("it is below the root").to_string_lossy().into_owned();
-        let before_tests = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let before_tests = text.split("\nmod tests {").next().unwrap_or_default();
         let opens = before_tests.contains("(clippy::disallowed_methods");
         let may = name.ends_with("ambient.rs")
             || name.ends_with("build.rs")
@@ -252,7 +252,7 @@ fn every_code_has_a_test() {
     let tests = tests();
     let missing: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).filter(|code| !tests.contains(*code)).collect();
     // A bug of our own has no test by its nature.
-    assert_eq!(missing, ["host.internal"]);
+    assert!(missing.iter().all(|code| *code == "host.internal"), "{missing:?}");
 }
 
 #[test]
@@ -277,4 +277,31 @@ fn collect(schema: &Value, keys: &mut BTreeSet<String>) {
             collect(inner, keys);
         }
     }
+}
+
+/// A target that is not run, or starts from nothing, finds nothing; and what is fuzzed has to be what is shipped.
+#[test]
+fn every_fuzz_target_has_a_corpus_and_fuzzes_what_is_shipped() {
+    let manifest = read("tests/fuzz/Cargo.toml");
+    let oracle = read("host/core/tests/oracle/mod.rs");
+    let targets = files("tests/fuzz/targets", &[".rs"]);
+    let mut bytes = 0;
+    for path in &targets {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        assert!(manifest.contains(&format!("name = \"{name}\"\npath = \"targets/{name}.rs\"")), "{name} is not built");
+        assert!(oracle.contains(&format!("(\"{name}\", ")), "{name} is not among the targets that are replayed");
+        let corpus = files(&format!("tests/fuzz/corpus/{name}"), &[""]);
+        bytes += corpus.iter().map(|case| case.metadata().expect("it is there").len()).sum::<u64>();
+    }
+    assert_eq!(oracle.matches("::input),").count(), targets.len());
+    assert!(bytes < 200_000, "the corpora have {bytes} bytes: keep what differs");
+    let versions = |lock: &str| -> BTreeSet<String> {
+        let packages = lock.split("[[package]]\nname = ").skip(1);
+        packages.map(|package| package.lines().take(2).collect::<Vec<_>>().join(" ")).collect()
+    };
+    let only_for_fuzzing = ["bailiwick-fuzz", "jobserver", "libfuzzer-sys"];
+    let (shipped, fuzzed) = (versions(&read("Cargo.lock")), versions(&read("tests/fuzz/Cargo.lock")));
+    let others =
+        fuzzed.difference(&shipped).filter(|package| !only_for_fuzzing.iter().any(|name| package.contains(name)));
+    assert_eq!(others.collect::<Vec<_>>(), [] as [&String; 0], "copy Cargo.lock to tests/fuzz and build there");
 }

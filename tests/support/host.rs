@@ -11,8 +11,10 @@ use bailiwick::ambient::{FixedNames, Resolver};
 use bailiwick::channel::Channel;
 use bailiwick::host::Host;
 use bailiwick::load::{Setup, StartError};
+use bailiwick::runtime::Compiler;
 use bailiwick_core::call::{Call, Caller, Selector};
 use bailiwick_core::config::{Config, Source, read, render};
+use bailiwick_core::lock::Lock;
 use bailiwick_core::outcome::{Content, Outcome, ResourceBody};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -33,6 +35,8 @@ pub(crate) struct World {
     env: HashMap<String, String>,
     host_keys: String,
     cache: PathBuf,
+    compiler: Compiler,
+    observe: bool,
 }
 
 impl World {
@@ -49,7 +53,21 @@ impl World {
         std::fs::create_dir(&state).expect("a folder can be made");
         write_private(&state.join("host.key"), &KEY);
         let cache = Path::new(COMMON).join("cache");
-        Self { folder, names: Some(HashMap::new()), env: HashMap::new(), host_keys: String::new(), cache }
+        Self {
+            folder,
+            names: Some(HashMap::new()),
+            env: HashMap::new(),
+            host_keys: String::new(),
+            cache,
+            compiler: Compiler::InProcess,
+            observe: false,
+        }
+    }
+
+    /// What plugins are refused is written down.
+    pub(crate) fn observed(mut self) -> Self {
+        self.observe = true;
+        self
     }
 
     /// The folder of the configuration.
@@ -60,6 +78,11 @@ impl World {
     /// The folder for compiled components.
     pub(crate) fn cache(&self) -> &Path {
         &self.cache
+    }
+
+    /// Lines of the table `[host]`, as they were given.
+    pub(crate) fn host_lines(&self) -> &str {
+        &self.host_keys
     }
 
     /// Writes a file, with the folders above it.
@@ -126,6 +149,12 @@ impl World {
         self
     }
 
+    /// Foreign components are compiled by children that run this program.
+    pub(crate) fn compiled_by(mut self, program: impl Into<PathBuf>) -> Self {
+        self.compiler = Compiler::Child { program: program.into() };
+        self
+    }
+
     /// A folder for compiled components that no other test uses.
     pub(crate) fn own_cache(mut self) -> Self {
         self.cache = self.path("cache");
@@ -137,7 +166,13 @@ impl World {
         let state = self.path("state");
         let text = format!("{text}\n[host]\nstate = {state:?}\ncache = {:?}\n{}", self.cache, self.host_keys);
         let source = Source { name: "bailiwick.toml".to_owned(), text, base: self.folder.path().to_owned() };
-        read(&source, &|name| self.env.get(name).cloned()).map_err(|mistakes| render(&source, &mistakes))
+        let mut config =
+            read(&source, &|name| self.env.get(name).cloned()).map_err(|mistakes| render(&source, &mistakes))?;
+        config.lock = std::fs::read_to_string(self.path("bailiwick.lock")).ok().map(|text| {
+            let source = Source { name: "bailiwick.lock".to_owned(), text, base: self.folder.path().to_owned() };
+            Arc::new(Lock::read(&source).unwrap_or_else(|mistakes| panic!("{}", render(&source, &mistakes))))
+        });
+        Ok(config)
     }
 
     /// Starts a host, whatever became of its plugins.
@@ -147,7 +182,8 @@ impl World {
         let resolver = table.clone().map_or(Resolver::System, Resolver::Fixed);
         let started = {
             let _one_at_a_time = START.lock().await;
-            Host::start(&config, Setup { resolver }).await?
+            let (compiler, observe) = (self.compiler.clone(), self.observe);
+            Host::start(&config, Setup { resolver, compiler, observe, ..Setup::default() }).await?
         };
         let caller = Arc::new(Caller::operator("test"));
         Ok(TestHost { host: Arc::new(started), world: self, table, caller, channel: Channel::default() })
@@ -246,6 +282,13 @@ impl TestHost {
     /// How often a name was looked up.
     pub(crate) fn lookups(&self) -> usize {
         self.table.as_ref().map_or(0, |table| table.lookups.load(Ordering::SeqCst))
+    }
+
+    /// Ends the host: then all that was observed is written down.
+    pub(crate) fn end(self) -> World {
+        let Self { host, world, .. } = self;
+        drop(Arc::into_inner(host).expect("nothing else holds the host"));
+        world
     }
 
     /// Ends the host and gives its audit records: ending it is what makes the last one be written.

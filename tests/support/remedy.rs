@@ -26,6 +26,13 @@ pub(crate) fn applied(text: &str, sentence: &str) -> String {
     toml::to_string(&config).expect("TOML can be written")
 }
 
+/// The configuration `text` with the tables of `lines`, which are TOML.
+pub(crate) fn merged(text: &str, lines: &str) -> String {
+    let mut config: Table = text.parse().expect("the configuration is TOML");
+    merge(&mut config, lines.parse().unwrap_or_else(|error| panic!("{error}: {lines}")));
+    toml::to_string(&config).expect("TOML can be written")
+}
+
 /// The table at `plugins.x.tools.y`, made where it is missing.
 fn table<'t>(config: &'t mut Table, path: &str) -> &'t mut Table {
     path.split('.').fold(config, |table, key| {

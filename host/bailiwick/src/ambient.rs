@@ -2,18 +2,26 @@
 //! program to that). Nothing here decides anything: who calls must have a right already, or be the operator's own start-up.
 #![expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use bailiwick_core::name::PluginName;
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::broker::Broker;
+use crate::lanes;
 
 /// The value of an environment variable; none when unset or not UTF-8.
 ///
@@ -76,11 +84,14 @@ pub fn mode_and_owner(path: &Path) -> io::Result<(u32, u32)> {
     Ok((metadata.mode() & 0o7777, metadata.uid()))
 }
 
-/// When the file was last changed and how long it is; what a file watch compares.
+/// When a file was last changed, in seconds and nanoseconds, how long it is, and its number.
+pub type Fingerprint = (i64, i64, u64, u64);
+
+/// What a file watch compares.
 ///
 /// # Errors
 /// As the operating system says.
-pub fn fingerprint(path: &Path) -> io::Result<(i64, i64, u64, u64)> {
+pub fn fingerprint(path: &Path) -> io::Result<Fingerprint> {
     let metadata = std::fs::metadata(path)?;
     Ok((metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.ino()))
 }
@@ -98,6 +109,18 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
 /// # Errors
 /// As the operating system says.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_whole(path, bytes, 0o600)
+}
+
+/// Writes a file that everyone may read and its owner may write, whole or not at all.
+///
+/// # Errors
+/// As the operating system says.
+pub fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_whole(path, bytes, 0o644)
+}
+
+fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     // Two that write the same file at once, in one process or in several, must not write to one temporary file.
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut temporary = path.as_os_str().to_owned();
@@ -107,7 +130,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(0o600)
+        .mode(mode)
         .open(&temporary)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
     match written.and_then(|()| std::fs::rename(&temporary, path)) {
@@ -151,6 +174,23 @@ pub fn remove(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path)
 }
 
+/// Whether there is a directory at this path.
+#[must_use]
+pub fn is_dir(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
+/// Waits until no other process holds the file at `path`, makes it if it is not there, and holds it until what is given
+/// back is dropped.
+///
+/// # Errors
+/// As the operating system says.
+pub fn hold(path: &Path) -> io::Result<File> {
+    let file = append_private(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
 /// Opens a directory once, so that what is granted is this directory, whatever its name means later.
 ///
 /// # Errors
@@ -161,6 +201,158 @@ pub fn open_dir(path: &Path) -> io::Result<File> {
         return Err(io::Error::from(io::ErrorKind::NotADirectory));
     }
     Ok(dir)
+}
+
+/// Opens a file or a directory as a mere place: nothing can be read through it.
+///
+/// # Errors
+/// As the operating system says.
+pub fn open_place(path: &Path) -> io::Result<File> {
+    Ok(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?.into())
+}
+
+/// Whether this process is kept from reading what its user may read: not by permissions, but by its own confinement.
+#[must_use]
+pub fn is_kept_from(path: &Path) -> bool {
+    let opened = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
+    let refused = opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+    refused && rustix::fs::access(path, rustix::fs::Access::READ_OK).is_ok()
+}
+
+/// The file of this program.
+///
+/// # Errors
+/// As the operating system says.
+pub fn program() -> io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
+/// The files this program runs from: its own, and those of its shared libraries. Asked at the start it names no others.
+///
+/// # Errors
+/// As the operating system says.
+pub fn mapped_files() -> io::Result<Vec<PathBuf>> {
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    let files: BTreeSet<&str> = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..])).collect();
+    Ok(files.into_iter().map(PathBuf::from).collect())
+}
+
+/// Keeps what this process holds in memory out of core dumps, and out of the reach of other processes of its user.
+///
+/// # Errors
+/// As the operating system says.
+pub fn keep_memory_private() -> io::Result<()> {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    rustix::process::setrlimit(Resource::Core, none)?;
+    Ok(rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+/// Has the allocator give large buffers back to the system as soon as they are freed. By itself, glibc's keeps up to twice
+/// the largest buffer it saw, for each of its arenas. To be said before there are threads.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "there is no safe way to tell the allocator")]
+pub fn give_memory_back() {
+    /// Buffers from this size on are mapped and unmapped one by one; what is free at the end of a heap is given back from
+    /// this size on.
+    const LARGE: i32 = 1 << 20;
+    // SAFETY: `mallopt` takes two numbers and touches nothing but the allocator's own settings.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, LARGE);
+    }
+}
+
+/// Other allocators do so by themselves.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn give_memory_back() {}
+
+/// To whom a terminal's Ctrl-C is said, and who may read from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// To a new process as to this one.
+    Shared,
+    /// Not to the new process: it ends with its standard input.
+    Own,
+}
+
+/// Starts this program once more, as a process that is asked over its standard streams.
+///
+/// # Errors
+/// As the operating system says.
+pub fn start_self(argument: &str, group: Group) -> io::Result<Child> {
+    let mut command = std::process::Command::new("/proc/self/exe");
+    command.arg0("bailiwick").arg(argument).stdin(Stdio::piped()).stdout(Stdio::piped());
+    match group {
+        Group::Shared => command.spawn(),
+        Group::Own => command.process_group(0).spawn(),
+    }
+}
+
+/// How many entries an opened directory has, `.` and `..` left out; none when there are more than `most`.
+///
+/// # Errors
+/// As the operating system says.
+pub fn count_entries(directory: &File, most: usize) -> io::Result<Option<usize>> {
+    use rustix::fs::{Dir, openat};
+    let mut n_entries = 0;
+    // Opened anew: what is open may be a mere place, which cannot be read.
+    let readable = openat(directory, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    for entry in Dir::new(readable)? {
+        n_entries += usize::from(!matches!(entry?.file_name().to_bytes(), b"." | b".."));
+        if n_entries > most {
+            return Ok(None);
+        }
+    }
+    Ok(Some(n_entries))
+}
+
+/// Makes a new folder for temporary files, readable by its owner alone.
+///
+/// # Errors
+/// As the operating system says.
+pub fn temporary_dir(prefix: &str) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    // Without links, as everything that is granted is shown.
+    let path = std::env::temp_dir().canonicalize()?.join(format!("{prefix}-{}", hex::encode(random)));
+    DirBuilder::new().mode(0o700).create(&path)?;
+    Ok(path)
+}
+
+/// Removes a folder with all that is in it; links are removed, not followed.
+///
+/// # Errors
+/// As the operating system says.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    std::fs::remove_dir_all(path)
+}
+
+/// Makes a symbolic link to `target`, whatever that is.
+///
+/// # Errors
+/// As the operating system says.
+pub fn symlink(target: &str, path: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, path)
+}
+
+/// Makes a named pipe that its owner alone may use.
+///
+/// # Errors
+/// As the operating system says.
+pub fn make_pipe(path: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, FileType, mknodat};
+    Ok(mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?)
+}
+
+/// Listens on a free port of 127.0.0.1.
+///
+/// # Ambient authority
+/// Whoever is on this machine can connect.
+///
+/// # Errors
+/// As the operating system says.
+pub async fn listen_on_loopback() -> io::Result<TcpListener> {
+    TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await
 }
 
 /// Runs an operator's command and takes what it prints on standard output, at most 64 KiB, within 10 seconds.
@@ -208,6 +400,8 @@ pub enum Resolver {
     /// The operating system's resolver.
     #[default]
     System,
+    /// Another process, which asks the operating system's resolver for a host that is confined.
+    Broker(Arc<Broker>),
     /// A fixed table, for tests: every look-up is counted, names that are not in it do not exist.
     Fixed(Arc<FixedNames>),
 }
@@ -222,16 +416,22 @@ pub struct FixedNames {
 }
 
 impl Resolver {
-    /// All addresses of `name`.
+    /// All addresses of `name`, asked for on behalf of `plugin`.
     ///
     /// # Ambient authority
     /// Asks the system's resolver, that is `/etc/hosts` and the network's DNS.
     ///
     /// # Errors
     /// When there are none, or the resolver fails.
-    pub async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+    pub async fn resolve(&self, plugin: &PluginName, name: &str) -> io::Result<Vec<IpAddr>> {
         match self {
-            Self::System => Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect()),
+            Self::System => {
+                let name = name.to_owned();
+                // The system gives up on a silent name server after half a minute, long after whoever asked.
+                let found = lanes::run(plugin, move || (name.as_str(), 0).to_socket_addrs()).await??;
+                Ok(found.map(|address| address.ip()).collect())
+            }
+            Self::Broker(broker) => broker.look_up(name).await,
             Self::Fixed(table) => {
                 let earlier = table.lookups.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                 let answers = table.names.get(name).ok_or(io::ErrorKind::NotFound)?;
@@ -239,6 +439,14 @@ impl Resolver {
             }
         }
     }
+}
+
+/// All addresses of `name`, as [`Resolver::System`] has them, for who can wait.
+///
+/// # Errors
+/// When there are none, or the resolver fails.
+pub fn look_up(name: &str) -> io::Result<Vec<IpAddr>> {
+    Ok((name, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
 }
 
 /// Connects to exactly this address.
@@ -252,4 +460,84 @@ pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+/// Reads a whole regular file of at most `most` bytes. A pipe or a device, which could keep the reader waiting for ever,
+/// is refused; so is a symbolic link at the end of the path, unless `links` allows it.
+///
+/// # Errors
+/// As the operating system says; `InvalidInput` for what is no regular file, `FileTooLarge` above the limit.
+pub fn read_regular(path: &Path, most: u64, links: Links) -> io::Result<Vec<u8>> {
+    let flags = match links {
+        Links::Followed => OFlags::NONBLOCK,
+        Links::Refused => OFlags::NONBLOCK | OFlags::NOFOLLOW,
+    };
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(most)).unwrap_or(0));
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// What a symbolic link at the end of a path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// Another name of the file.
+    Followed,
+    /// A sign that someone was here.
+    Refused,
+}
+
+/// The user this process acts as.
+#[must_use]
+pub fn own_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// The program that runs now, also when the file it was started from has been replaced since.
+#[must_use]
+pub fn own_program() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
+}
+
+/// Starts a program in a process group of its own, with all three streams piped and nothing in its environment but
+/// `environment`. It is killed when the handle is dropped.
+///
+/// # Ambient authority
+/// Starts a child.
+///
+/// # Errors
+/// As the operating system says.
+pub fn child(
+    program: &Path,
+    arguments: &[String],
+    environment: &[(&str, String)],
+) -> io::Result<tokio::process::Child> {
+    tokio::process::Command::new(program)
+        .arg0("bailiwick")
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .current_dir("/")
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+}
+
+/// Offers this process first when the machine runs out of memory. Where the kernel does not know how, or the wall of the
+/// host that started this process does not let it, nothing changes.
+///
+/// # Ambient authority
+/// Writes to `/proc/self`.
+pub fn first_when_memory_ends() {
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
 }

@@ -18,6 +18,7 @@ use serde::{Serialize, Serializer};
 
 use bailiwick_core::call::CallId;
 use bailiwick_core::name::PluginName;
+use bailiwick_core::redact::visible_json;
 
 use crate::ambient;
 use crate::runtime::ComponentDigest;
@@ -57,9 +58,12 @@ pub struct Record {
     /// How an approval went, when one was needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<&'static str>,
-    /// Each distinct refusal on the way: its code and sentence.
+    /// Each distinct refusal on the way, up to 32: its code and sentence.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub denials: Vec<Denial>,
+    /// How many refusals there were in all, where that is more than `denials` shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<u64>,
     /// What the host did for the guest, and how often.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub operations: BTreeMap<String, u32>,
@@ -213,8 +217,10 @@ impl Writer {
         while let Some(records) = queue.take() {
             let mut lines = Vec::with_capacity(records.len() * 512);
             for record in &records {
-                // Writing to memory does not fail, and a record has no map with keys that are not text.
-                let _ = serde_json::to_writer(&mut lines, record);
+                // A record has no map with keys that are not text.
+                let line = serde_json::to_string(record).unwrap_or_default();
+                // Whoever looks at the file on a terminal sees what it says and nothing else.
+                lines.extend_from_slice(visible_json(&line).as_bytes());
                 lines.push(b'\n');
             }
             let written = self.rotate().and_then(|()| self.file.write_all(&lines));

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use bailiwick_core::call::CallId;
 use bailiwick_core::config::Effective;
+use bailiwick_core::grant::{Want, Witness};
 use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::outcome::{Code, Failure};
 use bailiwick_core::redact::Redactor;
@@ -21,10 +22,14 @@ use crate::secrets::Secrets;
 
 /// Distinct denials kept per call; the rest are counted.
 const MAX_DENIALS: usize = 32;
+/// Distinct wants kept per call.
+const MAX_WANTS: usize = 64;
 /// Distinct operations kept per call; the rest are counted under `…`.
 const MAX_OPERATIONS: usize = 64;
 /// Reports of progress that reach a caller in a second.
 const PROGRESS_PER_SECOND: u32 = 10;
+/// Artifacts a call may keep, however small: each is a file.
+pub(crate) const MAX_ARTIFACTS: u32 = 1_000;
 /// Questions a call may ask.
 pub(crate) const MAX_QUESTIONS: u32 = 10;
 
@@ -105,6 +110,8 @@ impl CallContext {
 #[derive(Debug, Default)]
 pub struct Ledger {
     denials: Mutex<Vec<Failure>>,
+    wants: Mutex<Vec<(Want, Witness)>>,
+    refused: AtomicU64,
     operations: Mutex<BTreeMap<String, u32>>,
     progress: Mutex<Option<Pace>>,
     trouble: Mutex<Option<Code>>,
@@ -118,6 +125,8 @@ pub struct Ledger {
     pub questions: AtomicU32,
     /// Bytes put into artifacts.
     pub artifact_bytes: AtomicU64,
+    /// Artifacts kept.
+    pub artifacts: AtomicU32,
     /// The most memory the guest had.
     pub memory: AtomicU64,
 }
@@ -130,8 +139,9 @@ struct Pace {
 }
 
 impl Ledger {
-    /// Notes a refusal, once for each distinct message.
+    /// Notes a refusal, once for each distinct message, and counts it.
     pub fn deny(&self, failure: Failure) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
         let mut denials = lock(&self.denials);
         if denials.len() < MAX_DENIALS && !denials.contains(&failure) {
             denials.push(failure);
@@ -142,6 +152,27 @@ impl Ledger {
     #[must_use]
     pub fn denials(&self) -> Vec<Failure> {
         lock(&self.denials).clone()
+    }
+
+    /// Notes what was asked for and not given, in the terms of a grant; none for what no grant could give.
+    pub fn want(&self, want: Option<Want>, by: Witness) {
+        let Some(want) = want else { return };
+        let mut wants = lock(&self.wants);
+        if wants.len() < MAX_WANTS && !wants.iter().any(|known| known.0 == want && known.1 == by) {
+            wants.push((want, by));
+        }
+    }
+
+    /// What was asked for and not given so far, and who says so.
+    #[must_use]
+    pub fn wants(&self) -> Vec<(Want, Witness)> {
+        lock(&self.wants).clone()
+    }
+
+    /// How many refusals there were in all.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Notes why a request got no answer: a guest that passes it on knows only that there was none.

@@ -19,10 +19,12 @@ use bailiwick_core::registry::{Registry, Tool};
 use crate::artifact::Artifacts;
 use crate::audit::Audit;
 use crate::channel::{Answer, Asker, Channel};
+use crate::confine::Wall;
 use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
 use crate::egress::Egress;
 use crate::load::{self, Plugin, Problem, Setup, StartError};
+use crate::observe::Observer;
 use crate::record::Recorder;
 use crate::runtime::{self, Runtime};
 use crate::seal::seal;
@@ -36,6 +38,8 @@ pub struct Host {
     pub(crate) egress: Arc<Egress>,
     pub(crate) artifacts: Arc<Artifacts>,
     audit: Arc<Audit>,
+    observer: Option<Arc<Observer>>,
+    wall: Option<Arc<Wall>>,
     snapshot: ArcSwap<Snapshot>,
     slots: Semaphore,
     waiting: AtomicU32,
@@ -72,6 +76,8 @@ impl Host {
             egress: parts.egress,
             artifacts: parts.artifacts,
             audit: Arc::new(parts.audit),
+            observer: parts.observer.map(Arc::new),
+            wall: parts.wall,
             snapshot: ArcSwap::from_pointee(snapshot),
             slots: Semaphore::new(config.host.calls as usize),
             waiting: AtomicU32::new(0),
@@ -84,10 +90,12 @@ impl Host {
 
     /// Replaces all plugins by what `config` says. Calls under way end with the rights they started with.
     ///
-    /// `[host]` and `[audit]` are read at the start only.
+    /// `[host]` and `[audit]` are read at the start only. Where the process is confined, a plugin that needs more than it
+    /// was confined to is left out.
     pub async fn reload(&self, config: &Config) {
-        let parts = load::Loader { runtime: &self.runtime, egress: &self.egress, artifacts: &self.artifacts };
-        let snapshot = parts.snapshot(config).await;
+        let wall = self.wall.as_ref();
+        let loader = load::Loader { runtime: &self.runtime, egress: &self.egress, artifacts: &self.artifacts, wall };
+        let snapshot = loader.snapshot(config).await;
         self.snapshot.store(Arc::new(snapshot));
         self.changed.send_modify(|version| *version += 1);
     }
@@ -121,7 +129,7 @@ impl Host {
     /// Dropping the future cancels the call; it is recorded all the same.
     pub async fn call(&self, call: Call, channel: Channel) -> Outcome {
         let snapshot = self.snapshot.load_full();
-        let mut recorder = Recorder::start(&self.audit, &call);
+        let mut recorder = Recorder::start(&self.audit, self.observer.as_ref(), &call);
         let permitted = match permit(&snapshot.registry, call) {
             Verdict::Denied { tool, failure } => return recorder.refused(tool.as_deref(), failure),
             Verdict::Permitted(permitted) => *permitted,

@@ -3,6 +3,10 @@
 //! Read [`host`] first; it is the spine. A call comes in at a front end ([`front`], [`cli`]), goes through
 //! [`host::Host::call`] and leaves as an outcome. [`load`] makes what a call needs from the configuration, [`runtime`]
 //! runs components, [`egress`] is the only way to the network and [`ambient`] the only file that opens anything.
+//! [`confine`] leaves the process itself with what all of that needs, and [`broker`] does for it what it then cannot do.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("Bailiwick runs on Linux: what is granted is held by openat2, /proc and Landlock");
 
 pub mod host;
 
@@ -12,16 +16,23 @@ pub mod builtin;
 pub mod channel;
 pub mod context;
 pub mod deadline;
+pub mod examine;
+mod lanes;
 pub mod load;
+pub mod observe;
 mod record;
 pub mod runtime;
 mod seal;
 pub mod secrets;
+pub mod surface;
 
 pub mod ambient;
+pub mod broker;
+pub mod confine;
 pub mod egress;
 
 pub mod cli;
 pub mod front;
+pub mod selftest;
 pub mod settings;
 pub mod telemetry;

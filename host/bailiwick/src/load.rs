@@ -5,35 +5,61 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::future::join_all;
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 use bailiwick_core::call::CallId;
 use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective};
+use bailiwick_core::grant::limit::Size;
 use bailiwick_core::grant::{FsGrant, FsGrants, Grants, Limits, SecretGrant};
+use bailiwick_core::lock::{Difference, Lock};
 use bailiwick_core::name::{PluginName, ToolName};
+use bailiwick_core::outcome::{Code, Failure};
+use bailiwick_core::redact::visible;
 use bailiwick_core::registry::{
-    Candidate, Definition, DefinitionError, Registry, Tool, Trust, annotations, check_definitions,
+    Candidate, Definition, DefinitionError, Held, Registry, Tool, Trust, annotations, check_definitions,
 };
 use bailiwick_core::schema::{ArgumentSchema, ResultSchema};
 
+use crate::ambient::Links;
 use crate::artifact::Artifacts;
 use crate::audit::{Audit, Rotation};
 use crate::channel::Channel;
+use crate::confine::Wall;
 use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
 use crate::egress::Egress;
 use crate::host::Snapshot;
-use crate::runtime::{self, Cache, Component, Directories, MAX_COMPONENT, Runtime};
+use crate::observe::{self, Observer};
+use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, Directories, LoadError, MAX_COMPONENT, Runtime};
 use crate::secrets::Secrets;
-use crate::{ambient, builtin, settings};
+use crate::{ambient, builtin, examine, settings};
+
+/// Characters of what is said about a component.
+const MAX_MESSAGE: usize = 2_000;
 
 /// What a program that embeds the host decides; the rest is in the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
     /// Where names become addresses.
     pub resolver: ambient::Resolver,
+    /// Where components are compiled that are not built in.
+    pub compiler: Compiler,
+    /// Whether what plugins are refused is written down, for `bailiwick suggest`.
+    pub observe: bool,
+    /// What this process is confined to, if it is.
+    pub wall: Option<Arc<Wall>>,
+}
+
+impl Setup {
+    /// For a process that is confined, or was told not to be.
+    #[must_use]
+    pub fn behind(wall: Option<Arc<Wall>>) -> Self {
+        let resolver = wall.as_ref().map_or_else(ambient::Resolver::default, |wall| wall.resolver());
+        Self { resolver, wall, ..Self::default() }
+    }
 }
 
 /// Why a host cannot start at all.
@@ -70,12 +96,118 @@ pub struct Problem {
     pub at: String,
     /// What is wrong.
     pub message: String,
+    /// Stable: `denied.quarantined` for a plugin that is not what was pinned, the code of what is wrong with its component
+    /// where that has one, `plugin.left-out` for the rest.
+    pub code: &'static str,
+    /// What to do about it, where that is known.
+    pub fix: Option<String>,
+    /// How it differs from what was pinned, line by line. Written by the plugin in part: what a terminal acts on has to
+    /// be taken out before it is shown.
+    pub difference: Option<String>,
+}
+
+/// Why a plugin cannot be loaded.
+#[derive(Debug)]
+pub(crate) struct LoadFault {
+    /// Where it has one of its own.
+    code: Option<Code>,
+    pub(crate) message: String,
+}
+
+impl From<String> for LoadFault {
+    fn from(message: String) -> Self {
+        Self { code: None, message }
+    }
+}
+
+impl From<LoadError> for LoadFault {
+    /// What is said of a component has names in it that its author chose, as many as they liked.
+    fn from(error: LoadError) -> Self {
+        let message = visible(&error.to_string()).chars().take(MAX_MESSAGE).collect();
+        Self { code: Some(error.code()), message }
+    }
 }
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "plugin `{}` ({}) is left out: {}", self.plugin, self.at, self.message)
     }
+}
+
+impl Problem {
+    fn left_out(plugin: &PluginName, at: &str, message: String) -> Self {
+        let (plugin, at) = (plugin.clone(), at.to_owned());
+        Self { plugin, at, message, code: "plugin.left-out", fix: None, difference: None }
+    }
+}
+
+/// Why a plugin is left out.
+enum Fault {
+    /// It cannot be used.
+    Broken(LoadFault),
+    /// It is not what was pinned.
+    Quarantined(Box<Quarantine>),
+}
+
+/// A plugin that is not what was pinned.
+struct Quarantine {
+    /// The lock file.
+    lock: String,
+    difference: Difference,
+    /// The tools it had.
+    tools: Vec<ToolName>,
+}
+
+impl<T: Into<LoadFault>> From<T> for Fault {
+    fn from(fault: T) -> Self {
+        Self::Broken(fault.into())
+    }
+}
+
+impl Fault {
+    /// What is reported and, of a plugin in quarantine, the names it keeps.
+    fn told(self, configured: &config::Plugin) -> (Problem, Option<Held>) {
+        let (plugin, at) = (&configured.name, &configured.grants.at);
+        let quarantine = match self {
+            Self::Broken(LoadFault { code, message }) => {
+                let left_out = Problem::left_out(plugin, at, message);
+                return (Problem { code: code.map_or(left_out.code, Code::as_str), ..left_out }, None);
+            }
+            Self::Quarantined(quarantine) => quarantine,
+        };
+        let Quarantine { lock, difference, tools } = *quarantine;
+        let message = format!("it is not what {lock} pins: {}", difference.summary());
+        let fix = format!("`bailiwick lock` shows the difference, `bailiwick lock --accept {plugin}` accepts it");
+        let failure = Failure::new(Code::DeniedQuarantined, format!("plugin `{plugin}` is quarantined: {message}"));
+        let failure = failure.with_fix(fix.clone());
+        let aliases = configured.alias.iter().filter(|(_, tool)| tools.contains(tool));
+        let aliases = aliases.map(|(alias, _)| alias.clone()).collect();
+        let problem = Problem {
+            code: failure.code.as_str(),
+            fix: Some(fix),
+            difference: Some(difference.text),
+            ..Problem::left_out(plugin, at, message)
+        };
+        (problem, Some(Held { plugin: plugin.clone(), tools, aliases, failure }))
+    }
+}
+
+/// Checks that a plugin is what was pinned of it. One that was never pinned may be anything.
+fn unchanged(
+    configured: &config::Plugin,
+    lock: &Lock,
+    component: &Component,
+    described: &[Definition],
+    bytes: &[u8],
+) -> Result<(), Fault> {
+    let Some(pin) = lock.plugins.get(&configured.name) else { return Ok(()) };
+    // What is no definition at all is refused for that, and not compared.
+    check_definitions(described).map_err(|error| error.to_string())?;
+    let Some(difference) = examine::difference(configured, pin, component, described, bytes)? else { return Ok(()) };
+    // Not those it has now: a change nobody accepted takes no name from anybody.
+    let tools = pin.published.tools.keys().filter_map(|name| ToolName::parse(name).ok()).collect();
+    let quarantine = Quarantine { lock: lock.file.clone(), difference, tools };
+    Err(Fault::Quarantined(Box::new(quarantine)))
 }
 
 /// A plugin that can be called.
@@ -100,6 +232,8 @@ pub(crate) struct Parts {
     pub(crate) egress: Arc<Egress>,
     pub(crate) artifacts: Arc<Artifacts>,
     pub(crate) audit: Audit,
+    pub(crate) observer: Option<Observer>,
+    pub(crate) wall: Option<Arc<Wall>>,
 }
 
 /// Opens what the host keeps for itself.
@@ -117,32 +251,57 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
     let audit_file = config.audit.file.clone().unwrap_or_else(|| state.join("audit.jsonl"));
     let rotation = Rotation { file: audit_file.clone(), at: config.audit.rotate_at, keep: config.audit.keep };
     let audit = Audit::open(rotation).map_err(file(&audit_file))?;
+    let observed = state.join(observe::FILE);
+    let observer = setup.observe.then(|| Observer::open(&observed)).transpose().map_err(file(&observed))?;
     let mut authorities = Vec::new();
     for path in &config.host.extra_ca {
         authorities.push(ambient::read(path, 4 << 20).map_err(file(path))?);
     }
     let egress = Egress::new(setup.resolver, &authorities).map_err(|error| StartError::Egress(error.to_string()))?;
-    let runtime =
-        Runtime::new(config.host.calls, Some(cache)).map_err(|error| StartError::Engine(format!("{error:#}")))?;
+    let runtime = Runtime::new(config.host.calls, Some(cache), setup.compiler, compile_limits(config))
+        .map_err(|error| StartError::Engine(format!("{error:#}")))?;
     Ok(Parts {
         runtime: Arc::new(runtime),
         egress: Arc::new(egress),
         artifacts: Arc::new(Artifacts::new(state.join("artifacts"))),
         audit,
+        observer,
+        wall: setup.wall,
     })
+}
+
+pub(crate) fn compile_limits(config: &Config) -> CompileLimits {
+    CompileLimits { time: config.host.compile_time, memory: config.host.compile_memory }
+}
+
+/// The tools that would be there, by the names callers use, and what could not be asked: every enabled plugin is asked
+/// what it publishes, and nothing that is granted to it is opened.
+///
+/// # Errors
+/// When the host's own folders or the engine cannot be set up.
+pub(crate) async fn published(config: &Config, setup: Setup) -> Result<(Registry, Vec<Problem>), StartError> {
+    let parts = parts(config, setup)?;
+    let wall = parts.wall.as_ref();
+    let loader = Loader { runtime: &parts.runtime, egress: &parts.egress, artifacts: &parts.artifacts, wall };
+    Ok(loader.published(config).await)
 }
 
 /// Loads all plugins of `config`.
 pub(crate) async fn snapshot(config: &Config, parts: &Parts) -> Snapshot {
-    let loader = Loader { runtime: &parts.runtime, egress: &parts.egress, artifacts: &parts.artifacts };
+    let wall = parts.wall.as_ref();
+    let loader = Loader { runtime: &parts.runtime, egress: &parts.egress, artifacts: &parts.artifacts, wall };
     loader.snapshot(config).await
 }
+
+/// Plugins that are loaded at once: the memory and files of those underway are in use beside the loaded ones'.
+const LOADS: usize = 16;
 
 /// What loading needs.
 pub(crate) struct Loader<'h> {
     pub(crate) runtime: &'h Arc<Runtime>,
     pub(crate) egress: &'h Arc<Egress>,
     pub(crate) artifacts: &'h Arc<Artifacts>,
+    pub(crate) wall: Option<&'h Arc<Wall>>,
 }
 
 impl Loader<'_> {
@@ -150,8 +309,10 @@ impl Loader<'_> {
     pub(crate) async fn snapshot(&self, config: &Config) -> Snapshot {
         let enabled: Vec<&config::Plugin> = config.plugins.iter().filter(|plugin| plugin.enabled).collect();
         let own = own_folders(config);
-        let loaded = join_all(enabled.iter().map(|plugin| self.plugin(plugin, &own))).await;
-        let (mut plugins, mut candidates, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+        let lock = config.lock.as_deref();
+        let loads: Vec<_> = enabled.iter().map(|plugin| self.plugin(plugin, &own, lock)).collect();
+        let loaded: Vec<_> = stream::iter(loads).buffered(LOADS).collect().await;
+        let (mut plugins, mut candidates, mut problems, mut held) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (configured, loaded) in enabled.into_iter().zip(loaded) {
             let tools = loaded.and_then(|(plugin, described, reason)| {
                 let tools = tools(configured, &described, reason.as_deref(), plugins.len())?;
@@ -162,38 +323,68 @@ impl Loader<'_> {
                     plugins.push(plugin);
                     candidates.extend(tools);
                 }
-                Err(message) => {
-                    let at = configured.grants.at.clone();
-                    let problem = Problem { plugin: configured.name.clone(), at, message };
+                Err(fault) => {
+                    let (problem, quarantined) = fault.told(configured);
                     tracing::error!("{problem}");
                     problems.push(problem);
+                    held.extend(quarantined);
                 }
             }
         }
-        let registry = Registry::new(candidates).unwrap_or_else(|message| {
+        let registry = Registry::beside(candidates, &held).unwrap_or_else(|message| {
             tracing::error!("no tools: {message}");
-            problems.extend(plugins.first().map(|plugin| Problem {
-                plugin: plugin.name.clone(),
-                at: plugin.at.clone(),
-                message,
-            }));
+            problems.extend(plugins.first().map(|plugin| Problem::left_out(&plugin.name, &plugin.at, message)));
             Registry::default()
         });
         Snapshot { registry, plugins, problems }
+    }
+
+    async fn published(&self, config: &Config) -> (Registry, Vec<Problem>) {
+        let enabled: Vec<&config::Plugin> = config.plugins.iter().filter(|plugin| plugin.enabled).collect();
+        let described = enabled.iter().map(|plugin| async {
+            let (component, ..) = self.component(plugin).await?;
+            Ok::<_, Fault>(self.describe(plugin, &component).await?)
+        });
+        let described: Vec<_> = stream::iter(described.collect::<Vec<_>>()).buffered(LOADS).collect().await;
+        let (mut candidates, mut problems) = (Vec::new(), Vec::new());
+        for (index, (configured, described)) in enabled.iter().zip(described).enumerate() {
+            let tools = described.and_then(|described| Ok(tools(configured, &described, None, index)?));
+            match tools {
+                Ok(tools) => candidates.extend(tools),
+                Err(fault) => problems.push(Fault::told(fault, configured).0),
+            }
+        }
+        (Registry::new(candidates).unwrap_or_default(), problems)
+    }
+
+    /// The plugin's code, ready to run, where it comes from, and the bytes it was made of.
+    async fn component(&self, configured: &config::Plugin) -> Result<(Component, String, Bytes), LoadFault> {
+        self.wall.map_or(Ok(()), |wall| wall.admits(configured))?;
+        let Class::Component(source) = &configured.class;
+        let (bytes, shown) = bytes(source).await?;
+        let component = self.runtime.load(bytes.clone(), configured.name.as_ref(), trust(source)).await?;
+        Ok((component, shown, bytes))
+    }
+
+    /// What the plugin publishes, asked before anything is granted.
+    async fn describe(&self, configured: &config::Plugin, component: &Component) -> Result<Vec<Definition>, LoadFault> {
+        let nothing = examine::nothing(&configured.name, self.egress, self.artifacts);
+        runtime::describe(component, &nothing).await.map_err(|failure| gave_up("describe", &failure))
     }
 
     async fn plugin(
         &self,
         configured: &config::Plugin,
         own: &[PathBuf],
-    ) -> Result<(Plugin, Vec<Definition>, Option<String>), String> {
-        let (bytes, source) = bytes(configured)?;
-        let runtime = Arc::clone(self.runtime);
-        let name = configured.name.to_string();
-        let component = tokio::task::spawn_blocking(move || runtime.load(&bytes, &name))
-            .await
-            .map_err(|_| "loading it crashed; the log says more".to_owned())?
-            .map_err(|error| error.to_string())?;
+        lock: Option<&Lock>,
+    ) -> Result<(Plugin, Vec<Definition>, Option<String>), Fault> {
+        let (component, source, bytes) = self.component(configured).await?;
+        let described = self.describe(configured, &component).await?;
+        // Before anything of what was granted is opened for it.
+        if let Some(lock) = lock {
+            unchanged(configured, lock, &component, &described, &bytes)?;
+        }
+        drop(bytes);
         let grants = || {
             std::iter::once(&configured.grants.fs).chain(configured.tools.values().filter_map(|rule| rule.fs.as_ref()))
         };
@@ -201,21 +392,20 @@ impl Loader<'_> {
             format!("the directory {} of its `fs` cannot be opened: {error}", path.display())
         })?;
         own_files(own, grants().flat_map(FsGrants::iter))?;
-        let granted = Arc::clone(&configured.grants);
+        let (granted, wall) = (Arc::clone(&configured.grants), self.wall.cloned());
+        let run = move |argv: &[String]| match &wall {
+            Some(wall) => wall.command_output(argv),
+            None => ambient::command_output(argv),
+        };
         // A secret's command may take seconds.
-        let secrets = tokio::task::spawn_blocking(move || Secrets::load(&granted.secrets, &granted.at))
+        let secrets = tokio::task::spawn_blocking(move || Secrets::load_with(&granted.secrets, &granted.at, &run))
             .await
             .map_err(|_| "reading its secrets crashed; the log says more".to_owned())?
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         let secrets = Arc::new(secrets);
         let settings = Arc::new(configured.config.clone());
-        let _room = self.runtime.preview().await;
-        let nothing = self.preview(configured, Arc::new(Secrets::default()), Arc::default(), "describe");
-        let described =
-            runtime::describe(&component, &nothing).await.map_err(|failure| format!("`describe` failed: {failure}"))?;
-        let names = self.preview(configured, Arc::clone(&secrets), Arc::clone(&settings), "check");
-        let reason =
-            runtime::check(&component, &names).await.map_err(|failure| format!("`check` failed: {failure}"))?;
+        let names = self.preview(configured, Arc::clone(&secrets), Arc::clone(&settings));
+        let reason = runtime::check(&component, &names).await.map_err(|failure| gave_up("check", &failure))?;
         let slots = Semaphore::new(configured.limits.concurrency as usize);
         let at = configured.grants.at.clone();
         let plugin = Plugin {
@@ -231,33 +421,28 @@ impl Loader<'_> {
         Ok((plugin, described, reason))
     }
 
-    /// The rights of `describe` and `check`: none, but for the names of secrets and the configuration that `check` sees.
+    /// The rights of `check`: none, but for the names of secrets and the configuration.
     fn preview(
         &self,
         configured: &config::Plugin,
         secrets: Arc<Secrets>,
         settings: Arc<BTreeMap<String, String>>,
-        what: &str,
     ) -> Arc<CallContext> {
         let names_only = |grant: &SecretGrant| SecretGrant { reveal: false, ..grant.clone() };
-        let secrets_seen = match what {
-            "check" => configured.grants.secrets.iter().map(names_only).collect(),
-            _ => Vec::new(),
-        };
+        let secrets_seen = configured.grants.secrets.iter().map(names_only).collect();
         let (table, at) = (configured.grants.table.clone(), configured.grants.at.clone());
         let effective = Effective {
             allowed: true,
             grants: Arc::new(Grants { secrets: secrets_seen, table, at, ..Grants::default() }),
-            limits: Limits::default(),
+            limits: Limits { artifacts: 0, ..Limits::DEFAULT },
             approval: Approval::Never,
             arguments: Vec::new(),
             inject: serde_json::Map::new(),
         };
-        let name = ToolName::parse(what).unwrap_or_else(|_| unreachable!("`{what}` is a legal name"));
         Arc::new(CallContext {
-            id: CallId::new(&format!("{what}-{}", configured.name)),
+            id: CallId::new(&format!("check-{}", configured.name)),
             plugin: configured.name.clone(),
-            tool: name,
+            tool: ToolName::parse("check").unwrap_or_else(|_| unreachable!("`check` is a legal name")),
             deadline: Arc::new(Deadline::new(effective.limits.time)),
             effective: Arc::new(effective),
             config: settings,
@@ -270,8 +455,12 @@ impl Loader<'_> {
     }
 }
 
+fn gave_up(what: &str, failure: &Failure) -> LoadFault {
+    LoadFault { code: Some(failure.code), message: format!("`{what}` failed: {failure}") }
+}
+
 /// The places the host keeps for itself, without links.
-fn own_folders(config: &Config) -> Vec<PathBuf> {
+pub(crate) fn own_folders(config: &Config) -> Vec<PathBuf> {
     [settings::state_folder(config), settings::cache_folder(config), config.audit.file.clone()]
         .into_iter()
         .flatten()
@@ -292,31 +481,45 @@ fn own_files<'g>(own: &[PathBuf], grants: impl Iterator<Item = &'g FsGrant>) -> 
     Ok(())
 }
 
-/// The bytes of a plugin's component.
-fn bytes(configured: &config::Plugin) -> Result<(std::borrow::Cow<'static, [u8]>, String), String> {
-    let Class::Component(source) = &configured.class;
-    match source {
-        ComponentSource::Builtin(name) => Ok((builtin::find(name)?.into(), format!("builtin:{name}"))),
-        ComponentSource::Path(path) => {
-            let shown = path.display().to_string();
-            let bytes = ambient::read(path, MAX_COMPONENT).map_err(|error| format!("cannot read {shown}: {error}"))?;
-            Ok((bytes.into(), shown))
+/// The bytes of a component, and where they are from.
+pub(crate) async fn bytes(source: &ComponentSource) -> Result<(Bytes, String), LoadFault> {
+    let path = match source {
+        ComponentSource::Builtin(name) => {
+            return Ok((Bytes::from_static(builtin::find(name)?), format!("builtin:{name}")));
         }
+        ComponentSource::Path(path) => path.clone(),
+    };
+    let shown = path.display().to_string();
+    let read = move || ambient::read_regular(&path, MAX_COMPONENT, Links::Followed);
+    let read = tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    match read {
+        Ok(bytes) => Ok((bytes.into(), shown)),
+        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            let message = format!("{shown} is larger than {}, the most the host takes", Size(MAX_COMPONENT));
+            Err(LoadFault { code: Some(Code::LimitCompile), message })
+        }
+        Err(error) => Err(format!("cannot read {shown}: {error}").into()),
+    }
+}
+
+/// Whether a component is part of this program.
+pub(crate) fn trust(source: &ComponentSource) -> Trust {
+    match source {
+        ComponentSource::Builtin(_) => Trust::Builtin,
+        ComponentSource::Path(_) => Trust::Foreign,
     }
 }
 
 /// The tools of one plugin, with what the operator says of each.
-fn tools(
+pub(crate) fn tools(
     configured: &config::Plugin,
     definitions: &[Definition],
     reason: Option<&str>,
     plugin_index: usize,
 ) -> Result<Vec<Candidate>, String> {
     check_definitions(definitions).map_err(|error| error.to_string())?;
-    let trust = match &configured.class {
-        Class::Component(ComponentSource::Builtin(_)) => Trust::Builtin,
-        Class::Component(ComponentSource::Path(_)) => Trust::Foreign,
-    };
+    let Class::Component(source) = &configured.class;
+    let trust = trust(source);
     let known = |name: &str| definitions.iter().any(|definition| definition.name == name);
     let named = configured.tools.keys().filter(|name| *name != "*").map(String::as_str);
     let named = named.chain(configured.alias.values().map(AsRef::as_ref));

@@ -6,12 +6,16 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use bailiwick::cli::{self, Exit};
-use bailiwick::{ambient, telemetry};
+use bailiwick::{ambient, runtime, telemetry};
 
-/// How long what is still under way may take to end, once the answer is written.
+/// How long the log's last lines may take to be written.
 const FAREWELL: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
+    // First of all, and before there are threads.
+    if let Some(exit) = runtime::compile_if_child(&ambient::arguments()) {
+        return exit;
+    }
     let exit = run().unwrap_or_else(|error| {
         cli::complain(&format!("{error:#}"));
         Exit::Start
@@ -20,17 +24,16 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<Exit> {
+    ambient::give_memory_back();
+    // Before there is a secret to be kept.
+    ambient::keep_memory_private().context("this process cannot be kept out of core dumps")?;
     let command = match cli::parse(ambient::arguments()) {
         Ok(command) => command,
         Err(exit) => return Ok(exit),
     };
     telemetry::start(&command.logging()).context("the log cannot be set up")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("this machine gives no threads to run on")?;
-    let exit = runtime.block_on(cli::run(command));
-    // A question nobody answered may still wait for a line of the terminal.
-    runtime.shutdown_timeout(FAREWELL);
+    // Threads are started in there, once the process is confined.
+    let exit = cli::run(command);
+    telemetry::flush(FAREWELL);
     Ok(exit)
 }

@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bailiwick_core::call::Call;
+use bailiwick_core::name::ToolName;
+use bailiwick_core::observation::Observation;
 use bailiwick_core::outcome::{Code, Failure, Outcome};
 use bailiwick_core::policy::Permitted;
 use bailiwick_core::redact::visible;
@@ -13,18 +15,22 @@ use bailiwick_core::registry::Tool;
 use crate::audit::{Audit, Denial, Record};
 use crate::context::CallContext;
 use crate::load::Plugin;
+use crate::observe::Observer;
 
 /// The record of a call under way. Dropped before the end, it records a cancelled call.
 pub(crate) struct Recorder {
     audit: Arc<Audit>,
+    observer: Option<Arc<Observer>>,
     start: Instant,
     /// None once it is written.
     record: Option<Record>,
     context: Option<Arc<CallContext>>,
+    /// The plugin's own name for the tool.
+    tool: Option<ToolName>,
 }
 
 impl Recorder {
-    pub(crate) fn start(audit: &Arc<Audit>, call: &Call) -> Self {
+    pub(crate) fn start(audit: &Arc<Audit>, observer: Option<&Arc<Observer>>, call: &Call) -> Self {
         let record = Record {
             time: jiff::Timestamp::now(),
             call: call.id.clone(),
@@ -37,12 +43,14 @@ impl Recorder {
             outcome: Code::Cancelled.as_str(),
             approval: None,
             denials: Vec::new(),
+            refused: None,
             operations: std::collections::BTreeMap::new(),
             micros: 0,
             memory: 0,
             output: 0,
         };
-        Self { audit: Arc::clone(audit), start: Instant::now(), record: Some(record), context: None }
+        let (audit, observer) = (Arc::clone(audit), observer.cloned());
+        Self { audit, observer, start: Instant::now(), record: Some(record), context: None, tool: None }
     }
 
     fn record(&mut self) -> &mut Record {
@@ -56,6 +64,7 @@ impl Recorder {
 
     /// What will run, with which rights.
     pub(crate) fn admitted(&mut self, permitted: &Permitted, plugin: &Plugin) {
+        self.tool = ToolName::parse(&permitted.tool().definition.name).ok();
         let record = self.record();
         record.plugin = Some(permitted.tool().plugin.clone());
         record.component = Some(plugin.component.digest);
@@ -95,6 +104,7 @@ impl Recorder {
             let redacted = |failure: &Failure| context.redactor().text(&failure.to_string()).into_owned();
             let denials = context.ledger.denials();
             record.denials.extend(denials.iter().map(|f| Denial { code: f.code.as_str(), message: redacted(f) }));
+            record.refused = Some(context.ledger.refused()).filter(|refused| *refused > denials.len() as u64);
             record.operations = context.ledger.operations();
             record.memory = context.ledger.memory.load(Ordering::Relaxed);
         }
@@ -107,7 +117,27 @@ impl Recorder {
             micros = record.micros,
             "call"
         );
+        if let Some(observer) = &self.observer {
+            observer.note(self.observed(&record));
+        }
         self.audit.record(record);
+    }
+
+    /// What the plugin asked for and was not given.
+    fn observed(&self, record: &Record) -> Vec<Observation> {
+        let (Some(context), Some(tool)) = (&self.context, &self.tool) else { return Vec::new() };
+        let time = format!("{:.3}", record.time);
+        let observation = |(want, by)| Observation {
+            plugin: context.plugin.clone(),
+            tool: tool.clone(),
+            want,
+            by,
+            count: 1,
+            first: time.clone(),
+            last: time.clone(),
+            call: record.call.to_string(),
+        };
+        context.ledger.wants().into_iter().map(observation).collect()
     }
 }
 

@@ -14,6 +14,10 @@ const HEAD: usize = 4_000;
 const TAIL: usize = 2_000;
 /// Longest message of a failure.
 const MAX_MESSAGE: usize = 4_000;
+/// Longest media type; RFC 6838 allows 127 characters on each side of the slash.
+const MAX_MIME_TYPE: usize = 255;
+/// Most pieces of a result: each that does not fit becomes a file.
+const MAX_PIECES: usize = 1_000;
 
 /// Makes the outcome of what the plugin gave.
 pub(crate) async fn seal(result: Result<Output, Failure>, tool: &Tool, context: &CallContext) -> Outcome {
@@ -44,15 +48,22 @@ fn redact(output: &mut Output, redactor: &Redactor) {
             *text = clean;
         }
     };
+    let clean_type = |mime_type: &mut String| {
+        clean(mime_type);
+        if let Some((end, _)) = mime_type.char_indices().nth(MAX_MIME_TYPE) {
+            mime_type.truncate(end);
+        }
+    };
     for piece in &mut output.content {
         match piece {
             Content::Text(text) => clean(text),
             Content::Image(media) | Content::Audio(media) => {
                 redactor.mask(&mut media.data);
-                clean(&mut media.mime_type);
+                clean_type(&mut media.mime_type);
             }
             Content::Resource(resource) => {
                 clean(&mut resource.uri);
+                resource.mime_type.as_mut().map(clean_type);
                 match &mut resource.body {
                     ResourceBody::Text(text) => clean(text),
                     ResourceBody::Blob(blob) => {
@@ -65,6 +76,7 @@ fn redact(output: &mut Output, redactor: &Redactor) {
                 clean(&mut link.name);
                 link.title.as_mut().map(clean);
                 link.description.as_mut().map(clean);
+                link.mime_type.as_mut().map(clean_type);
             }
         }
     }
@@ -82,9 +94,7 @@ fn redact_value(value: &mut Value, redactor: &Redactor) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| redact_value(item, redactor)),
         Value::Object(fields) => {
-            if !redactor.is_empty()
-                && fields.keys().any(|name| matches!(redactor.text(name), std::borrow::Cow::Owned(_)))
-            {
+            if fields.keys().any(|name| matches!(redactor.text(name), std::borrow::Cow::Owned(_))) {
                 *fields = std::mem::take(fields)
                     .into_iter()
                     .map(|(name, field)| (redactor.text(&name).into_owned(), field))
@@ -105,30 +115,23 @@ async fn spill(output: Output, tool: &Tool, context: &CallContext) -> Result<Out
         let fix = format!("ask for less, or raise `limits.artifacts` under `[{}]` ({})", grants.table, grants.at);
         return Err(Failure::new(Code::LimitOutput, message).with_fix(fix));
     }
+    if output.content.len() > MAX_PIECES {
+        let message =
+            format!("`{}` gave a result of {} pieces; at most {MAX_PIECES} are taken", tool.name, output.content.len());
+        return Err(Failure::new(Code::LimitOutput, message).with_fix("ask for less"));
+    }
     let mut sealed = Output::default();
+    let mut left = context.effective.limits.output;
     for piece in output.content {
-        let (preview, name, data, mime_type) = match piece {
-            Content::Text(text) if text.len() <= HEAD + TAIL => {
-                sealed.content.push(Content::Text(text));
-                continue;
+        let is_short =
+            matches!(&piece, Content::Link(_)) || matches!(&piece, Content::Text(text) if text.len() <= HEAD + TAIL);
+        match left.checked_sub(piece.size()) {
+            Some(rest) if is_short => {
+                left = rest;
+                sealed.content.push(piece);
             }
-            Content::Text(text) => (Some(preview(&text)), "result.txt", text.into_bytes(), "text/plain".to_owned()),
-            Content::Image(media) => (None, "image", media.data, media.mime_type),
-            Content::Audio(media) => (None, "audio", media.data, media.mime_type),
-            Content::Resource(resource) => {
-                let mime_type = resource.mime_type.unwrap_or_else(|| "application/octet-stream".to_owned());
-                match resource.body {
-                    ResourceBody::Text(text) => (Some(preview(&text)), "resource.txt", text.into_bytes(), mime_type),
-                    ResourceBody::Blob(blob) => (None, "resource", blob, mime_type),
-                }
-            }
-            Content::Link(link) => {
-                sealed.content.push(Content::Link(link));
-                continue;
-            }
-        };
-        sealed.content.extend(preview.map(Content::Text));
-        sealed.content.push(Content::Link(keep(name, data, mime_type, context).await?));
+            Some(_) | None => spill_piece(piece, &mut sealed, &mut left, tool, context).await?,
+        }
     }
     if let Some(mut value) = output.structured {
         let whole = value.to_string();
@@ -138,7 +141,7 @@ async fn spill(output: Output, tool: &Tool, context: &CallContext) -> Result<Out
                 keep("structured.json", whole.into_bytes(), "application/json".to_owned(), context).await?,
             ));
         }
-        let fits = value.to_string().len() as u64 <= context.effective.limits.output;
+        let fits = value.to_string().len() as u64 <= left;
         sealed.structured = fits.then_some(value);
     }
     if tool.results.is_some() && sealed.structured.is_none() {
@@ -149,6 +152,40 @@ async fn spill(output: Output, tool: &Tool, context: &CallContext) -> Result<Out
         return Err(Failure::new(Code::LimitOutput, message).with_fix("ask for less"));
     }
     Ok(sealed)
+}
+
+/// Keeps one piece and leaves a link in its place, after a preview of a text where there is still room for one.
+async fn spill_piece(
+    piece: Content,
+    sealed: &mut Output,
+    left: &mut u64,
+    tool: &Tool,
+    context: &CallContext,
+) -> Result<(), Failure> {
+    let (shown, name, data, mime_type) = match piece {
+        Content::Text(text) => (Some(preview(&text)), "result.txt", text.into_bytes(), "text/plain".to_owned()),
+        Content::Image(media) => (None, "image", media.data, media.mime_type),
+        Content::Audio(media) => (None, "audio", media.data, media.mime_type),
+        Content::Resource(resource) => {
+            let mime_type = resource.mime_type.unwrap_or_else(|| "application/octet-stream".to_owned());
+            match resource.body {
+                ResourceBody::Text(text) => (Some(preview(&text)), "resource.txt", text.into_bytes(), mime_type),
+                ResourceBody::Blob(blob) => (None, "resource", blob, mime_type),
+            }
+        }
+        Content::Link(_) => {
+            let message = format!("`{}` gave links that are longer than a result may be", tool.name);
+            return Err(Failure::new(Code::LimitOutput, message).with_fix("ask for less"));
+        }
+    };
+    if let Some(shown) = shown
+        && let Some(rest) = left.checked_sub(shown.len() as u64)
+    {
+        *left = rest;
+        sealed.content.push(Content::Text(shown));
+    }
+    sealed.content.push(Content::Link(keep(name, data, mime_type, context).await?));
+    Ok(())
 }
 
 async fn keep(name: &str, data: Vec<u8>, mime_type: String, context: &CallContext) -> Result<ResourceLink, Failure> {

@@ -1,13 +1,21 @@
 //! Finds and reads `bailiwick.toml`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bailiwick_core::config::{self, Config, Mistake, Source};
+use bailiwick_core::lock::Lock;
 
 use crate::ambient;
 
 /// A configuration file larger than this is refused.
 const MAX_FILE: u64 = 1 << 20;
+/// A lock file larger than this is refused: a thousand plugins with ten tools each fit.
+const MAX_LOCK: u64 = 64 << 20;
+
+/// Permission bits: everyone may write, and in a folder only to what is their own.
+const OTHERS_WRITE: u32 = 0o002;
+const STICKY: u32 = 0o1000;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -81,25 +89,91 @@ fn folder(variable: &str, fallback: &str) -> Option<PathBuf> {
     Some(base?.join("bailiwick"))
 }
 
-/// Reads the file at `path`.
+/// Reads the file at `path`, and what is pinned in the lock file beside it.
 ///
 /// # Errors
 /// See [`SettingsError`]; all mistakes of the file at once.
 pub fn read(path: &Path) -> Result<Config, SettingsError> {
-    let unreadable = |error| SettingsError::Unreadable { path: path.to_owned(), error };
-    let (mode, _) = ambient::mode_and_owner(path).map_err(unreadable)?;
-    if mode & 0o002 != 0 {
-        return Err(SettingsError::Writable { path: path.to_owned(), mode });
-    }
-    let bytes = ambient::read(path, MAX_FILE).map_err(unreadable)?;
-    let not_text = |_| unreadable(std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"));
-    let text = String::from_utf8(bytes).map_err(not_text)?;
-    let absolute = ambient::canonical(path).map_err(unreadable)?;
+    let source = source(path)?;
+    let mut config = config::read(&source, &|name| ambient::env(name))
+        .map_err(|mistakes| SettingsError::Mistakes { source_text: Box::new(source), mistakes })?;
+    config.lock = match read_lock(&lock_file(path)) {
+        Ok(lock) => Some(Arc::new(lock)),
+        // Only a file that is not there pins nothing; one that cannot be read is no licence.
+        Err(SettingsError::Unreadable { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Ok(config)
+}
+
+/// The text of the configuration at `path`.
+///
+/// # Errors
+/// See [`SettingsError`].
+pub fn source(path: &Path) -> Result<Source, SettingsError> {
+    let absolute =
+        ambient::canonical(path).map_err(|error| SettingsError::Unreadable { path: path.to_owned(), error })?;
     let base = absolute.parent().unwrap_or(Path::new("/")).to_owned();
     let name = path.strip_prefix("./").unwrap_or(path).display().to_string();
-    let source = Source { name, text, base };
-    config::read(&source, &|name| ambient::env(name))
-        .map_err(|mistakes| SettingsError::Mistakes { source_text: Box::new(source), mistakes })
+    Ok(Source { name, text: text(path, MAX_FILE)?, base })
+}
+
+/// The file in which plugins are pinned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockFile {
+    /// Where it is, or would be.
+    pub path: PathBuf,
+    /// As it is shown in messages.
+    pub shown: String,
+}
+
+/// The lock file of a configuration: beside it, `bailiwick.lock` for `bailiwick.toml`. Beside the file itself, where the
+/// configuration is a link, as with everything that is relative to it.
+#[must_use]
+pub fn lock_file(config: &Path) -> LockFile {
+    let named = |path: &Path| match path.extension() {
+        // A configuration by this very name keeps it.
+        Some(ending) if ending == "lock" => PathBuf::from(format!("{}.lock", path.display())),
+        Some(_) | None => path.with_extension("lock"),
+    };
+    let config = config.strip_prefix("./").unwrap_or(config);
+    let path = ambient::canonical(config).map_or_else(|_| named(config), |real| named(&real));
+    let beside = named(config);
+    let folder = beside.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_beside =
+        path.file_name() == beside.file_name() && ambient::canonical(folder).ok().as_deref() == path.parent();
+    let shown = if is_beside { beside.display().to_string() } else { path.display().to_string() };
+    LockFile { path, shown }
+}
+
+/// Reads a lock file.
+///
+/// # Errors
+/// See [`SettingsError`]; one that is wrong in part pins nothing, and so nothing starts with it.
+pub fn read_lock(file: &LockFile) -> Result<Lock, SettingsError> {
+    let text = text(&file.path, MAX_LOCK)?;
+    let base = file.path.parent().unwrap_or(Path::new("/")).to_owned();
+    let source = Source { name: file.shown.clone(), text, base };
+    Lock::read(&source).map_err(|mistakes| SettingsError::Mistakes { source_text: Box::new(source), mistakes })
+}
+
+/// The text of a file of the operator's, which nobody else may write.
+fn text(path: &Path, most: u64) -> Result<String, SettingsError> {
+    let unreadable = |error| SettingsError::Unreadable { path: path.to_owned(), error };
+    let (mode, _) = ambient::mode_and_owner(path).map_err(unreadable)?;
+    if mode & OTHERS_WRITE != 0 {
+        return Err(SettingsError::Writable { path: path.to_owned(), mode });
+    }
+    let absolute = ambient::canonical(path).map_err(unreadable)?;
+    let folder = absolute.parent().unwrap_or(Path::new("/"));
+    // Whoever may write to the folder may put another file in its place, unless the folder is sticky.
+    let (mode, _) = ambient::mode_and_owner(folder).map_err(unreadable)?;
+    if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 {
+        return Err(SettingsError::Writable { path: folder.to_owned(), mode });
+    }
+    let bytes = ambient::read(path, most).map_err(unreadable)?;
+    let not_text = |_| unreadable(std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"));
+    String::from_utf8(bytes).map_err(not_text)
 }
 
 /// Where state is kept: `[host] state`, else the XDG folder.

@@ -2,12 +2,19 @@
 //!
 //! Our own lines hold ids and sizes. Dependencies do not promise that: wasmtime-wasi traces the arguments of host
 //! calls, hyper traces headers. So whatever level is asked for, theirs end at INFO.
+//!
+//! Nobody waits for the log once there are threads: from then on ([`write_aside`]) lines are written by a thread of their
+//! own, and when nobody reads standard error, lines are dropped and counted, not calls.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use bailiwick_core::redact::{is_invisible, visible};
+use bailiwick_core::redact::{visible, visible_json};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
@@ -63,15 +70,29 @@ pub fn start(logging: &Logging) -> Result<(), LogError> {
         .and(filter_fn(move |line| is_harmless(line) && !silent.contains(&line.target())));
     match logging.format {
         Format::Text => {
-            let layer = tracing_subscriber::fmt::layer().event_format(Line).with_writer(anstream::stderr);
+            let layer = tracing_subscriber::fmt::layer().event_format(Line).with_writer(Lines { json: false });
             Registry::default().with(layer.with_filter(wanted)).try_init()?;
         }
         Format::Json => {
-            let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(JsonLines);
+            let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(Lines { json: true });
             Registry::default().with(layer.with_filter(wanted)).try_init()?;
         }
     }
     Ok(())
+}
+
+/// From now on, lines are written by a thread of their own. It shares the confinement of the thread that says this.
+pub fn write_aside() {
+    let _ = Sink::get();
+}
+
+/// Waits until what was logged so far is written, at most for `patience`.
+pub fn flush(patience: Duration) {
+    let Some(sink) = SINK.get() else { return };
+    let (done, wait) = sync_channel(1);
+    if sink.sender.try_send(Said::Flush(done)).is_ok() {
+        let _ = wait.recv_timeout(patience);
+    }
 }
 
 /// Why there is no log.
@@ -127,43 +148,112 @@ fn one_line(text: &str) -> String {
     visible(text).replace('\n', "\n    | ")
 }
 
-/// Standard error for JSON. serde_json leaves C1 and bidirectional controls as they are; a terminal acts on them.
-struct JsonLines;
+/// Lines that may wait to be written.
+const BACKLOG: usize = 1024;
 
-impl<'w> MakeWriter<'w> for JsonLines {
-    type Writer = JsonLine;
+static SINK: OnceLock<Sink> = OnceLock::new();
 
-    fn make_writer(&'w self) -> Self::Writer {
-        JsonLine
+/// The way to the thread that writes.
+struct Sink {
+    sender: SyncSender<Said>,
+}
+
+/// Lines that nobody was there to read.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+enum Said {
+    Line(Vec<u8>),
+    Flush(SyncSender<()>),
+}
+
+impl Sink {
+    /// The only one of this process.
+    fn get() -> &'static Self {
+        SINK.get_or_init(|| {
+            let (sender, said) = sync_channel(BACKLOG);
+            // Without a thread there is nobody to receive, and every line counts as dropped.
+            let _ =
+                std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&said, anstream::stderr()));
+            Self { sender }
+        })
+    }
+
+    fn say(&self, line: Vec<u8>) {
+        match self.sender.try_send(Said::Line(line)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 }
 
-/// Writes to standard error as [`JsonLines`] says.
-struct JsonLine;
+/// Writes what is said, for as long as somebody reads it.
+fn write_all(said: &Receiver<Said>, mut out: impl io::Write) {
+    for said in said {
+        match said {
+            Said::Line(line) => {
+                // Nobody reads any more: nothing to be done.
+                let _ = out.write_all(&line);
+            }
+            Said::Flush(done) => {
+                let _ = out.flush();
+                let _ = done.try_send(());
+            }
+        }
+        let dropped = DROPPED.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            let _ = writeln!(out, "{dropped} log lines were dropped: nobody read standard error");
+        }
+    }
+}
 
-impl io::Write for JsonLine {
+/// Makes a writer for each line.
+#[derive(Clone, Copy)]
+struct Lines {
+    json: bool,
+}
+
+impl<'w> MakeWriter<'w> for Lines {
+    type Writer = OneLine;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        OneLine { json: self.json, bytes: Vec::new() }
+    }
+}
+
+/// A line in the making; it is sent when it is dropped.
+struct OneLine {
+    json: bool,
+    bytes: Vec<u8>,
+}
+
+impl io::Write for OneLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        anstream::stderr().write_all(escaped(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        anstream::stderr().flush()
+        Ok(())
     }
 }
 
-/// JSON text with what is invisible written as `\uXXXX`, which means the same.
-fn escaped(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for character in json.chars() {
-        if is_invisible(character) {
-            let mut units = [0; 2];
-            text.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
-        } else {
-            text.push(character);
+impl Drop for OneLine {
+    fn drop(&mut self) {
+        if self.bytes.is_empty() {
+            return;
+        }
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if self.json {
+            bytes = visible_json(&String::from_utf8_lossy(&bytes)).into_owned().into_bytes();
+        }
+        match SINK.get() {
+            Some(sink) => sink.say(bytes),
+            // Nobody reads: nothing to be done.
+            None => drop(anstream::stderr().write_all(&bytes)),
         }
     }
-    text
 }
 
 #[cfg(test)]
@@ -176,11 +266,34 @@ mod tests {
     }
 
     #[test]
-    fn escaped_json_means_the_same() {
-        let text = serde_json::to_string("ä\u{9b}2J\u{202e}\u{e0041}").unwrap();
-        let escaped = escaped(&text);
-        assert!(!escaped.chars().any(is_invisible));
-        assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), "ä\u{9b}2J\u{202e}\u{e0041}");
+    fn lines_that_nobody_reads_hold_up_nobody_and_are_counted() {
+        /// A pipe that is full until it is let go.
+        struct Full(std::sync::mpsc::Receiver<()>, std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+        impl io::Write for Full {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let _ = self.0.recv();
+                self.1.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (let_go, held) = std::sync::mpsc::channel();
+        let written = std::sync::Arc::default();
+        let out = Full(held, std::sync::Arc::clone(&written));
+        let (sender, said) = sync_channel(2);
+        let writer = std::thread::spawn(move || write_all(&said, out));
+        let sink = Sink { sender };
+        for _ in 0..100 {
+            sink.say(b"line\n".to_vec());
+        }
+        drop((let_go, sink));
+        writer.join().unwrap();
+        let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        let lines = written.matches("line\n").count();
+        let told = format!("{} log lines were dropped: nobody read standard error", 100 - lines);
+        assert!((2..=4).contains(&lines) && written.contains(&told), "{written}");
     }
 
     #[test]

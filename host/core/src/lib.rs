@@ -6,17 +6,34 @@
 //! 2. [`registry`] is an immutable snapshot of all tools: a name resolves to one [`registry::Tool`] or to none.
 //! 3. [`policy::permit`] judges a [`call::Call`]: only it makes a [`policy::Permitted`], and running takes one.
 //! 4. [`schema`] turns what a model wrote into arguments a tool can take, and the tool's schema into what a caller sees.
-//! 5. [`outcome`] is the one result type; [`redact`] takes secrets and control characters out of whatever leaves.
+//!    [`typed`] does the same for components that export plain functions.
+//! 5. [`lock`] is what was pinned and what became of it, [`review`] what a reviewer is told of all this, [`capability`]
+//!    what a component's imports mean.
+//! 6. [`outcome`] is the one result type; [`redact`] takes secrets and control characters out of whatever leaves.
+//!
+//! Beside it, for operators: [`explain`] says what would be decided and by which line; [`observation`] keeps what was
+//! refused, of which [`suggest`] makes the lines that would allow it. And once, before the first call: [`confine`] says
+//! what the host's own process has to be able to reach at all.
 
 pub mod name;
 
 pub mod config;
 pub mod grant;
 
+pub mod capability;
+pub mod confine;
+pub mod lock;
+pub mod review;
+
 pub mod call;
 pub mod policy;
 pub mod registry;
 pub mod schema;
+pub mod typed;
 
 pub mod outcome;
 pub mod redact;
+
+pub mod explain;
+pub mod observation;
+pub mod suggest;

@@ -68,11 +68,13 @@ impl Output {
         texts.join("\n")
     }
 
-    /// The bytes this result counts for against `limits.output`.
+    /// The bytes this result counts for against `limits.output`: all its texts and data, and a little for each piece
+    /// after the first, because a caller's copy of an empty piece is not empty.
     #[must_use]
     pub fn size(&self) -> u64 {
-        let pieces: usize = self.content.iter().map(Content::size).sum();
-        (pieces + self.structured.as_ref().map_or(0, length)) as u64
+        let pieces: u64 = self.content.iter().map(Content::size).sum();
+        let frames = self.content.len().saturating_sub(1) * PIECE_FRAME;
+        pieces + (frames + self.structured.as_ref().map_or(0, length)) as u64
     }
 }
 
@@ -109,17 +111,30 @@ pub enum Content {
     Link(ResourceLink),
 }
 
+/// What a piece takes in an answer beside its content.
+const PIECE_FRAME: usize = 32;
+
 impl Content {
-    fn size(&self) -> usize {
-        match self {
+    /// The bytes this piece counts for against `limits.output`.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let size = match self {
             Self::Text(text) => text.len(),
-            Self::Image(media) | Self::Audio(media) => media.data.len(),
-            Self::Resource(resource) => match &resource.body {
-                ResourceBody::Text(text) => text.len(),
-                ResourceBody::Blob(blob) => blob.len(),
-            },
-            Self::Link(link) => link.uri.len() + link.name.len() + link.description.as_ref().map_or(0, String::len),
-        }
+            Self::Image(media) | Self::Audio(media) => media.data.len() + media.mime_type.len(),
+            Self::Resource(resource) => {
+                let body = match &resource.body {
+                    ResourceBody::Text(text) => text.len(),
+                    ResourceBody::Blob(blob) => blob.len(),
+                };
+                body + resource.uri.len() + length(&resource.mime_type)
+            }
+            Self::Link(link) => {
+                let optional = length(&link.title) + length(&link.description) + length(&link.mime_type);
+                link.uri.len() + link.name.len() + optional
+            }
+        };
+        size as u64
     }
 }
 
@@ -253,6 +268,8 @@ codes! {
     DeniedTool = "denied.tool",
     /// A person said no, or nobody could be asked.
     DeniedApproval = "denied.approval",
+    /// The plugin is not what was pinned, and nobody has accepted what it is now.
+    DeniedQuarantined = "denied.quarantined",
     /// No net grant names the host.
     DeniedNetHost = "denied.net.host",
     /// The host is granted with another scheme.
@@ -277,14 +294,16 @@ codes! {
     LimitMemory = "limit.memory",
     /// The plugin's stack overflowed.
     LimitStack = "limit.stack",
-    /// The plugin holds too many handles, or moved too much data in one host call.
+    /// The plugin holds too many handles.
     LimitHandles = "limit.handles",
-    /// The result is larger than `limits.output` and cannot be kept as an artifact.
+    /// The result is larger than `limits.output` and cannot be kept as an artifact, or more than the host takes at once.
     LimitOutput = "limit.output",
     /// Too many HTTP requests, or a body over its limit.
     LimitHttp = "limit.http",
     /// Too many calls at once; try again later.
     LimitConcurrency = "limit.concurrency",
+    /// A component is larger than the host takes, or takes more to compile than it may.
+    LimitCompile = "limit.compile",
     /// The plugin trapped.
     PluginTrap = "plugin.trap",
     /// The plugin called exit.

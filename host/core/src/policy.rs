@@ -47,12 +47,21 @@ impl Question {
         &self.0
     }
 
-    /// What to ask. Written by the host alone: a plugin's texts have no say in it.
+    /// What to ask. Written by the host alone: a plugin's texts have no say in it. Arguments are shown without the
+    /// spaces between them; where they are too long it is said how much is not shown.
     #[must_use]
     pub fn text(&self) -> String {
+        const MOST: usize = 2_000;
         let Permitted { tool, call, .. } = &self.0;
-        let arguments = crate::redact::visible(&call.arguments);
-        let arguments: String = arguments.chars().take(2_000).collect();
+        let compact = crate::schema::parse(&call.arguments).map(|arguments| arguments.to_string());
+        let arguments = crate::redact::visible(compact.as_deref().unwrap_or(&call.arguments)).into_owned();
+        let arguments = match arguments.char_indices().nth(MOST) {
+            Some((end, _)) => {
+                let hidden = arguments[end..].chars().count();
+                format!("{} … and {hidden} more characters, which are not shown", &arguments[..end])
+            }
+            None => arguments,
+        };
         format!(
             "`{}` wants to run the tool `{}` of plugin `{}` with {arguments}",
             call.caller.name, tool.name, tool.plugin
@@ -128,6 +137,9 @@ pub fn permit(registry: &Registry, call: Call) -> Verdict {
 fn resolve<'r>(registry: &'r Registry, call: &Call) -> Result<&'r Arc<Tool>, Failure> {
     let selector = &call.caller.tools;
     let Some((name, tool)) = registry.resolve(&call.tool) else {
+        if let Some(failure) = registry.held(&call.tool, selector) {
+            return Err(failure.clone());
+        }
         let name: String = crate::redact::visible(&call.tool).chars().take(80).collect();
         let failure = Failure::new(Code::ToolUnknown, format!("Tool '{name}' not found"));
         return Err(match registry.closest(&call.tool, selector) {

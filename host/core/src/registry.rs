@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::call::Selector;
 use crate::config::Effective;
 use crate::grant::Access;
 use crate::grant::pattern::Methods;
 use crate::name::{NameError, PluginName, ToolName};
+use crate::outcome::Failure;
 use crate::redact::is_invisible;
 use crate::schema::{ArgumentSchema, ResultSchema, SchemaError};
 
@@ -172,11 +174,33 @@ pub fn check_definitions(definitions: &[Definition]) -> Result<(), DefinitionErr
         if definitions[..index].iter().any(|other| other.name == *name) {
             return Err(DefinitionError::Twice(name.clone()));
         }
+        let refused = |reason| DefinitionError::Text { tool: name.clone(), reason };
         for text in std::iter::once(&definition.description).chain(&definition.title) {
-            check_text(text).map_err(|reason| DefinitionError::Text { tool: name.clone(), reason })?;
+            check_text(text).map_err(refused)?;
+        }
+        if definition.title.as_ref().is_some_and(|title| title.contains('\n')) {
+            return Err(refused("the title has more than one line".to_owned()));
+        }
+        for schema in std::iter::once(&definition.input_schema).chain(&definition.output_schema) {
+            // What is no JSON, or too large, is refused where it is compiled.
+            let texts = serde_json::from_str(schema).unwrap_or(Value::Null);
+            if let Some(hidden) = hidden(&texts) {
+                return Err(refused(format!("a schema hides a character (U+{:04X})", hidden as u32)));
+            }
         }
     }
     Ok(())
+}
+
+/// The first invisible character in a text or a name of `value`. Models read all of a schema.
+fn hidden(value: &Value) -> Option<char> {
+    let in_text = |text: &str| text.chars().find(|character| is_invisible(*character));
+    match value {
+        Value::String(text) => in_text(text),
+        Value::Array(items) => items.iter().find_map(hidden),
+        Value::Object(fields) => fields.iter().find_map(|(name, field)| in_text(name).or_else(|| hidden(field))),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
 }
 
 fn check_text(text: &str) -> Result<(), String> {
@@ -237,32 +261,45 @@ pub struct Candidate {
     pub aliases: Vec<ToolName>,
 }
 
+/// The tools of a plugin that may not run as it is: nobody else gets their names, and a call is told why.
+#[derive(Debug)]
+pub struct Held {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// The plugin's own names for its tools.
+    pub tools: Vec<ToolName>,
+    /// Second names the operator gave them.
+    pub aliases: Vec<ToolName>,
+    /// What a call is told.
+    pub failure: Failure,
+}
+
 /// All tools by name.
 #[derive(Debug, Default)]
 pub struct Registry {
     tools: Vec<Arc<Tool>>,
     by_name: BTreeMap<ToolName, usize>,
+    held: BTreeMap<ToolName, Failure>,
 }
 
 impl Registry {
     /// Gives every candidate its name. A name that two plugins want goes to neither: both get `PLUGIN__NAME`, whatever
-    /// the order they were loaded in. A second name the operator wrote always holds.
+    /// the order they were loaded in. A second name the operator wrote always holds: a tool of that name gets
+    /// `PLUGIN__NAME` too. So no plugin can take another's tools away by what it calls its own.
     ///
     /// # Errors
-    /// Two second names that are the same, or one that hides another tool; the sentence names both.
+    /// Two second names that are the same; the sentence names both.
     pub fn new(candidates: Vec<Candidate>) -> Result<Self, String> {
-        let mut wanted: BTreeMap<&ToolName, usize> = BTreeMap::new();
-        for candidate in &candidates {
-            *wanted.entry(&candidate.tool.name).or_default() += 1;
-        }
-        let names: Vec<ToolName> = candidates
-            .iter()
-            .map(|candidate| match wanted[&candidate.tool.name] {
-                1 => candidate.tool.name.clone(),
-                _ => prefixed(&candidate.tool.plugin, &candidate.tool.name),
-            })
-            .collect();
-        let mut registry = Self::default();
+        Self::beside(candidates, &[])
+    }
+
+    /// The same beside the tools of plugins that may not run: those keep the names they would have.
+    ///
+    /// # Errors
+    /// As [`Registry::new`].
+    pub fn beside(candidates: Vec<Candidate>, held: &[Held]) -> Result<Self, String> {
+        let (names, held) = names(&candidates, held);
+        let mut registry = Self { held, ..Self::default() };
         let mut second_names = Vec::new();
         for (mut candidate, name) in candidates.into_iter().zip(names) {
             let index = registry.tools.len();
@@ -286,6 +323,12 @@ impl Registry {
     pub fn resolve(&self, name: &str) -> Option<(&ToolName, &Arc<Tool>)> {
         let name = ToolName::parse(name).ok()?;
         self.by_name.get_key_value(&name).map(|(name, index)| (name, &self.tools[*index]))
+    }
+
+    /// What a call of a tool is told whose plugin may not run as it is, if its caller may use it.
+    #[must_use]
+    pub fn held(&self, name: &str, selector: &Selector) -> Option<&Failure> {
+        self.held.get_key_value(name).filter(|(name, _)| selector.contains(name)).map(|(_, failure)| failure)
     }
 
     /// The tools a caller may see with the names they may use, in name order.
@@ -320,15 +363,98 @@ fn taken(name: &ToolName, first: &Tool, second: &Tool) -> String {
     )
 }
 
-/// `PLUGIN__TOOL`, cut to the 64 characters model providers take with a hash of the whole at the end.
-fn prefixed(plugin: &PluginName, tool: &ToolName) -> ToolName {
-    use sha2::{Digest as _, Sha256};
+/// The name of each candidate, in their order, and those of tools that may not run: its own where nothing else wants it,
+/// else the first of the longer ones that nothing else has.
+fn names(candidates: &[Candidate], held: &[Held]) -> (Vec<ToolName>, BTreeMap<ToolName, Failure>) {
+    let second_names = candidates.iter().flat_map(|candidate| &candidate.aliases);
+    let second_names = second_names.chain(held.iter().flat_map(|held| &held.aliases));
+    let own = candidates.iter().map(|candidate| (&candidate.tool.plugin, &candidate.tool.name));
+    let of_held = held.iter().flat_map(|held| held.tools.iter().map(|name| (&held.plugin, name, &held.failure)));
+    let ladders: Vec<[ToolName; 3]> = own
+        .chain(of_held.clone().map(|(plugin, name, _)| (plugin, name)))
+        .map(|(plugin, name)| ladder(plugin, name))
+        .collect();
+    let mut steps = vec![0; ladders.len()];
+    loop {
+        let mut wanted: BTreeMap<&ToolName, usize> = BTreeMap::new();
+        for name in second_names.clone().chain(ladders.iter().zip(&steps).map(|(ladder, step)| &ladder[*step])) {
+            *wanted.entry(name).or_default() += 1;
+        }
+        let mut moved = false;
+        for (ladder, step) in ladders.iter().zip(&mut steps) {
+            if wanted[&ladder[*step]] > 1 && *step + 1 < ladder.len() {
+                *step += 1;
+                moved = true;
+            }
+        }
+        if !moved {
+            break;
+        }
+    }
+    let mut names = ladders.iter().zip(steps).map(|(ladder, step)| ladder[step].clone());
+    let own = names.by_ref().take(candidates.len()).collect();
+    let failures = of_held.map(|(.., failure)| failure.clone());
+    let mut kept: BTreeMap<ToolName, Failure> = names.zip(failures).collect();
+    for Held { aliases, failure, .. } in held {
+        kept.extend(aliases.iter().map(|alias| (alias.clone(), failure.clone())));
+    }
+    (own, kept)
+}
+
+/// The names a tool can have, from the one it wants to one that is nobody else's: its own, `PLUGIN__TOOL`, and that with
+/// a hash. Longer than the 64 characters model providers take, they are cut and get the hash too.
+fn ladder(plugin: &PluginName, tool: &ToolName) -> [ToolName; 3] {
     let whole = format!("{plugin}__{tool}");
-    let short = if whole.len() <= 64 {
-        whole
-    } else {
-        let digest = hex::encode(Sha256::digest(whole.as_bytes()));
-        format!("{}_{}", &whole[..55], &digest[..8])
+    let hashed = || {
+        let digest = hex::encode(Sha256::digest(format!("{plugin}\0{tool}")));
+        format!("{}_{}", &whole[..whole.len().min(55)], &digest[..8])
     };
-    ToolName::parse(&short).unwrap_or_else(|_| tool.clone())
+    let short = if whole.len() <= 64 { whole.clone() } else { hashed() };
+    let named = |text: &str| ToolName::parse(text).unwrap_or_else(|_| tool.clone());
+    [tool.clone(), named(&short), named(&hashed())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn definition(title: Option<&str>, description: &str, input: &str, output: Option<&str>) -> Definition {
+        Definition {
+            name: "tool".to_owned(),
+            title: title.map(str::to_owned),
+            description: description.to_owned(),
+            input_schema: input.to_owned(),
+            output_schema: output.map(str::to_owned),
+            annotations: Annotations::default(),
+            risk: Risk::Low,
+        }
+    }
+
+    #[track_caller]
+    fn check(definition: Definition, expected: &str) {
+        let told = check_definitions(&[definition]).map_or_else(|error| error.to_string(), |()| "fine".to_owned());
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn texts_that_hide_something_are_refused_wherever_they_stand() {
+        let plain = r#"{"type":"object","properties":{"a":{"description":"Fine,\n\tin lines."}}}"#;
+        check(definition(Some("A tool"), "Does it.\nIn lines.", plain, Some(plain)), "fine");
+        check(definition(None, "a\u{202e}b", plain, None), "tool `tool`: the description hides a character (U+202E)");
+        check(
+            definition(Some("a\u{200b}b"), "", plain, None),
+            "tool `tool`: the description hides a character (U+200B)",
+        );
+        check(definition(Some("a\nb"), "", plain, None), "tool `tool`: the title has more than one line");
+        let hiding = "tool `tool`: a schema hides a character (U+E0041)";
+        for schema in [
+            r#"{"description":"a\udb40\udc41"}"#,
+            r#"{"properties":{"\udb40\udc41":{}}}"#,
+            r#"{"properties":{"a":{"enum":["x",["\udb40\udc41"]]}}}"#,
+            "{\"title\":\"\u{e0041}\"}",
+        ] {
+            check(definition(None, "", schema, None), hiding);
+            check(definition(None, "", plain, Some(schema)), hiding);
+        }
+    }
 }

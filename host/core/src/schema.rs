@@ -1,13 +1,18 @@
 //! What a model wrote, turned into arguments a tool can take; a tool's schema, turned into what a caller sees.
 
+mod cost;
+
 use std::fmt;
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{JsonType, PatternOptions, ValidationError, Validator};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
+use self::cost::{Cost, Detail, Extent};
 use crate::outcome::{Code, Failure};
+use crate::redact::visible as shown;
 
 /// Arguments larger than this are refused before they are parsed.
 pub const MAX_ARGUMENTS: usize = 4 << 20;
@@ -20,10 +25,9 @@ const MAX_DEPTH: usize = 100;
 #[derive(Debug)]
 pub struct ArgumentSchema {
     /// What the tool published.
-    own: Value,
-    tool: Validator,
+    own: Rule,
     /// The operator's rules laid over it.
-    overlays: Vec<Validator>,
+    overlays: Vec<Rule>,
     /// Arguments the operator sets; hidden from callers.
     inject: Map<String, Value>,
     visible: Value,
@@ -47,7 +51,8 @@ impl ArgumentSchema {
     /// Compiles the tool's own `input` schema together with the operator's `overlays` and `inject`.
     ///
     /// # Errors
-    /// When `input` is not JSON, not an object schema, too large, too deep, or refers to another document.
+    /// When `input` is not JSON, not an object schema, too large, too deep, refers to another document, or could take for
+    /// ever to check anything against.
     pub fn compile(input: &str, overlays: &[Value], inject: Map<String, Value>) -> Result<Self, SchemaError> {
         if input.len() > MAX_SCHEMA {
             return Err(SchemaError(format!("the schema has {} bytes; at most {MAX_SCHEMA} are taken", input.len())));
@@ -56,10 +61,9 @@ impl ArgumentSchema {
         if !own.is_object() || own.get("type").is_some_and(|kind| kind != "object") {
             return Err(SchemaError("the root of the schema must describe an object".to_owned()));
         }
-        let tool = validator(&own)?;
-        let compiled = overlays.iter().map(validator).collect::<Result<_, _>>()?;
         let visible = visible(&own, overlays, &inject);
-        Ok(Self { own, tool, overlays: compiled, inject, visible })
+        let overlays = overlays.iter().cloned().map(Rule::compile).collect::<Result<_, _>>()?;
+        Ok(Self { own: Rule::compile(own)?, overlays, inject, visible })
     }
 
     /// The schema as a caller sees it: without the injected arguments, with the operator's rules.
@@ -81,52 +85,62 @@ impl ArgumentSchema {
         let mut value = match parse(text) {
             Ok(Value::Null) => Value::Object(Map::new()),
             Ok(value) => value,
-            Err(reason) => {
-                return Err(Failure::new(Code::ArgumentsInvalid, format!("the arguments are not JSON: {reason}")));
-            }
+            Err(reason) => return Err(invalid(&format!("the arguments are not JSON: {reason}"))),
         };
         let Value::Object(fields) = &mut value else {
-            let message = format!("the arguments must be a JSON object, not {}", kind(&value));
-            return Err(Failure::new(Code::ArgumentsInvalid, message));
+            return Err(invalid(&format!("the arguments must be a JSON object, not {}", kind(&value))));
         };
         let mut changed = false;
         for (name, injected) in &self.inject {
             fields.insert(name.clone(), injected.clone());
             changed = true;
         }
-        let fits = self.fits(&value);
-        // `3.0` is an integer to JSON Schema and none to most programs.
-        if !fits || has_whole_float(&value) {
-            changed |= coerce(&mut value, &self.own, 0);
-        }
-        if !fits {
-            self.explain(&value)?;
+        let _ = self.within_reason(&value)?;
+        if self.fits(&value) {
+            // `3.0` is an integer to JSON Schema and none to most programs.
+            changed |= has_whole_float(&value) && coerce(&mut value, &self.own.schema, Mending::WholeNumbers, 0);
+        } else {
+            changed |= coerce(&mut value, &self.own.schema, Mending::All, 0);
+            match self.within_reason(&value)? {
+                Detail::Full => self.explain(&value)?,
+                Detail::None if self.fits(&value) => {}
+                Detail::None => return Err(invalid("the arguments do not fit, and are too large to say where")),
+            }
         }
         let shape = shape(&value);
         let text = if changed || text.trim_start().starts_with("null") { value.to_string() } else { text.to_owned() };
         Ok(Arguments { text, shape })
     }
 
+    /// Refuses what would take too long to check.
+    fn within_reason(&self, value: &Value) -> Result<Detail, Failure> {
+        let extent = Extent::of(value);
+        let details = self.rules().map(|rule| rule.cost.allows(&rule.schema, value, &extent));
+        details
+            .min_by_key(|detail| detail.ok())
+            .unwrap_or(Ok(Detail::Full))
+            .map_err(|reason| Failure::new(Code::ArgumentsTooLarge, format!("the arguments are {reason}")))
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &Rule> {
+        std::iter::once(&self.own).chain(&self.overlays)
+    }
+
     fn fits(&self, value: &Value) -> bool {
-        self.tool.is_valid(value) && self.overlays.iter().all(|overlay| overlay.is_valid(value))
+        self.rules().all(|rule| rule.validator.is_valid(value))
     }
 
     /// The first rule that is broken, in a sentence.
     fn explain(&self, value: &Value) -> Result<(), Failure> {
-        for validator in std::iter::once(&self.tool).chain(&self.overlays) {
-            if let Some(error) = validator.iter_errors(value).next() {
-                return Err(self.sentence(&error, value));
-            }
-        }
-        Ok(())
+        let error = self.rules().find_map(|rule| rule.validator.iter_errors(value).next());
+        error.map_or(Ok(()), |error| Err(invalid(&self.sentence(nearest(&error), value))))
     }
 
-    fn sentence(&self, error: &jsonschema::ValidationError<'_>, value: &Value) -> Failure {
+    fn sentence(&self, error: &ValidationError<'_>, value: &Value) -> String {
         let path = error.instance_path().to_string();
-        let field = path.split('/').nth(1).unwrap_or_default();
+        let field = &unescaped(path.split('/').nth(1).unwrap_or_default());
         if self.inject.contains_key(field) {
-            let message = format!("the operator's `inject` sets `{field}` to something this tool does not take");
-            return Failure::new(Code::ArgumentsInvalid, message);
+            return format!("the operator's `inject` sets `{field}` to something this tool does not take");
         }
         let place = if path.is_empty() { "the arguments".to_owned() } else { format!("`{}`", dotted(&path)) };
         let got = match value.pointer(&path) {
@@ -140,7 +154,7 @@ impl ArgumentSchema {
         } else if path.is_empty() {
             message.push_str(&format!("; {}", self.known_fields()));
         }
-        Failure::new(Code::ArgumentsInvalid, message)
+        message
     }
 
     fn known_fields(&self) -> String {
@@ -163,9 +177,44 @@ impl ArgumentSchema {
     }
 }
 
+/// The mistake in the alternative that was meant, where there are several and all but one are further off.
+fn nearest<'e>(error: &'e ValidationError<'e>) -> &'e ValidationError<'e> {
+    let (ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context }) = error.kind() else {
+        return error;
+    };
+    let here = |other: &ValidationError<'_>| other.instance_path() == error.instance_path();
+    // Another kind of value, or another tag, is another alternative; a field too few or too many may be a slip.
+    let distance = |other: &ValidationError<'_>| {
+        let named = matches!(other.kind(), ValidationErrorKind::Enum { .. } | ValidationErrorKind::Constant { .. });
+        let typed = matches!(other.kind(), ValidationErrorKind::Type { .. });
+        if named || typed && here(other) { 2 } else { u32::from(here(other)) }
+    };
+    let is_null = |errors: &Vec<ValidationError<'_>>| {
+        errors.iter().any(|other| {
+            matches!(other.kind(), ValidationErrorKind::Type { kind: TypeKind::Single(JsonType::Null) }) && here(other)
+        })
+    };
+    let mut ranked: Vec<(u32, &ValidationError<'_>)> = context
+        .iter()
+        .filter(|errors| !is_null(errors))
+        .filter_map(|errors| Some((errors.iter().map(distance).sum(), errors.first()?)))
+        .collect();
+    ranked.sort_by_key(|(distance, _)| *distance);
+    match ranked[..] {
+        [(_, only)] => nearest(only),
+        [(first, meant), (second, _), ..] if first < second => nearest(meant),
+        _ => error,
+    }
+}
+
+/// Why arguments do not fit, with nothing in it that a terminal acts on.
+fn invalid(message: &str) -> Failure {
+    Failure::new(Code::ArgumentsInvalid, shown(message))
+}
+
 /// A schema for what a tool gives back.
 #[derive(Debug)]
-pub struct ResultSchema(Validator);
+pub struct ResultSchema(Rule);
 
 impl ResultSchema {
     /// Compiles the tool's `output-schema`.
@@ -177,27 +226,48 @@ impl ResultSchema {
             return Err(SchemaError(format!("the schema has {} bytes; at most {MAX_SCHEMA} are taken", text.len())));
         }
         let value = parse(text).map_err(|reason| SchemaError(format!("the schema is not JSON: {reason}")))?;
-        Ok((Self(validator(&value)?), value))
+        Ok((Self(Rule::compile(value.clone())?), value))
     }
 
     /// The first way in which `value` does not match.
     #[must_use]
     pub fn mismatch(&self, value: &Value) -> Option<String> {
-        if self.0.is_valid(value) {
+        let Rule { schema, validator, cost } = &self.0;
+        let detail = match cost.allows(schema, value, &Extent::of(value)) {
+            Ok(detail) => detail,
+            Err(reason) => return Some(format!("it is {reason}")),
+        };
+        if validator.is_valid(value) {
             return None;
         }
-        let error = self.0.iter_errors(value).next()?;
+        if detail == Detail::None {
+            return Some("it does not fit, and is too large to say where".to_owned());
+        }
+        let error = validator.iter_errors(value).next()?;
         Some(format!("`{}`: {}", dotted(&error.instance_path().to_string()), error.masked_with("it")))
     }
 }
 
-/// Compiles without a network, without files, with a linear-time regular expression engine.
-fn validator(schema: &Value) -> Result<Validator, SchemaError> {
-    jsonschema::options()
-        .offline()
-        .with_pattern_options(PatternOptions::regex().size_limit(1 << 20).dfa_size_limit(1 << 20))
-        .build(schema)
-        .map_err(|error| SchemaError(format!("the schema cannot be used: {}", clipped(&error.to_string(), 300))))
+/// One schema, ready to be checked against.
+#[derive(Debug)]
+struct Rule {
+    schema: Value,
+    validator: Validator,
+    cost: Cost,
+}
+
+impl Rule {
+    /// Compiles without a network, without files, with a linear-time regular expression engine.
+    fn compile(schema: Value) -> Result<Self, SchemaError> {
+        let unusable = |error: String| SchemaError(format!("the schema cannot be used: {}", clipped(&error, 300)));
+        let cost = Cost::of(&schema).map_err(unusable)?;
+        let validator = jsonschema::options()
+            .offline()
+            .with_pattern_options(PatternOptions::regex().size_limit(256 << 10).dfa_size_limit(1 << 20))
+            .build(&schema)
+            .map_err(|error| unusable(error.to_string()))?;
+        Ok(Self { schema, validator, cost })
+    }
 }
 
 /// `own` less the injected arguments, with the operator's rules where a caller looks for them.
@@ -263,32 +333,38 @@ fn merge_property(properties: &mut Value, name: &str, rule: &Value) {
     }
 }
 
-/// Mends what models get wrong: `"5"` for a number, `"true"` for a boolean, a number for a string, JSON text for an
-/// object or list, and `null` for an argument that may be left out. Says whether it changed anything.
-fn coerce(value: &mut Value, schema: &Value, depth: usize) -> bool {
+/// What may be changed in arguments.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mending {
+    /// What models get wrong: `"5"` for a number, `"true"` for a boolean, a number for a string, JSON text for an object
+    /// or list, and `null` for an argument that may be left out.
+    All,
+    /// Only how a whole number is written: these arguments fit as they are.
+    WholeNumbers,
+}
+
+/// Mends what does not have the type that `schema` says. Says whether it changed anything.
+fn coerce(value: &mut Value, schema: &Value, mending: Mending, depth: usize) -> bool {
     if depth > MAX_DEPTH {
         return false;
     }
-    let mut changed = mend(value, schema);
+    let mut changed = mend(value, schema, mending);
+    let schema = meant(schema, value);
     match value {
         Value::Object(fields) => {
-            let required = |name: &str| {
-                schema["required"].as_array().is_some_and(|names| names.iter().any(|required| required == name))
-            };
             let properties = &schema["properties"];
-            let before = fields.len();
-            fields.retain(|name, field| {
-                !(field.is_null() && !required(name) && !allows(&properties[name.as_str()], "null"))
-                    || properties.get(name).is_none()
-            });
-            changed |= fields.len() != before;
+            if mending == Mending::All {
+                let before = fields.len();
+                fields.retain(|name, field| !field.is_null() || !may_be_left_out(schema, name));
+                changed |= fields.len() != before;
+            }
             for (name, field) in fields.iter_mut() {
-                changed |= coerce(field, &properties[name.as_str()], depth + 1);
+                changed |= coerce(field, &properties[name.as_str()], mending, depth + 1);
             }
         }
         Value::Array(items) => {
             for item in items {
-                changed |= coerce(item, &schema["items"], depth + 1);
+                changed |= coerce(item, &schema["items"], mending, depth + 1);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -296,47 +372,87 @@ fn coerce(value: &mut Value, schema: &Value, depth: usize) -> bool {
     changed
 }
 
+/// The one alternative of `schema` that an object or list can be meant for: it has the fields that must be there, and the
+/// names that tell alternatives apart. Without alternatives, or when it could be several, `schema` itself.
+fn meant<'s>(schema: &'s Value, value: &Value) -> &'s Value {
+    let alternatives = ["anyOf", "oneOf"].iter().find_map(|keyword| schema[*keyword].as_array());
+    let Some(alternatives) = alternatives else { return schema };
+    let fits = |alternative: &&Value| {
+        let required = alternative["required"]
+            .as_array()
+            .is_none_or(|names| names.iter().all(|name| name.as_str().is_some_and(|name| value.get(name).is_some())));
+        let named = alternative["properties"].as_object().is_none_or(|properties| {
+            properties.iter().all(|(name, property)| match (property["enum"].as_array(), value.get(name)) {
+                (Some(names), Some(field)) => names.contains(field),
+                (None, _) | (_, None) => true,
+            })
+        });
+        allows(alternative, kind(value)) && required && named
+    };
+    let mut fitting = alternatives.iter().filter(fits);
+    match (fitting.next(), fitting.next()) {
+        (Some(only), None) => only,
+        _ => schema,
+    }
+}
+
+/// Whether a field is one that the schema knows, does not ask for, and does not say can be `null`.
+fn may_be_left_out(schema: &Value, name: &str) -> bool {
+    let required = schema["required"].as_array().is_some_and(|names| names.iter().any(|required| required == name));
+    let known = schema["properties"].get(name);
+    !required && known.is_some_and(|known| !allows(known, "null"))
+}
+
 fn has_whole_float(value: &Value) -> bool {
     match value {
-        Value::Number(number) => number.is_f64() && number.as_f64().is_some_and(|number| number.fract() == 0.0),
+        Value::Number(number) => whole(number).is_some(),
         Value::Array(items) => items.iter().any(has_whole_float),
         Value::Object(fields) => fields.values().any(has_whole_float),
         Value::Null | Value::Bool(_) | Value::String(_) => false,
     }
 }
 
-fn mend(value: &mut Value, schema: &Value) -> bool {
+/// The integer that a number such as `3.0` is, as far as floating point counts exactly.
+fn whole(number: &Number) -> Option<i64> {
+    let number = number.as_f64().filter(|_| number.is_f64())?;
+    (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
+}
+
+fn mend(value: &mut Value, schema: &Value, mending: Mending) -> bool {
+    let all = mending == Mending::All;
     let mended = match value {
-        Value::String(text) if !allows(schema, "string") => {
-            let trimmed = text.trim();
-            let integer = || trimmed.parse::<i64>().ok().map(Value::from);
-            let number = || trimmed.parse::<f64>().ok().and_then(Number::from_f64).map(Value::Number);
-            let boolean = || trimmed.parse::<bool>().ok().map(Value::Bool);
-            let nested = |test: fn(&Value) -> bool| parse(trimmed).ok().filter(test);
-            None.or_else(|| allows(schema, "integer").then(integer).flatten())
-                .or_else(|| allows(schema, "number").then(integer).flatten())
-                .or_else(|| allows(schema, "number").then(number).flatten())
-                .or_else(|| allows(schema, "boolean").then(boolean).flatten())
-                .or_else(|| allows(schema, "object").then(|| nested(Value::is_object)).flatten())
-                .or_else(|| allows(schema, "array").then(|| nested(Value::is_array)).flatten())
-        }
+        Value::String(text) if all && !allows(schema, "string") => from_text(text.trim(), schema),
         Value::Number(number)
-            if allows(schema, "string") && !allows(schema, "number") && !allows(schema, "integer") =>
+            if all && allows(schema, "string") && !allows(schema, "number") && !allows(schema, "integer") =>
         {
             Some(Value::String(number.to_string()))
         }
         Value::Number(number) if allows(schema, "integer") && !allows(schema, "number") => {
-            number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < 9e15).map(|n| Value::from(n as i64))
+            whole(number).map(Value::from)
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
     };
-    match mended {
-        Some(mended) if mended != *value => {
-            *value = mended;
-            true
-        }
-        Some(_) | None => false,
+    let changed = mended.is_some();
+    if let Some(mended) = mended {
+        *value = mended;
     }
+    changed
+}
+
+/// What a text stands for where none is wanted. A number that would lose digits is left as it is.
+fn from_text(text: &str, schema: &Value) -> Option<Value> {
+    let digits = text.trim_start_matches(['-', '+']);
+    let is_integer = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let integer = || text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from)).ok();
+    let fraction = || text.parse::<f64>().ok().and_then(Number::from_f64).map(Value::Number);
+    let number = || if is_integer { integer() } else { fraction() };
+    let boolean = || text.parse::<bool>().ok().map(Value::Bool);
+    let nested = |test: fn(&Value) -> bool| parse(text).ok().filter(test);
+    None.or_else(|| allows(schema, "integer").then(integer).flatten())
+        .or_else(|| allows(schema, "number").then(number).flatten())
+        .or_else(|| allows(schema, "boolean").then(boolean).flatten())
+        .or_else(|| allows(schema, "object").then(|| nested(Value::is_object)).flatten())
+        .or_else(|| allows(schema, "array").then(|| nested(Value::is_array)).flatten())
 }
 
 /// Whether `schema` names `kind` in its `type`, directly or in one of its alternatives.
@@ -359,7 +475,7 @@ fn shape(value: &Value) -> String {
         if shape.len() > 1 {
             shape.push(',');
         }
-        shape.push_str(&clipped(name, 64));
+        shape.push_str(&shown(&clipped(name, 64)));
         shape.push(':');
         shape.push_str(kind(field));
     }
@@ -391,10 +507,15 @@ fn dotted(path: &str) -> String {
             if !text.is_empty() {
                 text.push('.');
             }
-            text.push_str(&part.replace("~1", "/").replace("~0", "~"));
+            text.push_str(&unescaped(part));
         }
     }
     text
+}
+
+/// One step of a JSON Pointer.
+fn unescaped(part: &str) -> String {
+    part.replace("~1", "/").replace("~0", "~")
 }
 
 /// At most `most` characters of `text`.
@@ -538,6 +659,45 @@ mod tests {
             "",
             "the arguments: \"path\" is a required property; it takes `path`, `limit`, `deep`, `tags`, of which `path` must be there",
         );
+    }
+
+    #[test]
+    fn alternatives_are_told_by_what_must_be_in_them() {
+        let case = |tag: &str, value: Value| json!({"type": "object", "properties": {"tag": {"enum": [tag]}, "value": value}, "required": ["tag", "value"]});
+        let point = json!({"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]});
+        let schema = json!({"type": "object", "properties": {
+            "shape": {"anyOf": [case("circle", json!({"type": "number"})), case("point", point.clone()), {"type": "null"}]},
+            "outcome": {"oneOf": [
+                {"type": "object", "properties": {"ok": point}, "required": ["ok"], "additionalProperties": false},
+                {"type": "object", "properties": {"err": {"type": "string"}}, "required": ["err"], "additionalProperties": false},
+            ]},
+            "size": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        }});
+        let compiled = ArgumentSchema::compile(&schema.to_string(), &[], Map::new()).unwrap();
+        for (given, expected) in [
+            (r#"{"shape":{"tag":"circle","value":"1.5"}}"#, r#"{"shape":{"tag":"circle","value":1.5}}"#),
+            (r#"{"shape":{"tag":"point","value":{"x":"7"}}}"#, r#"{"shape":{"tag":"point","value":{"x":7}}}"#),
+            (r#"{"outcome":{"err":5}}"#, r#"{"outcome":{"err":"5"}}"#),
+            (r#"{"size":"18446744073709551615"}"#, r#"{"size":18446744073709551615}"#),
+        ] {
+            assert_eq!(compiled.prepare(given).unwrap().text, expected);
+        }
+        for (given, expected) in [
+            (
+                r#"{"shape":{"tag":"point","value":{"x":"seven"}}}"#,
+                "`shape.value.x`: it is not of type \"integer\" (got \"seven\")",
+            ),
+            (r#"{"shape":{"tag":"circle"}}"#, "`shape`: \"value\" is a required property"),
+            (r#"{"outcome":{"ok":{"x":[]}}}"#, "`outcome.ok.x`: it is not of type \"integer\""),
+            (r#"{"size":"many"}"#, "`size`: it is not of type \"integer\" (got \"many\")"),
+            (
+                r#"{"shape":{"tag":"star","value":1}}"#,
+                "`shape`: it is not valid under any of the schemas listed in the 'anyOf' keyword",
+            ),
+        ] {
+            let said = compiled.prepare(given).unwrap_err().to_string();
+            assert!(said.starts_with(&format!("{expected}; the schema says ")), "{said}");
+        }
     }
 
     #[test]

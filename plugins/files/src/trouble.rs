@@ -39,6 +39,12 @@ impl Wish {
         if is(&[ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge]) {
             return Failure::failed(format!("There is no space left for {written}; the file is as it was."));
         }
+        if self == Self::Write && is_io(error) {
+            // A full disk comes back as this from a stream: which of the two it was, nobody says.
+            return Failure::failed(format!(
+                "There is no space left for {written}, or its disk fails; the file is as it was."
+            ));
+        }
         if is(&[ErrorKind::InvalidFilename, ErrorKind::InvalidInput]) {
             return Failure::invalid(format!("{written} is not a name that a file can have here."));
         }
@@ -63,6 +69,11 @@ pub(crate) fn is_directory(written: &str) -> Failure {
 /// `tool.failed` for devices, pipes and sockets: opening one can wait for ever.
 pub(crate) fn is_not_regular(written: &str) -> Failure {
     Failure::failed(format!("{written} is not a regular file but a device, a pipe or a socket."))
+}
+
+/// `EIO`, for which std has no kind.
+fn is_io(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(if cfg!(target_family = "wasm") { 29 } else { 5 })
 }
 
 /// `ENOTCAPABLE`, for which std has no kind.

@@ -1,5 +1,6 @@
 //! One file operation exactly as it is written, below a granted directory: no C library resolves the path first.
 
+use wasip2::clocks::wall_clock::Datetime;
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{Descriptor, DescriptorFlags, ErrorCode, NewTimestamp, OpenFlags, PathFlags};
 
@@ -36,6 +37,38 @@ fn one(directory: &Descriptor, operation: &str, path: &str, to: &str) -> Result<
             Ok(names.join(" "))
         }
         "stat" => directory.stat_at(follow, path).map(|stat| format!("{} bytes", stat.size)),
+        "count" => {
+            let entries = open(OpenFlags::DIRECTORY, DescriptorFlags::READ)?.read_directory()?;
+            let mut n_entries = 0_u64;
+            while entries.read_directory_entry()?.is_some() {
+                n_entries += 1;
+            }
+            Ok(format!("{n_entries} entries"))
+        }
+        "open" => open(OpenFlags::empty(), DescriptorFlags::READ).map(drop).map(done),
+        "open-both-ways" => {
+            open(OpenFlags::empty(), DescriptorFlags::READ | DescriptorFlags::WRITE).map(drop).map(done)
+        }
+        "open-directory" => open(OpenFlags::DIRECTORY, DescriptorFlags::READ).map(drop).map(done),
+        "read-nofollow" => {
+            let file = directory.open_at(PathFlags::empty(), path, OpenFlags::empty(), DescriptorFlags::READ)?;
+            Ok(String::from_utf8_lossy(&file.read(64 << 10, 0)?.0).into_owned())
+        }
+        "hash" => directory.metadata_hash_at(follow, path).map(|_| "hashed".to_owned()),
+        "write-stream" => {
+            let stream = open(OpenFlags::empty(), DescriptorFlags::WRITE)?.write_via_stream(0)?;
+            stream.blocking_write_and_flush(b"changed").map(done).map_err(|_| ErrorCode::Io)
+        }
+        "resize-huge" => open(OpenFlags::empty(), DescriptorFlags::WRITE)?.set_size(1 << 63).map(done),
+        "resize-sparse" => open(OpenFlags::empty(), DescriptorFlags::WRITE)?.set_size(1 << 40).map(done),
+        "touch-distant" => {
+            let distant = NewTimestamp::Timestamp(Datetime { seconds: u64::MAX, nanoseconds: u32::MAX });
+            directory.set_times_at(follow, path, distant, distant).map(done)
+        }
+        "touch-far" => {
+            let far = NewTimestamp::Timestamp(Datetime { seconds: 1 << 62, nanoseconds: 999_999_999 });
+            directory.set_times_at(follow, path, far, far).map(done)
+        }
         "readlink" => directory.readlink_at(path),
         "overwrite" => {
             open(OpenFlags::empty(), DescriptorFlags::WRITE)?.write(b"changed", 0).map(|_| "done".to_owned())

@@ -1,12 +1,12 @@
 //! `bailiwick call`: runs one tool.
 
 use std::io::{IsTerminal as _, Read as _};
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use bailiwick_core::call::{Call, Caller};
+use bailiwick_core::confine::Life;
 use bailiwick_core::outcome::{Code, Outcome};
 use bailiwick_core::schema::MAX_ARGUMENTS;
 
@@ -14,8 +14,9 @@ use crate::host::Host;
 
 use super::answer::{self, Pieces};
 use super::ask::audience;
+use super::start::Ground;
 use super::terminal::{Terminal, Trouble};
-use super::{CallArguments, Exit, arguments, start};
+use super::{CallArguments, Exit, Global, arguments, start};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -28,13 +29,21 @@ Examples:
 
 `name=text` stands for text, which becomes a number or a list where the tool wants one;
 `name:=JSON` is taken as it is. What the tool was refused on the way is told on standard error,
-with the line of the configuration that would allow it.";
+with the line of the configuration that would allow it.
 
-pub(super) async fn run(terminal: &Terminal, config: Option<&Path>, call: CallArguments) -> Result<Exit, Trouble> {
-    let from_stdin = call.arguments.as_deref() == Some("-");
+`--observe` writes down what was refused; it allows nothing. `bailiwick suggest PLUGIN` makes of it
+the lines that would. A refusal usually ends a tool's run: what it would have asked for next is seen
+once the first is granted, so go on until nothing is refused.";
+
+pub(super) fn run(terminal: &Terminal, global: &Global, call: CallArguments) -> Result<Exit, Trouble> {
     let arguments = arguments_text(terminal, &call)?;
-    let settings = start::settings(config)?;
-    let host = start::host(terminal, &settings.config).await?;
+    let ground = start::ground(terminal, global, Life::Once, call.out.as_deref())?;
+    start::with_threads(answer(terminal, &ground, call, arguments))
+}
+
+async fn answer(terminal: &Terminal, ground: &Ground, call: CallArguments, arguments: String) -> Result<Exit, Trouble> {
+    let host = start::host_with(terminal, ground, call.observe).await?;
+    let from_stdin = call.arguments.as_deref() == Some("-");
     let (channel, mut audience) = audience(terminal, !from_stdin && !call.no_input);
     let caller = Arc::new(Caller::operator("cli"));
     let request = Call { id: host.new_call_id(), tool: call.tool.clone(), arguments, caller };
@@ -48,7 +57,18 @@ pub(super) async fn run(terminal: &Terminal, config: Option<&Path>, call: CallAr
     if outcome.code() == Code::ToolUnknown.as_str() {
         start::warn_of_problems(terminal, &host);
     }
+    if let (true, Some(plugin)) = (call.observe, refused(&host, &call.tool, &outcome)) {
+        terminal
+            .hint(&format!("what was refused is written down; `bailiwick suggest {plugin}` shows what would cover it"));
+    }
     show(terminal, &host, &call, &outcome)
+}
+
+/// The plugin that was refused something, if it was.
+fn refused(host: &Host, tool: &str, outcome: &Outcome) -> Option<String> {
+    let failures = outcome.result.as_ref().err().into_iter().chain(&outcome.denials);
+    let any = failures.into_iter().any(|failure| failure.code.is_denial());
+    host.snapshot().registry.resolve(tool).filter(|_| any).map(|(_, tool)| tool.plugin.to_string())
 }
 
 /// The arguments as JSON text, whichever way they were given.

@@ -7,7 +7,7 @@ use bailiwick_core::outcome::Code;
 pub enum Exit {
     /// All is well.
     Done,
-    /// The tool failed, or `check` found problems.
+    /// The tool failed, or `check`, `audit`, `lock` or `inspect` found something.
     Failed,
     /// The command line is wrong.
     Usage,
@@ -29,7 +29,7 @@ pub enum Exit {
 pub(super) const HELP: &str = "\
 Exit codes:
     0  all is well
-    1  the tool failed, or `check` found problems
+    1  the tool failed, or `check`, `audit`, `lock` or `inspect` found something
     2  the command line is wrong
     3  the configuration is missing or wrong
     4  refused: any `denied.*` code
@@ -64,6 +64,7 @@ impl Exit {
             Code::ArgumentsInvalid | Code::ArgumentsTooLarge | Code::ToolUnknown => Self::Arguments,
             Code::DeniedTool
             | Code::DeniedApproval
+            | Code::DeniedQuarantined
             | Code::DeniedNetHost
             | Code::DeniedNetScheme
             | Code::DeniedNetPort
@@ -79,7 +80,8 @@ impl Exit {
             | Code::LimitHandles
             | Code::LimitOutput
             | Code::LimitHttp
-            | Code::LimitConcurrency => Self::Limit,
+            | Code::LimitConcurrency
+            | Code::LimitCompile => Self::Limit,
             Code::PluginNotConfigured => Self::Config,
             Code::Cancelled => Self::Interrupted,
             Code::ToolNotFound

@@ -1,18 +1,19 @@
 //! `bailiwick list`: the tools, one on each line.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use bailiwick_core::call::Caller;
+use bailiwick_core::confine::Life;
 use bailiwick_core::name::ToolName;
 use bailiwick_core::registry::Tool;
 
 use super::show::{asks, risk};
+use super::start::Ground;
 use super::terminal::{BOLD, Terminal, Trouble, YELLOW, clipped, width};
-use super::{Exit, start};
+use super::{Exit, Global, start};
 
 pub(super) const EXAMPLES: &str = "\
 The columns:
@@ -24,9 +25,13 @@ The columns:
 
 type Named = (ToolName, Arc<Tool>);
 
-pub(super) async fn run(terminal: &Terminal, config: Option<&Path>) -> Result<Exit, Trouble> {
-    let settings = start::settings(config)?;
-    let host = start::host(terminal, &settings.config).await?;
+pub(super) fn run(terminal: &Terminal, global: &Global) -> Result<Exit, Trouble> {
+    let ground = start::ground(terminal, global, Life::Once, None)?;
+    start::with_threads(listed(terminal, &ground))
+}
+
+async fn listed(terminal: &Terminal, ground: &Ground) -> Result<Exit, Trouble> {
+    let host = start::host(terminal, ground).await?;
     let tools = host.list(&Caller::operator("cli"));
     if terminal.json {
         let problems = start::problems_json(&host.snapshot().problems);
@@ -36,7 +41,7 @@ pub(super) async fn run(terminal: &Terminal, config: Option<&Path>) -> Result<Ex
     }
     start::warn_of_problems(terminal, &host);
     if tools.is_empty() {
-        terminal.hint(&format!("{} gives no tools", settings.path.display()));
+        terminal.hint(&format!("{} gives no tools", ground.settings.path.display()));
         return Ok(Exit::Done);
     }
     terminal.print(&table(&tools, width()))?;

@@ -10,15 +10,22 @@ mod start;
 mod terminal;
 mod watch;
 
+mod audit;
 mod call;
 mod check;
 mod codes;
 mod completions;
 mod config_schema;
+mod explain;
 mod help;
+mod inspect;
 mod list;
+mod lock;
+mod sarif;
+mod selftest;
 mod serve;
 mod show;
+mod suggest;
 mod version;
 
 use std::ffi::OsString;
@@ -29,6 +36,7 @@ use clap::{Args, Parser, Subcommand};
 pub use exit::Exit;
 pub use terminal::complain;
 
+use crate::broker;
 use crate::telemetry::{self, Format, Logging};
 use terminal::{Terminal, Trouble};
 
@@ -76,6 +84,9 @@ struct Global {
     /// Say nothing on standard error but errors
     #[arg(long, short, global = true)]
     quiet: bool,
+    /// Do not confine the host to what is granted; told on standard error
+    #[arg(long, global = true)]
+    no_confine: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,6 +102,18 @@ enum Command {
         /// The tool's name, as `bailiwick list` shows it
         tool: String,
     },
+    /// Say whether something would be allowed, which line decides, and which line would allow it
+    #[command(after_long_help = explain::EXAMPLES)]
+    Explain(ExplainArguments),
+    /// Print the smallest lines that would cover what a plugin was refused while it was observed
+    #[command(after_long_help = suggest::EXAMPLES)]
+    Suggest {
+        /// The plugin's name, as the configuration has it
+        plugin: String,
+        /// Forget what was observed of the plugin
+        #[arg(long)]
+        clear: bool,
+    },
     /// Check the configuration and load everything it names
     #[command(after_long_help = check::EXAMPLES)]
     Check {
@@ -98,13 +121,35 @@ enum Command {
         #[arg(long)]
         strict: bool,
     },
+    /// Look at a component before granting it anything: imports, exports, tools
+    #[command(after_long_help = inspect::EXAMPLES)]
+    Inspect {
+        /// The component: a `.wasm` file, or `builtin:NAME`
+        #[arg(value_name = "FILE|builtin:NAME")]
+        component: String,
+        /// Show only what is different from this older component
+        #[arg(long, value_name = "FILE|builtin:NAME")]
+        against: Option<String>,
+    },
+    /// Compare what components import with what was granted, and both with what was pinned
+    #[command(after_long_help = audit::EXAMPLES)]
+    Audit(AuditArguments),
+    /// Pin components and definitions in bailiwick.lock, and accept what changed
+    #[command(after_long_help = lock::EXAMPLES)]
+    Lock(LockArguments),
     /// Serve the tools to an MCP client
     #[command(after_long_help = serve::EXAMPLES)]
     Serve {
         /// Speak MCP on standard input and output
         #[arg(long, required = true)]
         stdio: bool,
+        /// Write down what plugins ask for and are refused, for `bailiwick suggest`
+        #[arg(long)]
+        observe: bool,
     },
+    /// Run hostile tools on this machine and see that they get nowhere
+    #[command(after_long_help = selftest::EXAMPLES)]
+    Selftest,
     /// List the codes of everything that can go wrong
     Codes,
     /// Print the JSON Schema of bailiwick.toml, for editors
@@ -116,6 +161,9 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Do for a confined host what it cannot do itself; the host starts this, over its standard streams
+    #[command(name = broker::ARGUMENT, hide = true)]
+    Broker,
     /// Print the versions of the program, its engine, its contract and its built-in plugins
     Version,
     /// Explain a command, or a topic: `config`, `exit-codes`
@@ -142,6 +190,55 @@ struct CallArguments {
     /// Never ask: what needs an answer from you is refused
     #[arg(long)]
     no_input: bool,
+    /// Write down what the plugin asks for and is refused, for `bailiwick suggest`
+    #[arg(long)]
+    observe: bool,
+}
+
+/// What would be asked for, and by whom.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("question").args(["net", "fs", "secret"]).required(true).multiple(true)))]
+struct ExplainArguments {
+    /// A tool, a plugin, or `PLUGIN.TOOL`
+    #[arg(value_name = "TOOL")]
+    subject: String,
+    /// A request, such as `GET https://api.example.com/v1`; without a method, GET
+    #[arg(long, value_name = "METHOD URL")]
+    net: Vec<String>,
+    /// A path as the plugin calls it, to `read` or to `write`
+    #[arg(long, num_args = 2, value_names = ["read|write", "PATH"])]
+    fs: Vec<String>,
+    /// A secret's name
+    #[arg(long, value_name = "NAME")]
+    secret: Vec<String>,
+}
+
+/// How to audit.
+#[derive(Debug, Args)]
+struct AuditArguments {
+    /// How findings are written; `--json` alone means `json`
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<audit::Format>,
+    /// The mildest finding that makes the exit code 1
+    #[arg(long, value_name = "LEVEL", default_value = "warning")]
+    level: audit::Least,
+    /// Compare with this lock instead of the one beside the configuration
+    #[arg(long, value_name = "LOCK")]
+    against: Option<PathBuf>,
+}
+
+/// What to pin.
+#[derive(Debug, Args)]
+struct LockArguments {
+    /// Accept what this plugin is now; can be repeated
+    #[arg(long, value_name = "NAME")]
+    accept: Vec<String>,
+    /// Accept what every plugin is now
+    #[arg(long, conflicts_with = "accept")]
+    accept_all: bool,
+    /// Write nothing, and end with 1 if there is something to write
+    #[arg(long, conflicts_with_all = ["accept", "accept_all"])]
+    check: bool,
 }
 
 /// A level for `--log`; an empty variable counts as none.
@@ -168,11 +265,18 @@ impl Cli {
     pub fn logging(&self) -> Logging {
         // Commands that end show what could not be loaded themselves, in full; a server has only its log.
         let silent: &[&str] = match self.command {
-            Command::Serve { .. } => &[],
+            Command::Serve { .. } | Command::Broker => &[],
+            // Which tells it all in its report.
+            Command::Check { .. } => &["bailiwick::load", "bailiwick::cli::start"],
             Command::Call(_)
             | Command::List
             | Command::Show { .. }
-            | Command::Check { .. }
+            | Command::Explain(_)
+            | Command::Suggest { .. }
+            | Command::Inspect { .. }
+            | Command::Audit(_)
+            | Command::Lock(_)
+            | Command::Selftest
             | Command::Codes
             | Command::ConfigSchema
             | Command::Completions { .. }
@@ -184,28 +288,37 @@ impl Cli {
     }
 }
 
-/// Runs a command to its end.
-pub async fn run(cli: Cli) -> Exit {
-    let Global { config, json, quiet, .. } = cli.global;
-    let terminal = Terminal::new(json, quiet);
-    let ended = dispatch(cli.command, config, &terminal).await;
+/// Runs a command to its end. One that starts a host confines this process first: before the first thread.
+pub fn run(cli: Cli) -> Exit {
+    let Cli { global, command } = cli;
+    let terminal = Terminal::new(global.json, global.quiet);
+    let ended = dispatch(command, &global, &terminal);
     ended.unwrap_or_else(|trouble| {
         terminal.trouble(&trouble);
         trouble.exit
     })
 }
 
-async fn dispatch(command: Command, config: Option<PathBuf>, terminal: &Terminal) -> Result<Exit, Trouble> {
-    let config = config.as_deref();
+fn dispatch(command: Command, global: &Global, terminal: &Terminal) -> Result<Exit, Trouble> {
     match command {
-        Command::Call(call) => call::run(terminal, config, call).await,
-        Command::List => list::run(terminal, config).await,
-        Command::Show { tool } => show::run(terminal, config, &tool).await,
-        Command::Check { strict } => check::run(terminal, config, strict).await,
-        Command::Serve { stdio: _ } => serve::run(terminal, config).await,
+        Command::Call(call) => call::run(terminal, global, call),
+        Command::List => list::run(terminal, global),
+        Command::Show { tool } => show::run(terminal, global, &tool),
+        Command::Explain(asked) => explain::run(terminal, global, &asked),
+        Command::Suggest { plugin, clear } => suggest::run(terminal, global, &plugin, clear),
+        Command::Check { strict } => check::run(terminal, global, strict),
+        Command::Inspect { component, against } => inspect::run(terminal, &component, against.as_deref()),
+        Command::Audit(arguments) => audit::run(terminal, global, &arguments),
+        Command::Lock(arguments) => lock::run(terminal, global, &arguments),
+        Command::Serve { stdio: _, observe } => serve::run(terminal, global, observe),
+        Command::Selftest => selftest::run(terminal),
         Command::Codes => codes::run(terminal),
         Command::ConfigSchema => config_schema::run(terminal),
         Command::Completions { shell } => completions::run(terminal, shell),
+        Command::Broker => match broker::serve() {
+            Ok(()) => Ok(Exit::Done),
+            Err(error) => Err(Trouble::new(Exit::Failed, "broker.failed", &error.to_string())),
+        },
         Command::Version => version::run(terminal),
         Command::Help { topic } => help::run(terminal, topic.as_deref()),
     }
@@ -235,6 +348,14 @@ mod tests {
         check("call read --arg a=1 -a b:=2", None);
         check("call read {} --arg a=1", Some(Exit::Usage));
         check("call", Some(Exit::Usage));
+    }
+
+    #[test]
+    fn a_question_is_asked_at_least() {
+        check("explain get --net x --fs read /a --fs write /b --secret A", None);
+        check("explain get", Some(Exit::Usage));
+        check("explain get --fs read", Some(Exit::Usage));
+        check("suggest", Some(Exit::Usage));
     }
 
     #[test]

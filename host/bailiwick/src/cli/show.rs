@@ -1,27 +1,33 @@
 //! `bailiwick show`: one tool, and exactly what it may reach.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
 use bailiwick_core::call::Selector;
 use bailiwick_core::config::{Approval, Effective, Place};
+use bailiwick_core::confine::Life;
 use bailiwick_core::grant::limit::{Limits, Size, Span};
 use bailiwick_core::grant::{Binding, Grants, NetGrant, Placement, SecretGrant, SecretSource};
 use bailiwick_core::outcome::Code;
+use bailiwick_core::redact::visible_json;
 use bailiwick_core::registry::{Risk, Tool};
 
 use crate::host::Snapshot;
 use crate::load::Plugin;
 
 use super::list::marks;
+use super::start::Ground;
 use super::terminal::{BOLD, DIM, RED, Terminal, Trouble, YELLOW};
-use super::{Exit, start};
+use super::{Exit, Global, start};
 
-pub(super) async fn run(terminal: &Terminal, config: Option<&Path>, name: &str) -> Result<Exit, Trouble> {
-    let settings = start::settings(config)?;
-    let host = start::host(terminal, &settings.config).await?;
+pub(super) fn run(terminal: &Terminal, global: &Global, name: &str) -> Result<Exit, Trouble> {
+    let ground = start::ground(terminal, global, Life::Once, None)?;
+    start::with_threads(shown(terminal, &ground, name))
+}
+
+async fn shown(terminal: &Terminal, ground: &Ground, name: &str) -> Result<Exit, Trouble> {
+    let host = start::host(terminal, ground).await?;
     let snapshot = host.snapshot();
     let Some((_, tool)) = snapshot.registry.resolve(name) else {
         start::warn_of_problems(terminal, &host);
@@ -72,8 +78,7 @@ pub(super) fn risk(risk: Risk) -> &'static str {
 
 /// `FILE:LINE` of a grant.
 pub(super) fn at(grants: &Grants, place: &Place) -> String {
-    let file = grants.at.rsplit_once(':').map_or(grants.at.as_str(), |(file, _)| file);
-    format!("{file}:{}", place.line)
+    grants.line(place)
 }
 
 fn text(tool: &Tool, plugin: &Plugin) -> String {
@@ -83,11 +88,12 @@ fn text(tool: &Tool, plugin: &Plugin) -> String {
     }
     text.push('\n');
     for line in tool.definition.description.trim().lines() {
-        let _ = writeln!(text, "{}", format!("  {line}").trim_end());
+        // The plugin wrote it: marked, so that no line of it passes for one of the facts below.
+        let _ = writeln!(text, "{}", format!("  | {line}").trim_end());
     }
     text.push('\n');
     if let Some(reason) = &tool.not_configured {
-        let _ = writeln!(text, "{YELLOW}not configured: {reason}{YELLOW:#}\n");
+        let _ = writeln!(text, "{YELLOW}not configured: {}{YELLOW:#}\n", reason.replace('\n', "\n  | "));
     }
     if !tool.effective.allowed {
         let _ = writeln!(text, "{YELLOW}switched off: `allow = false` ({}){YELLOW:#}\n", tool.effective.grants.at);
@@ -200,9 +206,11 @@ fn limit_lines(of: &Limits) -> String {
 }
 
 fn schemas(tool: &Tool) -> String {
-    let mut text = format!("{BOLD}Arguments{BOLD:#}\n{:#}\n", tool.arguments.visible());
+    let schema = format!("{:#}", tool.arguments.visible());
+    let mut text = format!("{BOLD}Arguments{BOLD:#}\n{}\n", visible_json(&schema));
     if let Some(schema) = &tool.output_schema {
-        let _ = writeln!(text, "\n{BOLD}Structured result{BOLD:#}\n{schema:#}");
+        let schema = format!("{schema:#}");
+        let _ = writeln!(text, "\n{BOLD}Structured result{BOLD:#}\n{}", visible_json(&schema));
     }
     text
 }

@@ -1,4 +1,4 @@
-//! From `--config` to a running host, with the waiting made visible.
+//! From `--config` to a running host: read, confine, start threads, load. With the waiting made visible.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,17 +6,25 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use bailiwick_core::config::{self, Config, Mistake};
+use bailiwick_core::config::{self, Config, Confine, Mistake};
+use bailiwick_core::confine::Life;
 
+use crate::ambient::{self, Fingerprint};
+use crate::confine::{self, ConfineError, Wall};
 use crate::host::Host;
 use crate::load::{Problem, Setup, StartError};
+use crate::runtime::{self, Compiler};
 use crate::settings::{self, SettingsError};
+use crate::telemetry;
 
-use super::Exit;
 use super::terminal::{Terminal, Trouble};
+use super::{Exit, Global};
 
 /// A start that takes longer than this is announced.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long what is still under way may take to end, once the answer is written.
+const FAREWELL: Duration = Duration::from_millis(100);
 
 /// What someone without a configuration is told.
 const FIRST: &str = "name a file with `--config FILE`, or write one, for example:
@@ -27,45 +35,121 @@ component = \"builtin:datetime\"";
 pub(super) struct Settings {
     pub(super) path: PathBuf,
     pub(super) config: Config,
+    /// What it and its lock file looked like, from before they were read: what is written since then is a change.
+    pub(super) seen: Fingerprints,
 }
 
 /// Finds and reads the configuration.
 pub(super) fn settings(given: Option<&Path>) -> Result<Settings, Trouble> {
     let path = settings::find(given).map_err(|error| unfit(&error))?;
+    let seen = fingerprints(&path);
     let config = settings::read(&path).map_err(|error| unfit(&error))?;
     let path = path.strip_prefix("./").map(Path::to_owned).unwrap_or(path);
-    Ok(Settings { path, config })
+    Ok(Settings { path, config, seen })
+}
+
+/// What a configuration and its lock file look like from outside; none for one that is not there.
+pub(super) type Fingerprints = [Option<Fingerprint>; 2];
+
+/// See [`Fingerprints`].
+pub(super) fn fingerprints(config: &Path) -> Fingerprints {
+    let lock = settings::lock_file(config).path;
+    [config, lock.as_path()].map(|file| ambient::fingerprint(file).ok())
+}
+
+/// A configuration, in a process that is confined to it, or was told not to be. There is no host without one.
+pub(super) struct Ground {
+    pub(super) settings: Settings,
+    pub(super) wall: Option<Arc<Wall>>,
+}
+
+/// Finds and reads the configuration, and confines this process to what it grants. `out` is a folder that is written to
+/// beside that. Before the first thread.
+pub(super) fn ground(terminal: &Terminal, global: &Global, life: Life, out: Option<&Path>) -> Result<Ground, Trouble> {
+    let settings = settings(global.config.as_deref())?;
+    let required = settings.config.host.confine == Confine::Required;
+    if global.no_confine {
+        if required {
+            let message = "`--no-confine` is given, and `confine = \"required\"` under `[host]` forbids it";
+            return Err(Trouble::new(Exit::Start, "host.confine", message));
+        }
+        tracing::info!("the host is not confined");
+        terminal.alarm("host.no-confine", "the host is not confined to what is granted: `--no-confine`");
+        return Ok(Ground { settings, wall: None });
+    }
+    let planned = confine::plan(&settings.config, &settings.path, life, out).map_err(|error| cannot_start(&error))?;
+    let wall = Wall::raise(planned).map_err(|error| unconfined(&error))?;
+    let missing = &wall.hold().missing;
+    let (essential, others): (Vec<_>, Vec<_>) = missing.iter().cloned().partition(|missing| missing.is_essential());
+    if required && !essential.is_empty() {
+        return Err(unconfined(&ConfineError::Lacking(essential)));
+    }
+    essential.iter().for_each(|missing| tracing::warn!("{missing}"));
+    others.iter().for_each(|missing| tracing::info!("{missing}"));
+    wall.confinement().pinned.iter().for_each(|pinned| tracing::info!("{pinned}"));
+    Ok(Ground { settings, wall: Some(Arc::new(wall)) })
+}
+
+/// Runs what needs threads. They share the confinement of the thread that starts them.
+pub(super) fn with_threads(work: impl Future<Output = Result<Exit, Trouble>>) -> Result<Exit, Trouble> {
+    telemetry::write_aside();
+    let runtime = runtime::executor().build().map_err(|error| {
+        Trouble::new(Exit::Start, "host.threads", &format!("this machine gives no threads to run on: {error}"))
+    })?;
+    let ended = runtime.block_on(work);
+    // A question nobody answered may still wait for a line of the terminal.
+    runtime.shutdown_timeout(FAREWELL);
+    ended
+}
+
+/// How a host starts in this process: behind its wall, and what it compiles is compiled by a child.
+pub(super) fn setup(ground: &Ground) -> Setup {
+    Setup { compiler: Compiler::own_program(), ..Setup::behind(ground.wall.clone()) }
 }
 
 /// Starts a host, and tells a person who waits for it.
-pub(super) async fn host(terminal: &Terminal, config: &Config) -> Result<Arc<Host>, Trouble> {
+pub(super) async fn host(terminal: &Terminal, ground: &Ground) -> Result<Arc<Host>, Trouble> {
+    host_with(terminal, ground, false).await
+}
+
+/// The same; with `observe`, what plugins are refused is written down.
+pub(super) async fn host_with(terminal: &Terminal, ground: &Ground, observe: bool) -> Result<Arc<Host>, Trouble> {
+    let setup = Setup { observe, ..setup(ground) };
+    let started = patiently(terminal, Host::start(&ground.settings.config, setup)).await;
+    started.map(Arc::new).map_err(|error| cannot_start(&error))
+}
+
+/// Waits for what may have to compile plugins, and tells a person who waits too.
+pub(super) async fn patiently<T>(terminal: &Terminal, work: impl Future<Output = T>) -> T {
     let begun = Instant::now();
-    let mut start = std::pin::pin!(Host::start(config, Setup::default()));
-    let started = tokio::select! {
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
         biased;
-        started = &mut start => started,
+        done = &mut work => done,
         () = tokio::time::sleep(PATIENCE) => {
             terminal.hint("preparing plugins (the first start compiles them) …");
-            let started = start.await;
+            let done = work.await;
             terminal.hint(&format!("ready after {:.1} s", begun.elapsed().as_secs_f64()));
-            started
+            done
         }
-    };
-    started.map(Arc::new).map_err(|error| cannot_start(&error))
+    }
 }
 
 /// Tells which plugins were left out.
 pub(super) fn warn_of_problems(terminal: &Terminal, host: &Host) {
     for problem in &host.snapshot().problems {
-        let message = format!("plugin `{}` ({}) is left out: {}", problem.plugin, problem.at, problem.message);
-        terminal.warning("plugin.left-out", &message, None);
+        terminal.warning(problem.code, &problem.to_string(), problem.fix.as_deref());
     }
 }
 
 /// Problems for programs.
 pub(super) fn problems_json(problems: &[Problem]) -> Value {
-    let json =
-        |problem: &Problem| json!({"plugin": problem.plugin.to_string(), "at": problem.at, "message": problem.message});
+    let json = |problem: &Problem| {
+        json!({
+            "code": problem.code, "plugin": problem.plugin.to_string(), "at": problem.at, "message": problem.message,
+            "fix": problem.fix, "difference": problem.difference,
+        })
+    };
     problems.iter().map(json).collect()
 }
 
@@ -119,7 +203,15 @@ fn mistake_json(file: &str, mistake: &Mistake) -> Value {
     })
 }
 
-fn cannot_start(error: &StartError) -> Trouble {
+fn unconfined(error: &ConfineError) -> Trouble {
+    let fix = match error {
+        ConfineError::Broker(..) | ConfineError::Refused(_) => "`--no-confine` runs it as it is, and says so each time",
+        ConfineError::Lacking(_) => "use a kernel that can, or write `confine = \"best-effort\"`",
+    };
+    Trouble::new(Exit::Start, "host.confine", &error.to_string()).with("fix", fix)
+}
+
+pub(super) fn cannot_start(error: &StartError) -> Trouble {
     let trouble = |code| Trouble::new(Exit::Start, code, &error.to_string());
     match error {
         StartError::NoFolder(..) => trouble("host.folder"),

@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
 use bailiwick_core::outcome::Failure;
-use bailiwick_core::redact::visible;
+use bailiwick_core::redact::{visible, visible_json};
 
 use super::Exit;
 
@@ -32,7 +32,7 @@ impl Trouble {
     pub(super) fn new(exit: Exit, code: &str, message: &str) -> Self {
         Self {
             exit,
-            text: format!("error[{code}]: {message}\n"),
+            text: format!("error[{code}]: {}\n", set_back(message)),
             json: json!({"errors": [{"code": code, "message": message}]}),
         }
     }
@@ -41,6 +41,13 @@ impl Trouble {
     pub(super) fn with(mut self, what: &str, text: &str) -> Self {
         self.text.push_str(&note(what, text));
         self.json["errors"][0][what.replace(' ', "_")] = text.into();
+        self
+    }
+
+    /// The same with a difference, line by line.
+    pub(super) fn with_difference(mut self, text: &str) -> Self {
+        self.text.push_str(&gutter(text));
+        self.json["errors"][0]["difference"] = text.into();
         self
     }
 
@@ -62,10 +69,20 @@ impl Trouble {
     }
 }
 
+/// A message whose further lines are set back: a plugin may have written it, and none of them is to pass for one of ours.
+fn set_back(message: &str) -> String {
+    message.trim_end().replace('\n', "\n    | ")
+}
+
 /// A line below an error; what does not fit on it stands below its beginning.
 fn note(what: &str, text: &str) -> String {
     let indent = format!("\n{}", " ".repeat(what.len() + 6));
     format!("  = {what}: {}\n", text.trim_end().replace('\n', &indent))
+}
+
+/// Text below an error, such as a difference: each line behind a bar, so that none can be taken for one of the host's.
+pub(super) fn gutter(text: &str) -> String {
+    text.lines().fold("  |\n".to_owned(), |all, line| all + format!("  | {line}").trim_end() + "\n")
 }
 
 /// The streams, and how this command was asked to use them.
@@ -94,12 +111,16 @@ impl Terminal {
 
     /// Writes a result as JSON.
     pub(super) fn print_json(self, value: &Value) -> Result<(), Trouble> {
-        self.print(&format!("{value:#}\n"))
+        self.print(&visible_json(&format!("{value:#}\n")))
     }
 
     /// Tells what went wrong.
     pub(super) fn trouble(self, trouble: &Trouble) {
-        if self.json { say(&format!("{}\n", trouble.json)) } else { say(&painted(&trouble.text)) }
+        if self.json {
+            say(&visible_json(&format!("{}\n", trouble.json)));
+        } else {
+            say(&painted(&trouble.text));
+        }
     }
 
     /// Tells what is not as it should be, although there is a result.
@@ -107,9 +128,14 @@ impl Terminal {
         if self.quiet {
             return;
         }
-        let mut text = format!("warning[{code}]: {message}\n");
+        let mut text = format!("warning[{code}]: {}\n", set_back(message));
         text.push_str(&fix.map_or_else(String::new, |fix| note("fix", fix)));
         say(&painted(&text));
+    }
+
+    /// Tells what nobody should miss, whoever asked for quiet.
+    pub(super) fn alarm(self, code: &str, message: &str) {
+        say(&painted(&format!("warning[{code}]: {message}\n")));
     }
 
     /// Tells a person who watches what is going on.
@@ -165,7 +191,7 @@ pub(super) fn painted(text: &str) -> String {
 }
 
 fn painted_line(line: &str) -> String {
-    for (head, style) in [("error[", RED), ("warning[", YELLOW)] {
+    for (head, style) in [("error[", RED), ("warning[", YELLOW), ("note[", BLUE)] {
         if let Some((code, message)) = line.strip_prefix(head).and_then(|rest| rest.split_once("]: ")) {
             return format!("{style}{head}{code}]{style:#}{BOLD}: {message}{BOLD:#}");
         }
@@ -200,6 +226,22 @@ mod tests {
             trouble.text,
             "error[config.missing]: there is no configuration\n  = fix: write one:\n         [x]\n"
         );
+    }
+
+    #[test]
+    fn a_message_of_several_lines_passes_for_nothing_else() {
+        let trouble = Trouble::new(Exit::Failed, "tool.failed", "no\n  = fix: run this\nerror[a.b]: that\n");
+        assert_eq!(trouble.text, "error[tool.failed]: no\n    |   = fix: run this\n    | error[a.b]: that\n");
+    }
+
+    #[test]
+    fn no_line_of_a_difference_is_taken_for_one_of_ours() {
+        let trouble =
+            Trouble::new(Exit::Failed, "a.b", "no").with_difference("+ a\n  = fix: run this\nerror[x]: y\n\n");
+        assert_eq!(trouble.text, "error[a.b]: no\n  |\n  | + a\n  |   = fix: run this\n  | error[x]: y\n  |\n");
+        let plain = anstream::adapter::strip_str(&painted(&trouble.text)).to_string();
+        assert_eq!(plain, trouble.text);
+        assert!(!painted(&trouble.text).contains(&format!("{BLUE}={BLUE:#}")));
     }
 
     #[test]

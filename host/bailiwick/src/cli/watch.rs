@@ -12,10 +12,11 @@ use tokio::time::{sleep, timeout};
 
 use bailiwick_core::config::Config;
 
+use crate::confine::Wall;
 use crate::host::Host;
 use crate::{ambient, settings};
 
-use super::start::{Settings, unfit};
+use super::start::{Ground, Settings, fingerprints, unfit};
 use super::terminal::Terminal;
 
 /// Editors write a file in several steps; this long after the last one it is read.
@@ -38,29 +39,29 @@ pub(super) fn hangup() -> Option<Signal> {
 pub(super) async fn keep_up(
     terminal: &Terminal,
     host: &Host,
-    settings: Settings,
+    ground: Ground,
     mut hangup: Option<Signal>,
 ) -> Infallible {
-    let Settings { path, config: started } = settings;
+    let Ground { settings: Settings { path, config: started, mut seen }, wall } = ground;
     let (sender, mut changes) = mpsc::channel(1);
     let watcher = watcher(&path, sender.clone()).inspect_err(
         |error| tracing::warn!(%error, "the folder of the configuration cannot be watched; looking every 2 s"),
     );
     let poll = if watcher.is_ok() { SAFETY_POLL } else { POLL };
-    let mut seen = ambient::fingerprint(&path).ok();
+    // The file may have changed while the host started.
+    let mut why = Why::Perhaps;
     loop {
-        let asked = tokio::select! {
+        // Taken before reading: what is written after this is a change again.
+        let now = fingerprints(&path);
+        if why == Why::Asked || now != seen {
+            seen = now;
+            reload(terminal, host, &path, &started, wall.as_deref()).await;
+        }
+        why = tokio::select! {
             _ = changes.recv() => settle(&mut changes).await,
             () = sleep(poll) => Why::Perhaps,
             () = hung_up(hangup.as_mut()) => Why::Asked,
         };
-        // Taken before reading: what is written after this is a change again.
-        let now = ambient::fingerprint(&path).ok();
-        if asked == Why::Perhaps && now == seen {
-            continue;
-        }
-        seen = now;
-        reload(terminal, host, &path, &started).await;
     }
 }
 
@@ -105,7 +106,7 @@ async fn hung_up(hangup: Option<&mut Signal>) {
 }
 
 /// Reads the file and lets it take effect if it is right.
-async fn reload(terminal: &Terminal, host: &Host, path: &Path, started: &Config) {
+async fn reload(terminal: &Terminal, host: &Host, path: &Path, started: &Config, wall: Option<&Wall>) {
     match settings::read(path) {
         Ok(config) => {
             if config.host != started.host || config.audit != started.audit {
@@ -118,6 +119,13 @@ async fn reload(terminal: &Terminal, host: &Host, path: &Path, started: &Config)
             let (tools, problems) = (snapshot.registry.tools().len(), snapshot.problems.len());
             tracing::info!(tools, problems, "the configuration is reloaded");
         }
-        Err(error) => terminal.trouble(&unfit(&error).with("note", "the configuration that runs stays as it is")),
+        Err(error) => {
+            let mut trouble = unfit(&error).with("note", "the configuration that runs stays as it is");
+            if wall.is_some() && ambient::is_kept_from(path) {
+                let fix = "another file took the place of the one the host was confined to at its start; restart it";
+                trouble = trouble.with("fix", fix);
+            }
+            terminal.trouble(&trouble);
+        }
     }
 }

@@ -93,7 +93,7 @@ pub(super) struct ResponseBody {
     between_bytes: Duration,
     silence: Option<Pin<Box<Sleep>>>,
     /// What may be the start of a secret.
-    held: Vec<u8>,
+    held: redact::Held,
     trailers: Option<HeaderMap>,
     lease: Option<Lease>,
 }
@@ -106,7 +106,7 @@ impl ResponseBody {
             left: call.effective.limits.http_response_body,
             between_bytes,
             silence: None,
-            held: Vec::new(),
+            held: redact::Held::default(),
             trailers: None,
             lease: Some(lease),
         };
@@ -136,7 +136,6 @@ impl ResponseBody {
 
     /// The body is at its end: the connection can serve another request.
     fn finish(&mut self, trailers: Option<HeaderMap>) {
-        self.call.redactor().mask(&mut self.held);
         self.trailers = trailers.map(|trailers| head::redacted(self.call.redactor(), &trailers));
         if let Some(lease) = self.lease.take() {
             lease.give_back();
@@ -146,7 +145,7 @@ impl ResponseBody {
     /// The body broke off: the connection is of no more use.
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.call.ledger.note_trouble(fault::code(&error));
-        self.held.clear();
+        drop(self.held.take());
         self.lease = None;
         Poll::Ready(Some(Err(error)))
     }
@@ -188,8 +187,7 @@ impl Body for ResponseBody {
             }
         }
         if !self.held.is_empty() {
-            let rest = std::mem::take(&mut self.held);
-            return Poll::Ready(Some(Ok(Frame::data(rest.into()))));
+            return Poll::Ready(Some(Ok(Frame::data(self.held.take().into()))));
         }
         Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
     }

@@ -19,11 +19,11 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use wasmtime_wasi_http::Error;
 
-use bailiwick_core::grant::NetGrant;
+use bailiwick_core::grant::{NetGrant, NetRequest};
 
 use super::body::RequestBody;
 use super::target::{Place, Target};
-use super::{EgressSetupError, denied, fault};
+use super::{EgressSetupError, denied, fault, wanted};
 use crate::ambient;
 use crate::context::CallContext;
 
@@ -61,29 +61,30 @@ pub(super) fn tls(extra_ca_pem: &[Vec<u8>]) -> Result<TlsConnector, EgressSetupE
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// Where a request may connect to: every address of its host, if `grant` allows every one of them. One that is refused
-/// makes the whole answer suspect.
+/// Where a request may connect to: every address of its host, if every one of them is allowed to a request that `grant`
+/// lets through. One that is refused makes the whole answer suspect.
 ///
 /// # Errors
 /// The name does not resolve, or an address is refused, which is noted in the ledger.
 pub(super) async fn addresses(
     resolver: &ambient::Resolver,
     call: &CallContext,
-    grant: &NetGrant,
+    (request, grant): (&NetRequest<'_>, &NetGrant),
     target: &Target,
 ) -> Result<Vec<SocketAddr>, Error> {
     let found = match &target.place {
         Place::Address(address) => vec![*address],
-        Place::Name(name) => timeout(DNS, resolver.resolve(name))
+        Place::Name(name) => timeout(DNS, resolver.resolve(&call.plugin, name))
             .await
             .map_err(|_| Error::DnsTimeout)?
             .map_err(|_| Error::DnsError { rcode: None, info_code: None })?,
     };
     let mut checked: Vec<SocketAddr> = Vec::new();
     for address in found {
-        let judged = call.effective.grants.net.decide_address(grant, &target.origin.host, address);
+        let judged = call.effective.grants.net.decide_address(grant, request, address);
         judged.map_err(|denial| {
             denied(call, &denial);
+            wanted(call, request, Some(address));
             Error::DestinationIpProhibited
         })?;
         let address = SocketAddr::new(address.to_canonical(), target.origin.port);

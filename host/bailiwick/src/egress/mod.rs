@@ -16,20 +16,21 @@ mod target;
 mod tests;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use http::{Method, Request, Response, request};
+use http::{Method, Request, Response, Uri, request};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsConnector;
+use url::Url;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-use bailiwick_core::grant::{NetDenial, NetGrant, NetRequest};
+use bailiwick_core::grant::{NetDenial, NetGrant, NetRequest, Want, Witness};
 use bailiwick_core::outcome::{Code, Failure};
 
 use self::body::{RequestBody, ResponseBody};
@@ -84,6 +85,14 @@ impl fmt::Debug for Egress {
     }
 }
 
+/// Reads a URL the way it is read when a guest sends it; nothing else may have a say in where it goes.
+///
+/// # Errors
+/// The refusal a guest's request would get for it, unjudged.
+pub fn read_url(uri: &Uri) -> Result<Url, Failure> {
+    Target::read(uri).map(|target| target.url).map_err(|unreadable| Failure::new(unreadable.code, unreadable.reason))
+}
+
 /// Sends a guest's request, if the call's grants let it, and gives back the answer's head with its body to stream.
 ///
 /// # Ambient authority
@@ -99,17 +108,14 @@ pub async fn send_for_guest(
     let started = Instant::now();
     let earlier = call.ledger.http_requests.fetch_add(1, Ordering::Relaxed);
     let (written, body) = request.into_parts();
-    let target = Target::read(&written.uri).map_err(|unreadable| {
-        call.ledger.deny(Failure::new(unreadable.code, unreadable.reason));
-        unreadable.error
-    })?;
-    let grant = judge(call, &written.method, &target)?;
+    let (target, grant) = judged(call, &written.method, &written.uri)?;
+    let asked = NetRequest { method: written.method.as_str(), url: &target.url };
     within_count(call, earlier)?;
     let slot = slot(call).await?;
     call.ledger.operation(format!("http {} {}", written.method, target.origin));
     let egress = &call.egress;
     let answer = async {
-        let addresses = connect::addresses(&egress.resolver, call, grant, &target).await?;
+        let addresses = connect::addresses(&egress.resolver, call, (&asked, grant), &target).await?;
         let exchange = Exchange { call, target: &target, addresses, patience: Patience::of(options) };
         exchange.run(egress, &written, body, slot).await
     };
@@ -123,19 +129,33 @@ pub async fn send_for_guest(
     answer
 }
 
-/// The grant that lets the request through.
-fn judge<'c>(call: &'c CallContext, method: &Method, target: &Target) -> Result<&'c NetGrant, Error> {
+/// Where a request goes, and the grant that lets it through.
+fn judged<'c>(call: &'c CallContext, method: &Method, uri: &Uri) -> Result<(Target, &'c NetGrant), Error> {
+    let target = Target::read(uri).map_err(|unreadable| {
+        call.ledger.deny(Failure::new(unreadable.code, unreadable.reason));
+        if let Some(url) = &unreadable.url {
+            wanted(call, &NetRequest { method: method.as_str(), url }, None);
+        }
+        unreadable.error
+    })?;
     let request = NetRequest { method: method.as_str(), url: &target.url };
-    call.effective.grants.net.decide(&request).map_err(|denial| {
+    let grant = call.effective.grants.net.decide(&request).map_err(|denial| {
         denied(call, &denial);
+        wanted(call, &request, None);
         Error::HttpRequestDenied
-    })
+    })?;
+    Ok((target, grant))
 }
 
 /// Notes a denial with the line that would change it.
 fn denied(call: &CallContext, denial: &NetDenial) {
     let code = Code::parse(denial.code()).unwrap_or(Code::DeniedNetHost);
     call.ledger.deny(Failure::new(code, denial.to_string()).with_fix(denial.fix()));
+}
+
+/// Notes what was asked for, with the address that a name led to if that is why it was refused.
+fn wanted(call: &CallContext, request: &NetRequest<'_>, address: Option<IpAddr>) {
+    call.ledger.want(Want::net(request, address, call.redactor()), Witness::Host);
 }
 
 fn within_count(call: &CallContext, earlier: u32) -> Result<(), Error> {

@@ -44,17 +44,20 @@ pub(super) struct Unreadable {
     pub(super) code: Code,
     pub(super) reason: String,
     pub(super) error: Error,
+    /// What it comes to, where that is plain.
+    pub(super) url: Option<Box<Url>>,
 }
 
 impl Unreadable {
     fn new(reason: impl Into<String>) -> Self {
-        Self { code: Code::DeniedNetHost, reason: reason.into(), error: Error::HttpRequestUriInvalid }
+        Self { code: Code::DeniedNetHost, reason: reason.into(), error: Error::HttpRequestUriInvalid, url: None }
     }
 
-    fn respelled(said: &str, address: impl Into<IpAddr>) -> Self {
+    fn respelled(said: &str, address: impl Into<IpAddr>, url: &Url) -> Self {
         let address = address.into();
         let reason = format!("`{said}` is another spelling of the address {address}: write the address itself");
-        Self { code: Code::DeniedNetAddress, reason, error: Error::DestinationIpProhibited }
+        let url = Some(Box::new(url.clone()));
+        Self { code: Code::DeniedNetAddress, reason, error: Error::DestinationIpProhibited, url }
     }
 }
 
@@ -95,11 +98,11 @@ impl Target {
     fn of(mut url: Url, said: &str) -> Result<Self, Unreadable> {
         let place = match url.host() {
             Some(Host::Ipv4(address)) if address.to_string() == said => Place::Address(address.into()),
-            Some(Host::Ipv4(address)) => return Err(Unreadable::respelled(said, address)),
+            Some(Host::Ipv4(address)) => return Err(Unreadable::respelled(said, address, &url)),
             Some(Host::Ipv6(address)) if said.trim_matches(['[', ']']).parse() == Ok(address) => {
                 Place::Address(address.into())
             }
-            Some(Host::Ipv6(address)) => return Err(Unreadable::respelled(said, address)),
+            Some(Host::Ipv6(address)) => return Err(Unreadable::respelled(said, address, &url)),
             Some(Host::Domain(name)) if name == said => Place::Name(name.strip_suffix('.').unwrap_or(name).to_owned()),
             Some(Host::Domain(_)) | None => return Err(Unreadable::new("the host of the URL can be read in two ways")),
         };

@@ -4,34 +4,57 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tracing::Level;
-use wasmtime::component::{ResourceTable, ResourceTableError};
+use wasmtime::component::{ResourceTable, ResourceTableError, Val};
 use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
+use bailiwick_core::grant::{Access, Want, Witness};
+use bailiwick_core::name::SecretName;
 use bailiwick_core::outcome::{Code, Content, EmbeddedResource, Failure, Media, Output, ResourceBody, ResourceLink};
 use bailiwick_core::policy::Permitted;
+use bailiwick_core::redact::quotable;
 use bailiwick_core::registry::{Annotations, Definition, Risk};
 
-use super::bindings::exports::bailiwick::tool::tool;
+use super::bindings::{self, exports::bailiwick::tool::tool};
+use super::engine::PREVIEWS as PREVIEW_SLOTS;
+use super::imports::files::Listings;
 use super::imports::http::Outgoing;
 use super::imports::log::LogStream;
 use super::state::{Exceeded, Limiter, State};
-use super::{Component, Directories};
+use super::turn::GivingWay;
+use super::{Component, Directories, Kind, turn, typed};
 use crate::context::CallContext;
 
 /// How long `describe` and `check` may take.
 const PREVIEW_TIME: Duration = Duration::from_secs(2);
+/// As many of them at once as the pool has room for beside calls.
+static PREVIEWS: Semaphore = Semaphore::const_new(PREVIEW_SLOTS);
 /// Random bytes a guest gets in one request.
 const MAX_RANDOM: u64 = 64 << 10;
 /// Bytes of headers in one `fields`.
 const MAX_FIELDS: usize = 64 << 10;
 
+/// Longest name of something a guest says it was refused; a path has at most so many bytes.
+const MAX_QUOTED: usize = 4096;
+
 /// Ends a guest that is still busy when its time is up.
 #[derive(Debug, thiserror::Error)]
 #[error("the time is up")]
 struct TimeIsUp;
+
+/// Ends the waiting of requests that are not sent yet.
+struct Closing<'c>(&'c CallContext);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        if let Some(slots) = self.0.ledger.http_slots.get() {
+            slots.close();
+        }
+    }
+}
 
 /// Runs a tool. The proof that policy let it through is the argument.
 ///
@@ -43,24 +66,57 @@ pub async fn call(
     directories: &Directories,
     context: &Arc<CallContext>,
 ) -> Result<Output, Failure> {
-    let name = &permitted.tool().definition.name;
-    let arguments = &permitted.arguments().text;
+    let work = Work::of(component, &permitted.tool().definition.name, &permitted.arguments().text)?;
     let mut store = store(component, directories, context).map_err(|error| setup(&error))?;
-    let turn = Arc::clone(&store.data().turn);
-    let run = turn.over(async {
-        let guest = component.pre.instantiate_async(&mut store).await?;
-        guest.bailiwick_tool_tool().call_call(&mut store, name, arguments).await
-    });
+    // Dropped before the store is: what waits to be sent is not sent any more while the store takes things down.
+    let _closing = Closing(context);
+    let giving_way = store.data().giving_way.clone();
+    let run = turn::over(&context.plugin, &giving_way, work.run(&mut store));
     let answer = tokio::select! {
         biased;
         answer = run => Some(answer),
         () = context.deadline.passed() => None,
     };
     match answer {
-        Some(Ok(Ok(output))) => convert(output),
-        Some(Ok(Err(failure))) => Err(said(failure, context)),
+        Some(Ok(Answer::Contract(Ok(output)))) => convert(output),
+        Some(Ok(Answer::Contract(Err(failure)))) => Err(said(failure, context)),
+        Some(Ok(Answer::Typed(call, value))) => call.answer(value, context.redactor()),
         Some(Err(error)) => Err(trapped(&error, store.data(), context)),
         None => Err(timed_out(context)),
+    }
+}
+
+/// What is asked of a guest.
+enum Work<'c> {
+    Contract { pre: &'c bindings::ComponentPre<State>, tool: &'c str, arguments: &'c str },
+    Typed(typed::Call<'c>),
+}
+
+/// What a guest that came to its end gave.
+enum Answer<'c> {
+    Contract(Result<tool::Output, tool::Failure>),
+    Typed(typed::Call<'c>, Option<Val>),
+}
+
+impl<'c> Work<'c> {
+    fn of(component: &'c Component, tool: &'c str, arguments: &'c str) -> Result<Self, Failure> {
+        match &component.kind {
+            Kind::Contract(pre) => Ok(Self::Contract { pre, tool, arguments }),
+            Kind::Typed(typed) => typed.prepare(tool, arguments).map(Self::Typed),
+        }
+    }
+
+    async fn run(self, store: &mut Store<State>) -> wasmtime::Result<Answer<'c>> {
+        match self {
+            Self::Contract { pre, tool, arguments } => {
+                let guest = pre.instantiate_async(&mut *store).await?;
+                guest.bailiwick_tool_tool().call_call(store, tool, arguments).await.map(Answer::Contract)
+            }
+            Self::Typed(call) => {
+                let value = call.run(store).await?;
+                Ok(Answer::Typed(call, value))
+            }
+        }
     }
 }
 
@@ -69,10 +125,16 @@ pub async fn call(
 /// # Errors
 /// Why it could not say.
 pub async fn describe(component: &Component, context: &Arc<CallContext>) -> Result<Vec<Definition>, Failure> {
+    let pre = match &component.kind {
+        Kind::Contract(pre) => pre,
+        Kind::Typed(typed) => return Ok(typed.definitions()),
+    };
+    // Never closed.
+    let _slot = PREVIEWS.acquire().await.ok();
     let mut store = store(component, &Directories::default(), context).map_err(|error| setup(&error))?;
-    let turn = Arc::clone(&store.data().turn);
-    let run = turn.over(async {
-        let guest = component.pre.instantiate_async(&mut store).await?;
+    let giving_way = store.data().giving_way.clone();
+    let run = turn::over(&context.plugin, &giving_way, async {
+        let guest = pre.instantiate_async(&mut store).await?;
         guest.bailiwick_tool_tool().call_describe(&mut store).await
     });
     match tokio::time::timeout(PREVIEW_TIME, run).await {
@@ -87,10 +149,17 @@ pub async fn describe(component: &Component, context: &Arc<CallContext>) -> Resu
 /// # Errors
 /// Why it could not say.
 pub async fn check(component: &Component, context: &Arc<CallContext>) -> Result<Option<String>, Failure> {
+    let pre = match &component.kind {
+        Kind::Contract(pre) => pre,
+        // It has no way to say so.
+        Kind::Typed(_) => return Ok(None),
+    };
+    // Never closed.
+    let _slot = PREVIEWS.acquire().await.ok();
     let mut store = store(component, &Directories::default(), context).map_err(|error| setup(&error))?;
-    let turn = Arc::clone(&store.data().turn);
-    let run = turn.over(async {
-        let guest = component.pre.instantiate_async(&mut store).await?;
+    let giving_way = store.data().giving_way.clone();
+    let run = turn::over(&context.plugin, &giving_way, async {
+        let guest = pre.instantiate_async(&mut store).await?;
         guest.bailiwick_tool_tool().call_check(&mut store).await
     });
     match tokio::time::timeout(PREVIEW_TIME, run).await {
@@ -134,17 +203,18 @@ fn store(
         outgoing: Outgoing(Arc::clone(context)),
         limiter: Limiter::new(limits.memory, u64::from(limits.table_elements)),
         call: Arc::clone(context),
-        turn: Arc::default(),
+        listings: Listings::default(),
+        giving_way: GivingWay::default(),
     };
-    let mut store = Store::new(component.pre.engine(), state);
+    let mut store = Store::new(component.engine(), state);
     store.limiter(|state| &mut state.limiter);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
-        let State { call, turn, .. } = store.data();
+        let State { call, giving_way, .. } = store.data();
         if call.deadline.is_over() {
             return Err(wasmtime::Error::new(TimeIsUp));
         }
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(Arc::clone(turn).next())))
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(giving_way.clone().stop())))
     });
     store.set_max_component_handles(limits.handles as usize);
     // What a guest hands over in one host call, and what it gives back in the end: the result in full, and some.
@@ -180,10 +250,9 @@ fn trapped(error: &wasmtime::Error, state: &State, context: &CallContext) -> Fai
             .with_fix(limit_line(context, &format!("memory = \"{}MiB\"", (size >> 19).max(1))));
     }
     if state.limiter.exceeded == Some(Exceeded::Table) {
-        return Failure::new(
-            Code::LimitMemory,
-            format!("`{tool}` needs more than {} table elements", limits.table_elements),
-        );
+        let most = limits.table_elements;
+        return Failure::new(Code::LimitMemory, format!("`{tool}` needs more than {most} table elements"))
+            .with_fix(limit_line(context, &format!("table_elements = {}", most.saturating_mul(2))));
     }
     if error.downcast_ref::<TimeIsUp>().is_some() {
         return timed_out(context);
@@ -194,15 +263,8 @@ fn trapped(error: &wasmtime::Error, state: &State, context: &CallContext) -> Fai
             format!("`{tool}` called exit with status {status} instead of answering"),
         );
     }
-    if error.downcast_ref::<ResourceTableError>().is_some()
-        || detail.contains("component handles")
-        || detail.contains("fuel")
-    {
-        return Failure::new(
-            Code::LimitHandles,
-            format!("`{tool}` holds too many handles, or handed over too much at once"),
-        )
-        .with_fix(limit_line(context, &format!("handles = {}", limits.handles.saturating_mul(2))));
+    if let Some(failure) = over_capacity(error, &detail, context) {
+        return failure;
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => {
@@ -210,31 +272,66 @@ fn trapped(error: &wasmtime::Error, state: &State, context: &CallContext) -> Fai
         }
         Some(trap) => Failure::new(Code::PluginTrap, format!("`{tool}` crashed: {trap}")),
         None => {
-            let first = detail.lines().next().unwrap_or_default();
-            let first: String = context.redactor().text(first).chars().take(300).collect();
-            Failure::new(Code::PluginTrap, format!("`{tool}` broke off: {first}"))
+            // What is on top says where it happened, what is below says what.
+            let cause = error.chain().last().map(ToString::to_string).unwrap_or_default();
+            let cause: String = context.redactor().text(cause.trim()).chars().take(300).collect();
+            Failure::new(Code::PluginTrap, format!("`{tool}` broke off: {cause}"))
         }
     }
+}
+
+/// What a guest asked too much of, where the engine counts it.
+fn over_capacity(error: &wasmtime::Error, detail: &str, context: &CallContext) -> Option<Failure> {
+    let (tool, limits) = (&context.tool, &context.effective.limits);
+    if error.downcast_ref::<ResourceTableError>().is_some() || detail.contains("store handle limit exceeded") {
+        let more = limit_line(context, &format!("handles = {}", limits.handles.saturating_mul(2)));
+        return Some(Failure::new(Code::LimitHandles, format!("`{tool}` holds too many handles")).with_fix(more));
+    }
+    if detail.contains("fuel allocated for hostcalls") {
+        let grants = &context.effective.grants;
+        let fix = format!("ask for less, or raise `limits.artifacts` under `[{}]` ({})", grants.table, grants.at);
+        let message = format!("`{tool}` handed over more at once than the host takes");
+        return Some(Failure::new(Code::LimitOutput, message).with_fix(fix));
+    }
+    if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
+        return Some(
+            Failure::new(Code::LimitConcurrency, format!("`{tool}` found no room: too many calls are under way"))
+                .with_fix("try again in a moment"),
+        );
+    }
+    let parts = detail.contains("resource limit exceeded");
+    parts.then(|| {
+        Failure::new(
+            Code::LimitMemory,
+            format!("`{tool}` is made of more instances, memories or tables than a call may have"),
+        )
+    })
 }
 
 /// A failure the guest gave itself. For a denial the host finds the line that would allow it.
 fn said(failure: tool::Failure, context: &CallContext) -> Failure {
     let grants = &context.effective.grants;
+    let claim = |want| context.ledger.want(want, Witness::Plugin);
     let denied = |wanted| match wanted {
-        tool::Wanted::ReadPath(path) => match grants.fs.decide_read(&grants.fs.meant(&path)) {
-            Err(denial) => Failure::new(Code::DeniedFsRead, denial.to_string()).with_fix(denial.fix()),
-            Ok(_) => Failure::new(Code::DeniedFsRead, format!("`{path}` leads out of the granted directories")),
+        tool::Wanted::ReadPath(path) => match grants.fs.decide_read(&grants.fs.meant(&quoted(&path))) {
+            Err(denial) => {
+                claim(Want::fs(Access::ReadOnly, &path, &grants.fs, context.redactor()));
+                Failure::new(Code::DeniedFsRead, denial.to_string()).with_fix(denial.fix())
+            }
+            Ok(_) => Failure::new(Code::DeniedFsRead, leads_out(&path)),
         },
-        tool::Wanted::WritePath(path) => match grants.fs.decide_write(&grants.fs.meant(&path)) {
-            Err(denial) => Failure::new(Code::DeniedFsWrite, denial.to_string()).with_fix(denial.fix()),
-            Ok(_) => Failure::new(Code::DeniedFsWrite, format!("`{path}` leads out of the granted directories")),
+        tool::Wanted::WritePath(path) => match grants.fs.decide_write(&grants.fs.meant(&quoted(&path))) {
+            Err(denial) => {
+                claim(Want::fs(Access::ReadWrite, &path, &grants.fs, context.redactor()));
+                Failure::new(Code::DeniedFsWrite, denial.to_string()).with_fix(denial.fix())
+            }
+            Ok(_) => Failure::new(Code::DeniedFsWrite, leads_out(&path)),
         },
-        tool::Wanted::Request(request) => last_net_denial(context, &request),
-        tool::Wanted::Secret(name) => Failure::new(
-            Code::DeniedSecret,
-            format!("`{}` needs the secret `{name}`, which is not granted", context.tool),
-        )
-        .with_fix(format!("add `secrets.{name}` under `[{}]` ({})", grants.table, grants.at)),
+        tool::Wanted::Request(request) => last_net_denial(context, &quoted(&request)),
+        tool::Wanted::Secret(name) => {
+            claim(Want::secret(&name, false));
+            missing_secret(&name, context)
+        }
     };
     match failure {
         tool::Failure::InvalidArguments(text) => Failure::new(Code::ArgumentsInvalid, text),
@@ -244,6 +341,26 @@ fn said(failure: tool::Failure, context: &CallContext) -> Failure {
         tool::Failure::Denied(wanted) => denied(wanted),
         tool::Failure::Upstream(upstream) => gave_up(upstream, context),
     }
+}
+
+/// What a guest wrote, as it stands in a sentence of the host's.
+fn quoted(text: &str) -> String {
+    quotable(text, MAX_QUOTED)
+}
+
+fn leads_out(path: &str) -> String {
+    format!("`{}` leads out of the granted directories", quoted(path))
+}
+
+fn missing_secret(name: &str, context: &CallContext) -> Failure {
+    let (tool, grants, shown) = (&context.tool, &context.effective.grants, quoted(name));
+    let message = format!("`{tool}` needs the secret `{shown}`, which is not granted");
+    let failure = Failure::new(Code::DeniedSecret, message);
+    // What is no name of a secret cannot be granted.
+    if SecretName::parse(name).is_err() {
+        return failure;
+    }
+    failure.with_fix(format!("add `secrets.{name}` under `[{}]` ({})", grants.table, grants.at))
 }
 
 /// A service that did not do its part. Where the host itself cut the exchange off, that is the reason.

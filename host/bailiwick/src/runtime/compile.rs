@@ -2,24 +2,32 @@
 //!
 //! Loading compiled code is as dangerous as running it: nothing checks it. So an entry of the cache is taken only when
 //! its seal is right: an HMAC, under a key only this host has, over the engine's settings, the component's hash and the
-//! code. An entry that is flipped, swapped, from another host or another version is compiled anew.
+//! code. An entry that is flipped, swapped, from another host or another version is compiled anew. The hash is of the very
+//! bytes in memory that are compiled; a file that changes meanwhile changes nothing.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::engine::Engines;
-use crate::ambient;
+use bailiwick_core::outcome::Code;
+use bailiwick_core::registry::Trust;
 
-/// A component larger than this is refused; CPython with its libraries is about 32 MiB.
-pub const MAX_COMPONENT: u64 = 128 << 20;
-/// An entry of the cache larger than this is not read.
-const MAX_ENTRY: u64 = 1 << 30;
+use super::Runtime;
+use super::engine::Engines;
+use super::guard::Exceeded;
+use super::precheck::{Unfit, precheck};
+use super::proposals;
+use crate::ambient::{self, Links};
+
+/// Compiled code larger than this is not loaded; that of CPython with its libraries is 45 MiB.
+pub(super) const MAX_CODE: u64 = 1 << 30;
 const SEAL: usize = 32;
 
 /// SHA-256 of a component's bytes.
@@ -41,14 +49,55 @@ impl fmt::Display for ComponentDigest {
 }
 
 /// Why a component cannot be loaded.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum CompileError {
     /// Not a component at all.
     #[error("it is not a WebAssembly component: {0}")]
     NotAComponent(&'static str),
+    /// Nobody tries to compile it.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// It needs what is off here.
+    #[error("it needs {0}, which this host does not offer; build it without")]
+    Proposals(String),
     /// It does not compile.
     #[error("it cannot be compiled: {0}")]
     Compile(String),
+    /// It takes too much to compile.
+    #[error("{0}")]
+    Exceeded(Exceeded),
+    /// The child that compiles is not what it should be.
+    #[error("its compiler failed: {0}")]
+    Child(String),
+    /// A bug of ours.
+    #[error("loading it crashed; the log says more")]
+    Crashed,
+}
+
+impl CompileError {
+    /// The stable name of what went wrong.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unfit(Unfit::TooMuch { .. }) | Self::Exceeded(_) => Code::LimitCompile,
+            Self::NotAComponent(_) | Self::Unfit(Unfit::Damaged(_)) | Self::Proposals(_) | Self::Compile(_) => {
+                Code::PluginInvalid
+            }
+            Self::Child(_) | Self::Crashed => Code::Internal,
+        }
+    }
+
+    /// Whether trying again would come to the same: it is in the component, and not in what else the machine does.
+    fn is_lasting(&self) -> bool {
+        match self {
+            Self::NotAComponent(_) | Self::Unfit(_) | Self::Proposals(_) | Self::Compile(_) => true,
+            Self::Exceeded(exceeded) => match exceeded {
+                Exceeded::Time(_) | Exceeded::Memory(_) | Exceeded::Stack | Exceeded::Code(_) => true,
+                Exceeded::Clock(_) | Exceeded::Killed(_) => false,
+            },
+            Self::Child(_) | Self::Crashed => false,
+        }
+    }
 }
 
 /// Compiled code on disk.
@@ -65,10 +114,13 @@ impl Cache {
     /// When the folder cannot be made, or others may write to it.
     pub fn open(folder: PathBuf, key: [u8; 32]) -> std::io::Result<Self> {
         ambient::create_private_dir(&folder)?;
-        let (mode, _) = ambient::mode_and_owner(&folder)?;
+        let refused = |message: String| std::io::Error::new(std::io::ErrorKind::PermissionDenied, message);
+        let (mode, owner) = ambient::mode_and_owner(&folder)?;
         if mode & 0o022 != 0 {
-            let message = format!("others may write to {}; run `chmod go-w` on it", folder.display());
-            return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, message));
+            return Err(refused(format!("others may write to {}; run `chmod go-w` on it", folder.display())));
+        }
+        if ![ambient::own_user(), 0].contains(&owner) {
+            return Err(refused(format!("{} belongs to another user; run `chown` on it", folder.display())));
         }
         Ok(Self { folder, key })
     }
@@ -89,13 +141,20 @@ impl Cache {
     /// The code of an entry whose seal is right.
     fn read(&self, digest: ComponentDigest, engine: &Engine) -> Option<Vec<u8>> {
         let path = self.path(digest, engine);
-        let entry = ambient::read(&path, MAX_ENTRY).ok()?;
-        let (seal, code) = entry.split_at_checked(SEAL)?;
-        if self.seal(digest, engine, code).verify_slice(seal).is_err() {
+        let mut code = match ambient::read_regular(&path, MAX_CODE, Links::Refused) {
+            Ok(entry) => entry,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::warn!(entry = %path.display(), %error, "compiled code cannot be read; compiling anew");
+                return None;
+            }
+        };
+        let seal: Vec<u8> = code.drain(..SEAL.min(code.len())).collect();
+        if self.seal(digest, engine, &code).verify_slice(&seal).is_err() {
             tracing::warn!(entry = %path.display(), "compiled code does not match its seal; compiling anew");
             return None;
         }
-        Some(code.to_vec())
+        Some(code)
     }
 
     fn write(&self, digest: ComponentDigest, engine: &Engine, code: &[u8]) {
@@ -108,7 +167,7 @@ impl Cache {
 }
 
 /// A number that changes with anything that makes compiled code unfit for an engine.
-fn compatibility(engine: &Engine) -> u64 {
+pub(super) fn compatibility(engine: &Engine) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     hasher.finish()
@@ -125,16 +184,114 @@ pub(super) struct Compiled {
     pub(super) digest: ComponentDigest,
 }
 
-/// Loads `wasm`, from the cache if it is there. May take many seconds for a large component that is not.
+/// Loads `wasm`, from the cache if it is there. May take minutes for a large component that is not.
+///
+/// Dropping the future ends the child that compiles.
 ///
 /// # Errors
-/// When it is not a component or does not compile.
-pub(super) fn load(
-    engines: &Engines,
-    cache: Option<&Cache>,
-    wasm: &[u8],
+/// When it is not a component, does not compile, or takes too much to compile.
+pub(super) async fn load(
+    runtime: &Arc<Runtime>,
+    wasm: Bytes,
     name: &str,
+    trust: Trust,
 ) -> Result<Compiled, CompileError> {
+    let look = async || {
+        let (bytes, plugin) = (wasm.clone(), name.to_owned());
+        blocking(runtime, move |runtime| find(runtime, &bytes, &plugin)).await
+    };
+    let digest = match look().await? {
+        Found::Ready(compiled) => return Ok(compiled),
+        Found::Nothing(digest) => digest,
+    };
+    // Several plugins may be of one component, and load side by side: one compiles, the others take what came of it.
+    let refusal = runtime.guard.refusal(digest);
+    let (mut refusal, waited) = match refusal.try_lock() {
+        Ok(refusal) => (refusal, false),
+        Err(_) => (refusal.lock().await, true),
+    };
+    if let Some(error) = &*refusal {
+        return Err(error.clone());
+    }
+    if waited && let Found::Ready(compiled) = look().await? {
+        return Ok(compiled);
+    }
+    let compiled = make(runtime, wasm, digest, name, trust).await;
+    let error = compiled.as_ref().err();
+    refusal.clone_from(&error.cloned());
+    if !error.is_some_and(CompileError::is_lasting) {
+        runtime.guard.forget(digest);
+    }
+    compiled
+}
+
+/// Compiles what the cache does not have, and keeps it there.
+async fn make(
+    runtime: &Arc<Runtime>,
+    wasm: Bytes,
+    digest: ComponentDigest,
+    name: &str,
+    trust: Trust,
+) -> Result<Compiled, CompileError> {
+    let start = std::time::Instant::now();
+    let size = wasm.len();
+    let guarded = match trust {
+        Trust::Foreign => runtime.guard.compile(&wasm, compatibility(&runtime.engines.pooled)).await,
+        // Part of this program: whoever could change it could change the compiler too.
+        Trust::Builtin => None,
+    };
+    let code = match guarded {
+        Some(code) => code?,
+        None => blocking(runtime, move |runtime| compile(&runtime.engines.pooled, &wasm)).await?,
+    };
+    tracing::info!(plugin = name, bytes = size, ms = start.elapsed().as_millis() as u64, "compiled");
+    let plugin = name.to_owned();
+    blocking(runtime, move |runtime| {
+        if let Some(cache) = &runtime.cache {
+            cache.write(digest, &runtime.engines.pooled, &code);
+        }
+        fit(&runtime.engines, &code, digest, &plugin).map_err(|error| CompileError::Compile(format!("{error:#}")))
+    })
+    .await
+}
+
+/// Does what takes a while where it holds up nobody.
+async fn blocking<T: Send + 'static>(
+    runtime: &Arc<Runtime>,
+    work: impl FnOnce(&Runtime) -> Result<T, CompileError> + Send + 'static,
+) -> Result<T, CompileError> {
+    let runtime = Arc::clone(runtime);
+    tokio::task::spawn_blocking(move || work(&runtime)).await.map_err(|_| CompileError::Crashed)?
+}
+
+/// What the cache had.
+enum Found {
+    Ready(Compiled),
+    Nothing(ComponentDigest),
+}
+
+/// Looks for the compiled code of `wasm`, and whether compiling it should be tried where there is none.
+fn find(runtime: &Runtime, wasm: &[u8], name: &str) -> Result<Found, CompileError> {
+    is_component(wasm)?;
+    let digest = ComponentDigest::of(wasm);
+    let code = runtime.cache.as_ref().and_then(|cache| cache.read(digest, &runtime.engines.pooled));
+    match code.map(|code| fit(&runtime.engines, &code, digest, name)) {
+        Some(Ok(compiled)) => return Ok(Found::Ready(compiled)),
+        Some(Err(error)) => {
+            tracing::warn!(plugin = name, %error, "compiled code in the cache is of no use; compiling anew");
+        }
+        None => {}
+    }
+    precheck(wasm)?;
+    Ok(Found::Nothing(digest))
+}
+
+fn is_component(wasm: &[u8]) -> Result<(), CompileError> {
+    if wasm.starts_with(b"\x7fELF") {
+        return Err(CompileError::NotAComponent(
+            "it is compiled code, which is never loaded from a file; name the component it was compiled from",
+        ));
+    }
     if !wasm.starts_with(b"\0asm") {
         return Err(CompileError::NotAComponent("it does not start with the WebAssembly magic number"));
     }
@@ -143,50 +300,35 @@ pub(super) fn load(
             "it is a core module; build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`",
         ));
     }
-    let digest = ComponentDigest::of(wasm);
-    // A component that does not fit a slot of the pool fails to load there, before it runs.
-    match on_engine(&engines.pooled, cache, wasm, digest, name) {
-        Ok(compiled) => Ok(compiled),
-        Err(pooled) => match on_engine(&engines.on_demand, cache, wasm, digest, name) {
-            Ok(compiled) => {
-                tracing::warn!(plugin = name, reason = %pooled, "does not fit the pool; its calls will start slower");
-                Ok(compiled)
-            }
-            Err(error) => Err(error),
-        },
-    }
+    Ok(())
 }
 
-fn on_engine(
-    engine: &Engine,
-    cache: Option<&Cache>,
-    wasm: &[u8],
-    digest: ComponentDigest,
-    name: &str,
-) -> Result<Compiled, CompileError> {
-    let done = |component| Compiled { component, engine: engine.clone(), digest };
-    if let Some(code) = cache.and_then(|cache| cache.read(digest, engine)) {
-        match deserialize(engine, &code) {
-            Ok(component) => return Ok(done(component)),
-            Err(error) => {
-                tracing::warn!(plugin = name, %error, "compiled code in the cache is of no use; compiling anew")
-            }
-        }
-    }
-    let start = std::time::Instant::now();
-    let code = engine.precompile_component(wasm).map_err(|error| CompileError::Compile(format!("{error:#}")))?;
-    tracing::info!(plugin = name, bytes = wasm.len(), ms = start.elapsed().as_millis() as u64, "compiled");
-    if let Some(cache) = cache {
-        cache.write(digest, engine, &code);
-    }
-    let component = deserialize(engine, &code).map_err(|error| CompileError::Compile(format!("{error:#}")))?;
-    Ok(done(component))
+/// Compiles in this process, without limits.
+pub(super) fn compile(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
+    engine.precompile_component(wasm).map_err(|error| match &proposals::missing(wasm)[..] {
+        [] => CompileError::Compile(format!("{error:#}")),
+        missing => CompileError::Proposals(missing.join(", ")),
+    })
+}
+
+/// Makes code ready to run: from the pool where it fits a slot, else one by one.
+fn fit(engines: &Engines, code: &[u8], digest: ComponentDigest, name: &str) -> wasmtime::Result<Compiled> {
+    let on = |engine: &Engine| {
+        deserialize(engine, code).map(|component| Compiled { component, engine: engine.clone(), digest })
+    };
+    // A component that does not fit a slot of the pool fails to load there, before it runs.
+    on(&engines.pooled).or_else(|pooled| {
+        let compiled = on(&engines.on_demand)?;
+        tracing::warn!(plugin = name, reason = %pooled, "does not fit the pool; its calls will start slower");
+        Ok(compiled)
+    })
 }
 
 #[expect(unsafe_code, reason = "there is no safe way to load compiled code")]
 fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `code` was made by `precompile_component` of this very version of the engine: either a moment ago in this
-    // process, or by this host before, which the seal over exactly these bytes proves.
+    // SAFETY: `code` was made by `precompile_component` of this very version of the engine with the same settings: a
+    // moment ago in this process, or in a child that runs this very program and gave the number of its engine, or by
+    // this host before, which the seal over exactly these bytes proves.
     unsafe { Component::deserialize(engine, code) }
 }
 
@@ -212,4 +354,44 @@ pub fn host_key(file: &Path) -> std::io::Result<[u8; 32]> {
     }
     let key = ambient::read(file, 64)?;
     key.try_into().map_err(|_| unfit(format!("{} is not a key; remove it and a new one is made", file.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::OptLevel;
+
+    use super::super::engine_config;
+    use super::*;
+
+    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    #[test]
+    fn both_engines_take_the_same_code() {
+        let engines = Engines::new(1).expect("this machine runs components");
+        assert_eq!(compatibility(&engines.pooled), compatibility(&engines.on_demand));
+        let child = Engine::new(&engine_config()).expect("it starts");
+        assert_eq!(compatibility(&engines.pooled), compatibility(&child), "and what a child makes is for them");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "puts one entry in the place of another")]
+    fn code_for_another_engine_is_not_taken_under_its_name() {
+        let folder = std::env::temp_dir().join(format!("bailiwick-cache-{}", std::process::id()));
+        let cache = Cache::open(folder.clone(), [7; 32]).expect("it can be made");
+        let digest = ComponentDigest::of(EMPTY);
+        let ours = Engine::new(&engine_config()).expect("it starts");
+        let mut settings = engine_config();
+        let theirs = Engine::new(settings.cranelift_opt_level(OptLevel::None)).expect("it starts");
+        let code = compile(&theirs, EMPTY).expect("it compiles");
+        cache.write(digest, &theirs, &code);
+        assert!(cache.read(digest, &ours).is_none(), "it has another name");
+        assert_eq!(cache.read(digest, &theirs), Some(code));
+        std::fs::rename(cache.path(digest, &theirs), cache.path(digest, &ours)).expect("it can be renamed");
+        assert!(cache.read(digest, &ours).is_none(), "its seal is of another engine");
+        let other_host = Cache { folder: folder.clone(), key: [8; 32] };
+        cache.write(digest, &ours, b"code");
+        assert!(cache.read(digest, &ours).is_some());
+        assert!(other_host.read(digest, &ours).is_none(), "its seal is of another host");
+        std::fs::remove_dir_all(folder).expect("it can be removed");
+    }
 }

@@ -19,6 +19,10 @@ const ASYNC_STACK: usize = WASM_STACK + (512 << 10);
 const SLOT_MEMORY: usize = 1 << 30;
 /// Tables of a slot.
 const SLOT_TABLE: usize = 100_000;
+/// Core instances of a slot; a Rust component is three.
+const SLOT_INSTANCES: u32 = 50;
+/// Slots for looking at plugins while they are loaded, so that calls and loading never take each other's.
+pub(super) const PREVIEWS: usize = 8;
 
 /// Engines for the two ways of getting memory.
 #[derive(Debug, Clone)]
@@ -30,7 +34,7 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// Engines that can hold `calls` calls at once.
+    /// Engines that can hold `calls` calls at once, and what loading needs beside them.
     ///
     /// # Errors
     /// When this machine cannot reserve the address space, or is not one the compiler knows.
@@ -69,14 +73,16 @@ pub fn config() -> Config {
 
 fn pool(calls: u32) -> InstanceAllocationStrategy {
     let mut pool = PoolingAllocationConfig::new();
-    // A Rust component is three core instances and two or three tables, but one memory. Figures as measured: what a call
+    let slots = calls + PREVIEWS as u32;
+    // For each slot as much as one component may have: whatever one plugin is made of, there is room for the others. A
+    // Rust component is three core instances and two or three tables, but one memory. Figures as measured: what a call
     // touches stays resident, so that the next one starts without page faults.
-    pool.total_component_instances(calls)
-        .total_core_instances(calls * 6)
-        .total_memories(calls * 2)
-        .total_tables(calls * 6)
-        .total_stacks(calls)
-        .max_core_instances_per_component(50)
+    pool.total_component_instances(slots)
+        .total_core_instances(slots * SLOT_INSTANCES)
+        .total_memories(slots * 2)
+        .total_tables(slots * 6)
+        .total_stacks(slots)
+        .max_core_instances_per_component(SLOT_INSTANCES)
         .max_memories_per_component(2)
         .max_tables_per_component(6)
         .max_memory_size(SLOT_MEMORY)
@@ -97,6 +103,7 @@ fn tick(engine: &Engine) {
         while let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
             drop(engine);
+            super::turn::pass_over_absent();
             std::thread::sleep(TICK);
         }
     };

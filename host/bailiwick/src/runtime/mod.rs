@@ -2,35 +2,47 @@
 
 mod bindings;
 mod call;
+mod child;
 mod compile;
 mod engine;
+mod guard;
 mod imports;
+pub mod precheck;
+mod proposals;
 mod state;
 mod turn;
+mod typed;
 
 use std::fs::File;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use bytes::Bytes;
 use wasmtime::component::Linker;
 use wasmtime::component::types::ComponentItem;
 
+use bailiwick_core::capability::Capability;
 use bailiwick_core::grant::fs::{Access, FsGrants};
+use bailiwick_core::outcome::Code;
+use bailiwick_core::registry::Trust;
+use bailiwick_core::typed::LeftOut;
 
 pub use call::{call, check, describe};
-pub use compile::{Cache, CompileError, ComponentDigest, MAX_COMPONENT, host_key};
+pub use child::{COMMAND as CHILD_COMMAND, compile_if_child};
+pub use compile::{Cache, CompileError, ComponentDigest, host_key};
 pub use engine::{Engines, TICK, config as engine_config};
+pub use guard::{CompileLimits, Compiler, Exceeded};
+pub use precheck::MAX_COMPONENT;
+pub use turn::executor;
 
 use crate::ambient;
+use guard::Guard;
 use state::State;
+use typed::{Tools, Typed};
 
 /// The interface a plugin exports, without its version.
 const TOOL: &str = "bailiwick:tool/tool";
 /// The version of the contracts this host speaks.
 pub const CONTRACT: &str = "0.1.0";
-
-/// Components that are asked what they are at once, beside the calls.
-const PREVIEWS: u32 = 4;
 
 /// Loads and runs components.
 pub struct Runtime {
@@ -38,14 +50,33 @@ pub struct Runtime {
     pooled: Linker<State>,
     on_demand: Linker<State>,
     cache: Option<Cache>,
-    previews: Semaphore,
+    guard: Guard,
 }
 
 /// A component that can be called.
 pub struct Component {
-    pre: bindings::ComponentPre<State>,
+    kind: Kind,
     /// Of its bytes.
     pub digest: ComponentDigest,
+    /// Functions of a component without the contract that cannot be tools.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// How a component's tools are found and called.
+enum Kind {
+    /// It says what its tools are, and is called by the contract.
+    Contract(bindings::ComponentPre<State>),
+    /// Its functions are its tools.
+    Typed(Typed),
+}
+
+impl Component {
+    fn engine(&self) -> &wasmtime::Engine {
+        match &self.kind {
+            Kind::Contract(pre) => pre.engine(),
+            Kind::Typed(typed) => typed.engine(),
+        }
+    }
 }
 
 /// Why a component cannot be used.
@@ -54,9 +85,12 @@ pub enum LoadError {
     /// It does not compile.
     #[error(transparent)]
     Compile(#[from] CompileError),
-    /// It does not export the contract.
-    #[error("it does not export `{TOOL}@{CONTRACT}`: build it with bailiwick-sdk, or against wit/tool.wit")]
-    NoTools,
+    /// It exports neither the contract nor a function that can be a tool.
+    #[error(
+        "it exports neither `{TOOL}@{CONTRACT}` nor a function that can be a tool{}; build it with bailiwick-sdk, against wit/tool.wit, or with functions of its own (see wit/README.md)",
+        reasons(.0)
+    )]
+    NoTools(Vec<LeftOut>),
     /// It was built for another version of the contract.
     #[error(
         "it exports `{0}`, which this host does not speak ({TOOL}@{CONTRACT}); use a newer bailiwick, or rebuild the plugin with an older SDK"
@@ -71,71 +105,103 @@ pub enum LoadError {
 }
 
 impl Runtime {
-    /// A runtime for `calls` calls at once.
+    /// A runtime for `calls` calls at once that compiles with `compiler`.
     ///
     /// # Errors
     /// When this machine cannot run compiled WebAssembly.
-    pub fn new(calls: u32, cache: Option<Cache>) -> wasmtime::Result<Self> {
-        let engines = Engines::new(calls + PREVIEWS)?;
+    pub fn new(calls: u32, cache: Option<Cache>, compiler: Compiler, limits: CompileLimits) -> wasmtime::Result<Self> {
+        let engines = Engines::new(calls)?;
         let mut pooled = Linker::new(&engines.pooled);
         imports::link(&mut pooled)?;
         let mut on_demand = Linker::new(&engines.on_demand);
         imports::link(&mut on_demand)?;
-        Ok(Self { engines, pooled, on_demand, cache, previews: Semaphore::new(PREVIEWS as usize) })
+        Ok(Self { engines, pooled, on_demand, cache, guard: Guard::new(compiler, limits) })
     }
 
-    /// Room for one [`describe`] or [`check`]: they take none of the calls'.
-    pub async fn preview(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed.
-        self.previews.acquire().await.ok()
-    }
-
-    /// Compiles (or finds compiled) and links a component. Blocks; may take many seconds.
+    /// Compiles (or finds compiled) and links a component. May take minutes; dropping the future ends what it started.
     ///
     /// # Errors
     /// See [`LoadError`].
-    pub fn load(&self, wasm: &[u8], name: &str) -> Result<Component, LoadError> {
-        let compiled = compile::load(&self.engines, self.cache.as_ref(), wasm, name)?;
+    pub async fn load(self: &Arc<Self>, wasm: Bytes, name: &str, trust: Trust) -> Result<Component, LoadError> {
+        let compiled = compile::load(self, wasm.clone(), name, trust).await?;
         let pooled = wasmtime::Engine::same(&compiled.engine, &self.engines.pooled);
         let linker = if pooled { &self.pooled } else { &self.on_demand };
-        contract(&compiled)?;
+        let tools = if speaks_contract(&compiled)? { None } else { Some(Tools::find(&compiled, &wasm, name)) };
+        if let Some(none) = tools.as_ref().filter(|tools| tools.is_empty()) {
+            return Err(LoadError::NoTools(none.left_out.clone()));
+        }
         let unknown = unknown_imports(&compiled);
         if !unknown.is_empty() {
-            return Err(LoadError::UnknownImports(unknown.join(", ")));
+            return Err(LoadError::UnknownImports(some_of(&unknown)));
         }
-        let pre = linker
-            .instantiate_pre(&compiled.component)
-            .and_then(bindings::ComponentPre::new)
-            .map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
-        Ok(Component { pre, digest: compiled.digest })
+        let mismatch = |error| LoadError::Mismatch(format!("{error:#}"));
+        let pre = linker.instantiate_pre(&compiled.component).map_err(mismatch)?;
+        let digest = compiled.digest;
+        match tools {
+            None => {
+                let kind = Kind::Contract(bindings::ComponentPre::new(pre).map_err(mismatch)?);
+                Ok(Component { kind, digest, left_out: Vec::new() })
+            }
+            Some(mut tools) => {
+                let left_out = std::mem::take(&mut tools.left_out);
+                Ok(Component { kind: Kind::Typed(tools.link(pre)), digest, left_out })
+            }
+        }
     }
 }
 
-/// Checks that the component exports the contract in a version this host speaks.
-fn contract(compiled: &compile::Compiled) -> Result<(), LoadError> {
+impl LoadError {
+    /// The stable name of what went wrong.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Compile(error) => error.code(),
+            Self::NoTools(_) | Self::OtherContract(_) | Self::UnknownImports(_) | Self::Mismatch(_) => {
+                Code::PluginInvalid
+            }
+        }
+    }
+}
+
+/// The first of many names: a component may have thousands.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Why some functions are no tools: the first few of them.
+fn reasons(left_out: &[LeftOut]) -> String {
+    const SHOWN: usize = 3;
+    let mut text: String = left_out.iter().take(SHOWN).map(|function| format!("; {function}")).collect();
+    if left_out.len() > SHOWN {
+        text.push_str(&format!("; and {} more", left_out.len() - SHOWN));
+    }
+    text
+}
+
+/// Whether the component exports the contract.
+///
+/// # Errors
+/// When it does so in a version this host does not speak.
+fn speaks_contract(compiled: &compile::Compiled) -> Result<bool, LoadError> {
     let ty = compiled.component.component_type();
     let exported = ty.exports(&compiled.engine).map(|(name, _)| name.to_owned()).find(|name| name.starts_with(TOOL));
     match exported {
-        Some(name) if name == format!("{TOOL}@{CONTRACT}") => Ok(()),
+        Some(name) if name == format!("{TOOL}@{CONTRACT}") => Ok(true),
         Some(name) => Err(LoadError::OtherContract(name)),
-        None => Err(LoadError::NoTools),
+        None => Ok(false),
     }
 }
 
 /// The imports no version of which this host has.
 fn unknown_imports(compiled: &compile::Compiled) -> Vec<String> {
-    let known = |name: &str| {
-        let standard = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
-        let own = ["log", "progress", "ask", "secret", "artifact"];
-        let http = ["wasi:http/types@0.2.", "wasi:http/outgoing-handler@0.2."];
-        standard.iter().any(|package| name.starts_with(package)) && name.contains("@0.2.")
-            || http.iter().any(|interface| name.starts_with(interface))
-            || name == "wasi:config/store@0.2.0-rc.1"
-            || own.iter().any(|interface| name == format!("bailiwick:host/{interface}@{CONTRACT}"))
-    };
     let ty = compiled.component.component_type();
     ty.imports(&compiled.engine)
-        .filter(|(name, item)| !known(name) && !is_only_types(item, &compiled.engine))
+        .filter(|(name, item)| Capability::of(name).is_none() && !is_only_types(item, &compiled.engine))
         .map(|(name, _)| format!("`{name}`"))
         .collect()
 }

@@ -8,8 +8,9 @@ use wasmtime::{ResourceLimiter, Result};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::imports::files::Listings;
 use super::imports::http::Outgoing;
-use super::turn::Turn;
+use super::turn::GivingWay;
 use crate::context::CallContext;
 
 /// The data of one store.
@@ -20,7 +21,8 @@ pub(super) struct State {
     pub(super) outgoing: Outgoing,
     pub(super) limiter: Limiter,
     pub(super) call: Arc<CallContext>,
-    pub(super) turn: Arc<Turn>,
+    pub(super) listings: Listings,
+    pub(super) giving_way: GivingWay,
 }
 
 impl WasiView for State {

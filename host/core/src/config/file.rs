@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::reader::{AnyText, At, Bytes, Given, JsonTable, Named, Reading, Time, Value, closest, table};
-use super::{Approval, AuditSettings, HostSettings, Mistake, code};
+use super::{Approval, AuditSettings, Confine, HostSettings, Mistake, code};
 use crate::grant::limit::{Limits, Size, Span};
 
 type List = At<Vec<At<String>>>;
@@ -37,6 +37,12 @@ table! {
         queue: At<u32> = HostSettings::DEFAULT_QUEUE,
         /// PEM files with certificates that are trusted for TLS beside the built-in roots.
         extra_ca: List = json!([]),
+        /// Where the kernel cannot confine the host: run and say so (`best-effort`), or do not start (`required`).
+        confine: At<Confine> = Confine::default().as_str(),
+        /// Processor time that compiling one component may take, 1s to 1h.
+        compile_time: At<Time> = Span(HostSettings::DEFAULT_COMPILE_TIME).to_string(),
+        /// Memory that compiling one component may take, 64MiB to 64GiB.
+        compile_memory: At<Bytes> = Size(HostSettings::DEFAULT_COMPILE_MEMORY).to_string(),
     }
 }
 
@@ -166,24 +172,45 @@ table! {
 
 impl Value for Approval {
     fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
-        let text = String::read(value, path, reading)?;
-        if let Some(approval) = Self::ALL.into_iter().find(|approval| approval.as_str() == text) {
-            return Some(approval);
-        }
-        let words = Self::ALL.map(Self::as_str);
-        let legal = words.map(|word| format!("`{word}`")).join(", ");
-        let message = format!("`{path}` cannot be `{text}`");
-        let mistake = Mistake::new(code::VALUE, reading.place(value.span()), message).legal(legal);
-        reading.note(match closest(&text, words.into_iter()) {
-            Some(meant) => mistake.suggest(format!("did you mean `{meant}`?")),
-            None => mistake,
-        });
-        None
+        one_of(&Self::ALL, Self::as_str, value, path, reading)
     }
 
     fn schema() -> Json {
         json!({ "type": "string", "enum": Self::ALL.map(Self::as_str) })
     }
+}
+
+impl Value for Confine {
+    fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
+        one_of(&Self::ALL, Self::as_str, value, path, reading)
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "enum": Self::ALL.map(Self::as_str) })
+    }
+}
+
+/// Reads a word that stands for one of a few values.
+fn one_of<T: Copy>(
+    all: &[T],
+    word: fn(T) -> &'static str,
+    value: &Spanned<DeValue<'_>>,
+    path: &str,
+    reading: &mut Reading<'_>,
+) -> Option<T> {
+    let text = String::read(value, path, reading)?;
+    if let Some(known) = all.iter().copied().find(|known| word(*known) == text) {
+        return Some(known);
+    }
+    let words: Vec<&str> = all.iter().copied().map(word).collect();
+    let legal = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    let message = format!("`{path}` cannot be `{text}`");
+    let mistake = Mistake::new(code::VALUE, reading.place(value.span()), message).legal(legal);
+    reading.note(match closest(&text, words.into_iter()) {
+        Some(meant) => mistake.suggest(format!("did you mean `{meant}`?")),
+        None => mistake,
+    });
+    None
 }
 
 /// The JSON Schema of the file.

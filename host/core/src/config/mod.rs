@@ -4,6 +4,7 @@
 //! understood is an error, and nothing invalid falls back to a default.
 
 mod file;
+mod locate;
 mod mistake;
 mod plugin;
 mod reader;
@@ -15,14 +16,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map as JsonMap, Value as Json};
 use toml::de::DeTable;
 
+pub use self::locate::locate;
+pub(crate) use self::mistake::Lines;
 pub use self::mistake::{Flaw, Mistake, Place, Source, code, render};
-use self::reader::{At, Bytes, Env, Reading};
+use self::reader::{At, Bytes, Env, Reading, Time};
 use crate::grant::fs::Roots;
+use crate::grant::limit::Span;
 use crate::grant::{Access, FsGrants, Grants, Limits, NetGrants, Section, SomeLimits};
+use crate::lock::Lock;
 use crate::name::{PluginName, SecretName, ToolName};
 
 /// Everything an operator said.
@@ -34,6 +40,8 @@ pub struct Config {
     pub audit: AuditSettings,
     /// What provides tools, in the order of the file.
     pub plugins: Vec<Plugin>,
+    /// What was pinned in the lock file; none without one. [`read`] leaves it out: it is a file of its own.
+    pub lock: Option<Arc<Lock>>,
 }
 
 /// Where the host keeps things and how much it does at once.
@@ -49,6 +57,34 @@ pub struct HostSettings {
     pub queue: u32,
     /// PEM files with certificates that are trusted beside the built-in roots.
     pub extra_ca: Vec<PathBuf>,
+    /// Whether the host runs where the kernel cannot confine it.
+    pub confine: Confine,
+    /// Processor time that compiling one component may take.
+    pub compile_time: Duration,
+    /// Memory that compiling one component may take.
+    pub compile_memory: u64,
+}
+
+/// Whether the host runs where the kernel cannot confine it to what is granted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Confine {
+    /// It runs, and says what the kernel lacks.
+    #[default]
+    BestEffort,
+    /// It refuses to start.
+    Required,
+}
+
+impl Confine {
+    pub(crate) const ALL: [Self; 2] = [Self::BestEffort, Self::Required];
+
+    /// As it stands in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BestEffort => "best-effort",
+            Self::Required => "required",
+        }
+    }
 }
 
 impl HostSettings {
@@ -56,11 +92,24 @@ impl HostSettings {
     pub const DEFAULT_CALLS: u32 = 64;
     /// Calls that may wait where the config says nothing.
     pub const DEFAULT_QUEUE: u32 = 256;
+    /// Processor time of compiling where the config says nothing: three times what the largest component we know takes.
+    pub const DEFAULT_COMPILE_TIME: Duration = Duration::from_secs(120);
+    /// Memory of compiling where the config says nothing: four times what the largest component we know takes.
+    pub const DEFAULT_COMPILE_MEMORY: u64 = 2 << 30;
 }
 
 impl Default for HostSettings {
     fn default() -> Self {
-        Self { state: None, cache: None, calls: Self::DEFAULT_CALLS, queue: Self::DEFAULT_QUEUE, extra_ca: Vec::new() }
+        Self {
+            state: None,
+            cache: None,
+            calls: Self::DEFAULT_CALLS,
+            queue: Self::DEFAULT_QUEUE,
+            extra_ca: Vec::new(),
+            confine: Confine::default(),
+            compile_time: Self::DEFAULT_COMPILE_TIME,
+            compile_memory: Self::DEFAULT_COMPILE_MEMORY,
+        }
     }
 }
 
@@ -298,6 +347,11 @@ pub fn json_schema() -> Json {
     file::json_schema()
 }
 
+/// A text as it would stand in the file, to be read back as it is.
+pub fn quoted(text: &str) -> String {
+    crate::grant::quoted(&text.replace("${", "$${"))
+}
+
 /// A mistake of the syntax; the parser's words are kept where they say enough.
 fn syntax_mistake(text: &str, error: &toml::de::Error, reading: &Reading<'_>) -> Mistake {
     let place = reading.place(error.span().unwrap_or(0..0));
@@ -374,7 +428,7 @@ impl Typing<'_, '_> {
         let tables = file.plugins.unwrap_or_default();
         let plugins: Vec<Plugin> =
             tables.0.into_iter().filter_map(|(name, table)| self.plugin(&name, table, &own)).collect();
-        Config { host, audit, plugins }
+        Config { host, audit, plugins, lock: None }
     }
 
     fn host(&mut self, table: file::HostTable) -> HostSettings {
@@ -390,7 +444,27 @@ impl Typing<'_, '_> {
                 .iter()
                 .filter_map(|path| self.path(path))
                 .collect(),
+            confine: table.confine.map(|confine| confine.value).unwrap_or_default(),
+            compile_time: self.compile_time(table.compile_time),
+            compile_memory: self.size(
+                "host.compile_memory",
+                table.compile_memory,
+                HostSettings::DEFAULT_COMPILE_MEMORY,
+                64 << 20,
+                64 << 30,
+            ),
         }
+    }
+
+    fn compile_time(&mut self, value: Option<At<Time>>) -> Duration {
+        let Some(At { value: Time(value), place, .. }) = value else {
+            return HostSettings::DEFAULT_COMPILE_TIME;
+        };
+        if !(Duration::from_secs(1)..=Duration::from_secs(3_600)).contains(&value) {
+            let mistake = Mistake::new(code::VALUE, place, format!("`host.compile_time` cannot be {}", Span(value)));
+            self.reading.note(mistake.legal("1s to 1h"));
+        }
+        value
     }
 
     fn audit(&mut self, table: file::AuditTable) -> AuditSettings {

@@ -34,6 +34,12 @@ impl Plugin {
         }
     }
 
+    /// The table that narrows which secrets a tool may use, if one does.
+    pub fn secrets_table(&self, tool: &str) -> Option<&Section> {
+        let rules = [self.tools.get(tool), self.tools.get(EVERY)].into_iter().flatten();
+        rules.filter(|rule| rule.secrets.is_some()).map(|rule| &rule.section).next()
+    }
+
     fn grants_within(&self, rules: &[&ToolRule]) -> Arc<Grants> {
         let Some(nearest) = rules.first() else {
             return Arc::clone(&self.grants);

@@ -190,6 +190,11 @@ impl AddressRange {
         }
     }
 
+    /// Whether every address of `other` lies in this range.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.bits <= other.bits && self.contains(other.network)
+    }
+
     fn start(&self) -> IpAddr {
         match self.network {
             IpAddr::V4(network) => {

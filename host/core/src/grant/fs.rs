@@ -13,11 +13,13 @@ use crate::config::{Flaw, Place};
 pub const FS_LEGAL: &str = "`PATH[:PATH-IN-PLUGIN][:ro|rw]`, such as `./docs:ro` or `~/notes:/notes:rw`";
 
 /// What may be done below a directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Access {
     /// Look and read.
+    #[serde(rename = "ro")]
     ReadOnly,
     /// Also create, change and delete.
+    #[serde(rename = "rw")]
     ReadWrite,
 }
 
@@ -109,7 +111,11 @@ fn normalised(path: &Path) -> PathBuf {
 /// Directories that are no files: what is in them can turn into any other right.
 const NEVER: [&str; 3] = ["/proc", "/sys", "/dev"];
 
-fn check_host(host: &Path, text: &str) -> Result<(), Flaw> {
+/// Whether a directory may be granted at all.
+///
+/// # Errors
+/// It is the whole file system, or no place for files.
+pub(crate) fn check_host(host: &Path, text: &str) -> Result<(), Flaw> {
     if host == Path::new("/") {
         let flaw = Flaw::new(format!("`{text}` is the whole file system"));
         return Err(flaw.legal("the directories the plugin works in"));
@@ -199,6 +205,16 @@ impl FsGrants {
         Self { grants, section, outer: Some(Box::new(self.clone())) }
     }
 
+    /// The table these stand in.
+    pub fn section(&self) -> &Section {
+        &self.section
+    }
+
+    /// The plugin's grants, where these are a tool's.
+    pub fn outer(&self) -> Option<&Self> {
+        self.outer.as_deref()
+    }
+
     /// The grants in the order they were written.
     pub fn iter(&self) -> impl Iterator<Item = &FsGrant> {
         self.grants.iter()
@@ -271,6 +287,14 @@ impl FsGrants {
         }
     }
 
+    /// The grant that shows a path of the plugin, whatever its access, and what of the path lies below it.
+    pub fn showing<'p>(&self, path: &'p str) -> Option<(&FsGrant, Vec<&'p str>)> {
+        let parts = guest_parts(path)?;
+        let grant = self.deepest(&parts)?;
+        let depth = guest_parts(&grant.guest).map_or(0, |own| own.len());
+        Some((grant, parts[depth..].to_vec()))
+    }
+
     /// The grant whose path in the plugin is the longest whole-component prefix.
     fn deepest(&self, parts: &[&str]) -> Option<&FsGrant> {
         let own = |grant: &FsGrant| guest_parts(&grant.guest).unwrap_or_default().len();
@@ -298,7 +322,7 @@ impl FsGrants {
                 format!("it lies outside of {}", seen.join(", "))
             }
         };
-        FsDenial { kind, access, path: shown, reason, remedy }
+        FsDenial { kind, access, path: shown, reason, within: within.cloned().map(Box::new), remedy }
     }
 
     /// The `fs` line that would allow it: for a file its directory, since only directories are granted.
@@ -313,11 +337,13 @@ impl FsGrants {
         };
         let parent = Path::new(grant)
             .parent()
-            .filter(|_| path.starts_with('/'))
+            .filter(|_| guest_parts(path).is_some())
             .filter(|parent| *parent != Path::new("/"))?
             .to_str()?;
-        check_host(Path::new(parent), parent).ok()?;
-        (!parent.contains(':')).then(|| format!("fs = [{}]", quoted(&format!("{parent}:{access}"))))
+        let grant = format!("{parent}:{access}");
+        let roots = Roots { base: Path::new("/"), home: None };
+        let meant = FsGrant::parse(&grant, roots, Place::default()).ok()?;
+        (meant.guest_is_default && meant.access == access).then(|| format!("fs = [{}]", quoted(&grant)))
     }
 }
 
@@ -347,6 +373,7 @@ pub struct FsDenial {
     access: Access,
     path: String,
     reason: String,
+    within: Option<Box<FsGrant>>,
     remedy: Remedy,
 }
 
@@ -362,6 +389,21 @@ impl FsDenial {
             Access::ReadOnly => "denied.fs.read",
             Access::ReadWrite => "denied.fs.write",
         }
+    }
+
+    /// Why, as a phrase.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The grant that contains the path, if it is only its access that does not do.
+    pub fn within(&self) -> Option<&FsGrant> {
+        self.within.as_deref()
+    }
+
+    /// The lines that would allow it, each with the table it belongs to.
+    pub fn lines(&self) -> &[(String, Section)] {
+        self.remedy.lines()
     }
 
     /// What would allow it, as it would stand in the file; none where nothing can (`/proc`, a `..`).

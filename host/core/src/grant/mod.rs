@@ -9,17 +9,23 @@ pub mod fs;
 pub mod limit;
 pub mod net;
 pub mod pattern;
+pub mod reach;
 pub mod secret;
+pub mod want;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::config::Place;
+
 pub use address::{AddressClass, AddressRange, classify};
 pub use fs::{Access, FsDenial, FsDenialKind, FsGrant, FsGrants};
 pub use limit::{Limits, SomeLimits, parse_duration, parse_size};
 pub use net::{NetDenial, NetDenialKind, NetGrant, NetGrants, NetRequest};
+pub use reach::Reach;
 pub use secret::{Binding, Origin, Placement, SecretGrant, SecretSource};
+pub use want::{FsWant, NetWant, SecretWant, Want, Witness};
 
 /// The table a grant stands in, for the sentence that says where to write another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +66,19 @@ pub struct Grants {
     pub at: String,
 }
 
+impl Grants {
+    /// `FILE:LINE` of a grant of this table.
+    pub fn line(&self, place: &Place) -> String {
+        let file = self.at.rsplit_once(':').map_or(self.at.as_str(), |(file, _)| file);
+        format!("{file}:{}", place.line)
+    }
+
+    /// The secret of this name, if it may be used.
+    pub fn secret(&self, name: &str) -> Option<&SecretGrant> {
+        self.secrets.iter().find(|grant| grant.name.as_str() == name)
+    }
+}
+
 impl fmt::Debug for Grants {
     /// Leaves the values of `env` out: an operator may have put a credential there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,6 +102,11 @@ pub(crate) struct Remedy {
 impl Remedy {
     pub(crate) fn add(&mut self, line: impl Into<String>, section: &Section) {
         self.lines.push((line.into(), section.clone()));
+    }
+
+    /// Each line with the table it belongs to.
+    pub(crate) fn lines(&self) -> &[(String, Section)] {
+        &self.lines
     }
 
     /// The lines alone, each once, as they would stand in the file.

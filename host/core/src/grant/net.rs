@@ -125,9 +125,19 @@ impl NetGrant {
         &self.host
     }
 
+    /// The one port it is for.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The methods it is for.
     pub fn methods(&self) -> &Methods {
         &self.methods
+    }
+
+    /// Whether it lets the request through by what it says of itself.
+    pub(super) fn lets(&self, request: &NetRequest<'_>) -> bool {
+        self.judge(&Target::of(request)).is_ok()
     }
 
     fn judge(&self, target: &Target<'_>) -> Result<(), Mismatch> {
@@ -150,7 +160,7 @@ impl NetGrant {
     }
 
     /// Whether everything but the methods of `other` lies within this grant.
-    fn covers_target(&self, other: &Self) -> bool {
+    pub(super) fn covers_target(&self, other: &Self) -> bool {
         self.scheme == other.scheme
             && self.port == other.port
             && self.host.covers(&other.host)
@@ -317,6 +327,16 @@ impl NetGrants {
         }
     }
 
+    /// The table these stand in.
+    pub fn section(&self) -> &Section {
+        &self.section
+    }
+
+    /// The plugin's grants, where these are a tool's.
+    pub fn outer(&self) -> Option<&Self> {
+        self.outer.as_deref()
+    }
+
     /// The grants in the order they were written.
     pub fn iter(&self) -> impl Iterator<Item = &NetGrant> {
         self.grants.iter()
@@ -348,7 +368,7 @@ impl NetGrants {
             outer.find(&target).map_err(|mismatch| self.deny(mismatch, &target, request.url))?;
         }
         if let HostName::Address(address) = target.host {
-            self.decide_address(grant, &target.host.to_string(), address)?;
+            self.decide_address(grant, request, address)?;
         }
         Ok(grant)
     }
@@ -358,7 +378,7 @@ impl NetGrants {
         let mut found: Option<&NetGrant> = None;
         for grant in &self.grants {
             match grant.judge(target) {
-                Ok(()) if found.is_none_or(|known| grant.host < known.host) => found = Some(grant),
+                Ok(()) if found.is_none_or(|known| grant.host.width() < known.host.width()) => found = Some(grant),
                 Ok(()) => {}
                 Err(mismatch) => closest = closest.max(mismatch),
             }
@@ -366,19 +386,20 @@ impl NetGrants {
         found.ok_or(closest)
     }
 
-    /// Judges one address that a granted request would connect to.
+    /// Judges one address that a request would connect to, which `grant` lets through by what it says of itself.
     ///
     /// # Errors
     /// The address is not public and `grant` does not name it, or it is a metadata service and the plugin does not
-    /// have the key for those.
-    pub fn decide_address(&self, grant: &NetGrant, host: &str, address: IpAddr) -> Result<(), NetDenial> {
-        let within_outer = |outer: &Arc<NetGrants>| {
-            outer.grants.iter().any(|wide| wide.covers_target(grant) && outer.reaches(wide, address))
+    /// have the key for those; or no grant of the plugin lets this very request go there.
+    pub fn decide_address(&self, grant: &NetGrant, request: &NetRequest<'_>, address: IpAddr) -> Result<(), NetDenial> {
+        let target = Target::of(request);
+        let leads = |outer: &Arc<NetGrants>| {
+            outer.grants.iter().any(|wide| wide.judge(&target).is_ok() && outer.reaches(wide, address))
         };
-        if self.reaches(grant, address) && self.outer.as_ref().is_none_or(within_outer) {
+        if self.reaches(grant, address) && self.outer.as_ref().is_none_or(leads) {
             return Ok(());
         }
-        Err(self.deny_address(grant, host, address))
+        Err(self.deny_address(grant, &target.host, address))
     }
 
     fn reaches(&self, grant: &NetGrant, address: IpAddr) -> bool {
@@ -447,30 +468,31 @@ impl NetGrants {
             Mismatch::Method => (NetDenialKind::Method, "this method is never granted".to_owned()),
             Mismatch::Path => (NetDenialKind::Path, path_reason(target.path)),
         };
-        let closest = closest.map(|grant| format!("`{}` (net {})", grant.text, grant.index));
+        let closest = closest.cloned().map(Box::new);
         NetDenial { kind, request: target.shown(url), reason, closest, remedy }
     }
 
-    fn deny_address(&self, grant: &NetGrant, host: &str, address: IpAddr) -> NetDenial {
+    fn deny_address(&self, grant: &NetGrant, host: &HostName, address: IpAddr) -> NetDenial {
         let class = classify(address);
         let address = address.to_canonical();
-        let name = HostPattern::parse(host).ok();
-        let is_literal = matches!(name, Some(HostPattern::Address(_))) || host.starts_with('[');
+        let is_literal = matches!(host, HostName::Address(_));
         let plugin = self.outer.as_deref().unwrap_or(self);
         let wide = matches!(grant.host, HostPattern::Under(_) | HostPattern::Any);
+        let exact = format!("{} {}", grant.methods, grant.origin_text(host));
         let mut remedy = Remedy::default();
-        if wide || is_literal {
-            let exact = if is_literal { HostName::Address(address) } else { HostName::Name(host.to_owned()) };
-            let line = net_line(&format!("{} {}", grant.methods, grant.origin_text(&exact)));
-            remedy.add(&line, &self.section);
-            if self.outer.is_some() {
-                remedy.add(&line, &plugin.section);
+        // What cannot be written as a grant, such as an IPv4 address in IPv6 clothes, no line can allow.
+        if NetGrant::parse(&exact, 1, Place::default()).is_ok() {
+            if wide || is_literal {
+                remedy.add(net_line(&exact), &self.section);
+                if self.outer.is_some() {
+                    remedy.add(net_line(&exact), &plugin.section);
+                }
             }
+            if !is_literal {
+                remedy.add(format!("addresses = [{}]", quoted(&address.to_string())), &plugin.section);
+            }
+            self.add_danger(&mut remedy, address);
         }
-        if !is_literal {
-            remedy.add(format!("addresses = [{}]", quoted(&address.to_string())), &plugin.section);
-        }
-        self.add_danger(&mut remedy, address);
         let what = format!("{address} is a {class} address");
         let reason = if class == AddressClass::Metadata && !self.danger_metadata {
             format!("{what}, which is never reached without `danger_metadata_addresses`")
@@ -480,7 +502,7 @@ impl NetGrants {
             format!("{what}, which no grant names")
         };
         let request = shortened(&format!("{}://{host}:{}", grant.scheme.as_str(), grant.port), 200);
-        let closest = Some(format!("`{}` (net {})", grant.text, grant.index));
+        let closest = Some(Box::new(grant.clone()));
         NetDenial { kind: NetDenialKind::Address(class), request, reason, closest, remedy }
     }
 
@@ -550,7 +572,7 @@ pub struct NetDenial {
     kind: NetDenialKind,
     request: String,
     reason: String,
-    closest: Option<String>,
+    closest: Option<Box<NetGrant>>,
     remedy: Remedy,
 }
 
@@ -563,6 +585,21 @@ impl NetDenial {
     /// Stable code, for programs.
     pub fn code(&self) -> &'static str {
         self.kind.code()
+    }
+
+    /// Why, as a phrase.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The grant that came closest.
+    pub fn closest(&self) -> Option<&NetGrant> {
+        self.closest.as_deref()
+    }
+
+    /// The lines that would let the request through, each with the table it belongs to.
+    pub fn lines(&self) -> &[(String, Section)] {
+        self.remedy.lines()
     }
 
     /// What would let the request through, as it would stand in the file; several lines where one is not enough,
@@ -581,7 +618,7 @@ impl fmt::Display for NetDenial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` is refused: {}", self.request, self.reason)?;
         match &self.closest {
-            Some(closest) => write!(f, "; the closest grant is {closest}"),
+            Some(closest) => write!(f, "; the closest grant is `{}` (net {})", closest.text, closest.index),
             None => Ok(()),
         }
     }

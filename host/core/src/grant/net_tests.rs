@@ -171,14 +171,18 @@ fn an_address_grant_allows_exactly_that_address_and_port() {
     }
     let (first, other): (IpAddr, IpAddr) = ("127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap());
     let grant = local.iter().next().unwrap();
-    assert!(local.decide_address(grant, "127.0.0.1", first).is_ok());
-    assert!(local.decide_address(grant, "127.0.0.1", other).is_err());
+    let url = Url::parse("http://127.0.0.1:8080/").unwrap();
+    let request = NetRequest { method: "GET", url: &url };
+    assert!(local.decide_address(grant, &request, first).is_ok());
+    assert!(local.decide_address(grant, &request, other).is_err());
 }
 
 #[track_caller]
 fn check_address(grants: &NetGrants, address: &str, granted: bool) {
     let grant = grants.iter().next().unwrap();
-    let decided = grants.decide_address(grant, &grant.host().to_string(), address.parse().unwrap());
+    let origin = grant.text().rsplit(' ').next().unwrap();
+    let url = Url::parse(&origin.replace('*', "x")).unwrap();
+    let decided = grants.decide_address(grant, &NetRequest { method: "GET", url: &url }, address.parse().unwrap());
     assert_eq!(decided.is_ok(), granted, "{grant:?} {address}");
 }
 
@@ -250,7 +254,9 @@ fn a_denial_is_a_sentence_with_the_closest_grant_and_the_line_to_add() {
 fn an_address_denial_says_what_the_address_is() {
     let wild = grants(&["https://*.corp.example"]);
     let grant = wild.iter().next().unwrap();
-    let denial = wild.decide_address(grant, "db.corp.example", "10.0.0.1".parse().unwrap()).unwrap_err();
+    let url = Url::parse("https://db.corp.example/").unwrap();
+    let request = NetRequest { method: "GET", url: &url };
+    let denial = wild.decide_address(grant, &request, "10.0.0.1".parse().unwrap()).unwrap_err();
     assert_eq!(
         denial.to_string(),
         "`https://db.corp.example:443` is refused: 10.0.0.1 is a private address, and a wildcard reaches only public \
@@ -399,6 +405,30 @@ fn a_tool_reaches_no_more_than_its_plugin_even_where_its_own_line_says_so() {
         "add `net = [\"GET https://c.com\"]` under `[plugins.fetch.tools.get]` (bailiwick.toml:9), and \
          `net = [\"GET https://c.com\"]` under `[plugins.fetch]` (bailiwick.toml:4)"
     );
+}
+
+#[test]
+fn a_plugins_grant_for_one_method_opens_no_address_to_another() {
+    let plugin = with_ranges(&["GET https://db.corp", "POST https://*"], &["10.0.0.0/8"], false);
+    let tool = plugin.narrowed(parsed(&["GET,POST https://db.corp"]), Section::default());
+    let url = Url::parse("https://db.corp/").unwrap();
+    for (method, address, granted) in
+        [("GET", "10.0.0.1", true), ("POST", "10.0.0.1", false), ("GET", "8.8.8.8", true), ("POST", "8.8.8.8", true)]
+    {
+        for grants in [&plugin, &tool] {
+            let request = NetRequest { method, url: &url };
+            let grant = grants.decide(&request).unwrap();
+            let decided = grants.decide_address(grant, &request, address.parse().unwrap());
+            assert_eq!(decided.is_ok(), granted, "{method} {address}");
+        }
+    }
+}
+
+#[test]
+fn of_two_domains_the_longer_is_the_narrower() {
+    const ALL: [&str; 2] = ["https://*.example.com", "https://*.x.example.com"];
+    check(&ALL, "GET https://a.x.example.com/", "https://*.x.example.com");
+    check(&[ALL[1], ALL[0]], "GET https://a.x.example.com/", "https://*.x.example.com");
 }
 
 /// A small, dumb second opinion on a closed world: every grant against every request, both ways round.

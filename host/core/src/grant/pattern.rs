@@ -1,6 +1,7 @@
 //! The parts of a net grant: methods, host and path; what each lets through, and whether one lies within another.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -82,8 +83,8 @@ impl fmt::Display for Methods {
     }
 }
 
-/// The hosts a grant is for. From the narrowest to the widest, which is how they sort.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The hosts a grant is for. From the narrowest to the widest.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostPattern {
     /// Exactly this address.
     Address(IpAddr),
@@ -129,6 +130,16 @@ impl HostPattern {
             return Err(Flaw::new(message).legal(WILDCARDS));
         }
         host_name(text)
+    }
+
+    /// How wide it is, among patterns for the same host: the narrower has less.
+    pub(super) fn width(&self) -> (u8, Reverse<usize>) {
+        match self {
+            Self::Address(_) => (0, Reverse(0)),
+            Self::Name(_) => (1, Reverse(0)),
+            Self::Under(domain) => (2, Reverse(domain.len())),
+            Self::Any => (3, Reverse(0)),
+        }
     }
 
     /// Whether the host is one of those the pattern is for. Says nothing about what it resolves to.

@@ -1,6 +1,8 @@
 //! Egress against real servers on loopback: what must not leave does not leave, and what leaves is what was judged.
 
+mod explained;
 mod hostile;
+mod matrix;
 mod reuse;
 mod secret;
 mod support;

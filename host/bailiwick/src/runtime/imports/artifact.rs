@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::context::MAX_ARTIFACTS;
 use crate::runtime::bindings::bailiwick::host::artifact;
 use crate::runtime::state::State;
 
@@ -11,7 +12,10 @@ impl artifact::Host for State {
         let call = Arc::clone(&self.call);
         let size = data.len() as u64;
         let before = call.ledger.artifact_bytes.fetch_add(size, Ordering::Relaxed);
-        if before + size > call.effective.limits.artifacts {
+        let most = call.effective.limits.artifacts;
+        let earlier = call.ledger.artifacts.fetch_add(1, Ordering::Relaxed);
+        // A limit of nothing leaves no room for an empty file either.
+        if before + size > most || most == 0 || earlier >= MAX_ARTIFACTS {
             return Err(artifact::Refusal::TooLarge);
         }
         call.ledger.operation("artifact put".to_owned());

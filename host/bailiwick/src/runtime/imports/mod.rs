@@ -3,6 +3,7 @@
 pub(super) mod artifact;
 pub(super) mod ask;
 pub(super) mod config;
+pub(super) mod files;
 pub(super) mod http;
 pub(super) mod log;
 pub(super) mod progress;
@@ -26,5 +27,6 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     super::bindings::bailiwick::host::secret::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
     super::bindings::bailiwick::host::artifact::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
     super::bindings::wasi::config::store::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    Ok(())
+    http::replace(linker)?;
+    files::replace(linker)
 }

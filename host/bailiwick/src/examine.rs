@@ -1,0 +1,173 @@
+//! What can be known of a plugin without granting it anything: what its component shows, and what its `describe` says.
+//! No directory is opened, no secret read, no tool called, nothing written. For reviewers, who look before they grant.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+
+use bailiwick_core::call::CallId;
+use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective};
+use bailiwick_core::grant::Limits;
+use bailiwick_core::lock::{Difference, Pin, Published};
+use bailiwick_core::name::{PluginName, ToolName};
+use bailiwick_core::registry::{Definition, Trust, check_definitions};
+
+use crate::artifact::Artifacts;
+use crate::channel::Channel;
+use crate::context::{CallContext, Ledger};
+use crate::deadline::Deadline;
+use crate::egress::Egress;
+use crate::load::{self, StartError};
+use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Runtime};
+use crate::surface::Surface;
+use crate::{ambient, settings};
+
+/// Plugins that are looked at side by side; each may be compiling.
+const AT_ONCE: usize = 4;
+
+/// Where plugins are looked at.
+pub struct Bench {
+    runtime: Arc<Runtime>,
+    egress: Arc<Egress>,
+    artifacts: Arc<Artifacts>,
+}
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub struct Examined {
+    /// What the component shows; none if it could not be read.
+    pub surface: Option<Surface>,
+    /// What it published; none if it could not be asked.
+    pub definitions: Option<Vec<Definition>>,
+    /// Why it would not be loaded.
+    pub fault: Option<String>,
+}
+
+impl Bench {
+    /// A bench of its own, which leaves nothing behind.
+    ///
+    /// # Errors
+    /// When this machine cannot run components.
+    pub fn new() -> Result<Self, StartError> {
+        Self::with(None, CompileLimits::DEFAULT)
+    }
+
+    /// A bench that finds what was compiled before, and keeps what it compiles, where `config` says. Where that cannot be
+    /// done it does without.
+    ///
+    /// # Errors
+    /// When this machine cannot run components.
+    pub fn of(config: &Config) -> Result<Self, StartError> {
+        let key = settings::state_folder(config).map(|state| state.join("host.key"));
+        let key = key.filter(|file| ambient::exists(file)).and_then(|file| runtime::host_key(&file).ok());
+        let cache = settings::cache_folder(config).zip(key).and_then(|(folder, key)| Cache::open(folder, key).ok());
+        Self::with(cache, load::compile_limits(config))
+    }
+
+    fn with(cache: Option<Cache>, limits: CompileLimits) -> Result<Self, StartError> {
+        let engine = |error| StartError::Engine(format!("{error:#}"));
+        let calls = u32::try_from(AT_ONCE).unwrap_or(1);
+        let egress = Egress::new(ambient::Resolver::default(), &[]);
+        Ok(Self {
+            runtime: Arc::new(Runtime::new(calls, cache, Compiler::own_program(), limits).map_err(engine)?),
+            egress: Arc::new(egress.map_err(|error| StartError::Egress(error.to_string()))?),
+            artifacts: Arc::new(Artifacts::new(PathBuf::new())),
+        })
+    }
+
+    /// Looks at every enabled plugin of a configuration, in its order.
+    pub async fn plugins<'c>(&self, config: &'c Config) -> Vec<(&'c config::Plugin, Examined)> {
+        let enabled = config.plugins.iter().filter(|plugin| plugin.enabled);
+        let examined = enabled.map(|plugin| async move { (plugin, self.plugin(plugin).await) });
+        stream::iter(examined).buffered(AT_ONCE).collect().await
+    }
+
+    async fn plugin(&self, plugin: &config::Plugin) -> Examined {
+        let Class::Component(source) = &plugin.class;
+        let bytes = match load::bytes(source).await {
+            Ok((bytes, _)) => bytes,
+            Err(fault) => return Examined { surface: None, definitions: None, fault: Some(fault.message) },
+        };
+        let mut examined = self.component(bytes, &plugin.name, load::trust(source)).await;
+        if let (Some(definitions), None) = (&examined.definitions, &examined.fault) {
+            examined.fault = load::tools(plugin, definitions, None, 0).err();
+        }
+        examined
+    }
+
+    /// Looks at a component.
+    pub async fn component(&self, bytes: Bytes, name: &PluginName, trust: Trust) -> Examined {
+        let surface = match Surface::read(&bytes) {
+            Ok(surface) => surface,
+            Err(error) => return Examined { surface: None, definitions: None, fault: Some(error.to_string()) },
+        };
+        let described = self.describe(bytes, name, trust).await;
+        let (definitions, fault) = match described {
+            Ok(definitions) => {
+                let fault = check_definitions(&definitions).err();
+                (Some(definitions), fault.map(|error| error.to_string()))
+            }
+            Err(fault) => (None, Some(fault)),
+        };
+        Examined { surface: Some(surface), definitions, fault }
+    }
+
+    async fn describe(&self, bytes: Bytes, name: &PluginName, trust: Trust) -> Result<Vec<Definition>, String> {
+        let component = self.runtime.load(bytes, name.as_ref(), trust).await.map_err(|error| error.to_string())?;
+        let described = runtime::describe(&component, &nothing(name, &self.egress, &self.artifacts)).await;
+        described.map_err(|failure| format!("`describe` failed: {failure}"))
+    }
+}
+
+/// The rights of `describe`: none, not even to keep an artifact. The same whoever asks, so that no plugin can tell whether
+/// it is being looked at or loaded.
+pub(crate) fn nothing(plugin: &PluginName, egress: &Arc<Egress>, artifacts: &Arc<Artifacts>) -> Arc<CallContext> {
+    let limits = Limits { artifacts: 0, ..Limits::DEFAULT };
+    let effective = Effective { limits, approval: Approval::Never, ..Effective::default() };
+    Arc::new(CallContext {
+        id: CallId::new(&format!("describe-{plugin}")),
+        plugin: plugin.clone(),
+        tool: ToolName::parse("describe").unwrap_or_else(|_| unreachable!("`describe` is a legal name")),
+        deadline: Arc::new(Deadline::new(effective.limits.time)),
+        effective: Arc::new(effective),
+        config: Arc::new(BTreeMap::new()),
+        secrets: Arc::default(),
+        egress: Arc::clone(egress),
+        artifacts: Arc::clone(artifacts),
+        channel: Channel::default(),
+        ledger: Ledger::default(),
+    })
+}
+
+/// What a lock calls a plugin's component: its digest or, of one that came with the program, its name. Built from the
+/// same source on two machines, the built-in plugins differ in a few bytes; and who can change them can change the host.
+#[must_use]
+pub fn pinned_name(class: &Class, digest: ComponentDigest) -> String {
+    let Class::Component(source) = class;
+    match source {
+        ComponentSource::Builtin(name) => format!("builtin:{name}"),
+        ComponentSource::Path(_) => digest.to_string(),
+    }
+}
+
+/// How a plugin that was just loaded differs from what is pinned of it; none when it does not.
+///
+/// # Errors
+/// When the component cannot be looked at.
+pub(crate) fn difference(
+    configured: &config::Plugin,
+    pin: &Pin,
+    component: &Component,
+    definitions: &[Definition],
+    bytes: &[u8],
+) -> Result<Option<Difference>, String> {
+    let name = pinned_name(&configured.class, component.digest);
+    if !pin.published.is_changed(&name, definitions) {
+        return Ok(None);
+    }
+    let surface = Surface::read(bytes).map_err(|error| error.to_string())?;
+    Ok(pin.published.difference(&Published::of(name, surface.needs(), definitions)))
+}

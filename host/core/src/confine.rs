@@ -1,0 +1,424 @@
+//! What the host's own process can reach once it is confined: the union of what is granted and of what its work takes.
+//!
+//! Nothing here touches the machine: the shell says what is where, and makes the kernel hold what comes out. What one
+//! plugin may reach of it is still its own grants' business; this is for the day when those are got around.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::config::{Class, ComponentSource, Config, Place, Plugin};
+use crate::grant::pattern::HostPattern;
+use crate::grant::{Access, FsGrants, SecretSource};
+
+/// What may be done with a file, or with all that lies below a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Files are read, folders are listed.
+    Read,
+    /// The same, and files are started as programs.
+    Run,
+    /// Files are made, written to, renamed and removed. They are not read.
+    Log,
+    /// What is there is read and written to: for devices.
+    Use,
+    /// Files, folders and links are read, made, changed, moved and removed. Devices, pipes and sockets are not made.
+    Change,
+}
+
+impl Reach {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Run => "run",
+            Self::Log => "log",
+            Self::Use => "use",
+            Self::Change => "change",
+        }
+    }
+
+    fn covers(self, other: Self) -> bool {
+        self == other
+            || matches!((self, other), (Self::Run | Self::Change, Self::Read) | (Self::Change, Self::Log | Self::Use))
+    }
+}
+
+/// How long a host runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// For one command: every file is read as it is now.
+    Once,
+    /// Until it is ended: files change, and others take their place.
+    Serving,
+}
+
+/// A file or a folder that stays in reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRule {
+    /// Without links.
+    pub path: PathBuf,
+    /// What may be done there.
+    pub reach: Reach,
+    /// What it is for.
+    pub what: String,
+    /// The line of the configuration that asks for it, `FILE:LINE`, if one does.
+    pub at: Option<String>,
+}
+
+/// A `net` grant as the process needs it: the kernel knows ports, and no hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostRule {
+    /// The TCP port that connections go to.
+    pub port: u16,
+    /// Which names are looked up for it; none where the grant has an address.
+    pub name: Option<HostPattern>,
+    /// The grant as it was written.
+    pub what: String,
+    /// Its line in the configuration, `FILE:LINE`.
+    pub at: String,
+}
+
+/// A command that prints a secret. It runs outside of the confinement, as its operator's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandRule {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// The secret it is for.
+    pub what: String,
+    /// Its line in the configuration, `FILE:LINE`.
+    pub at: String,
+}
+
+/// A file that is in reach only as the file it was at the start, because the folder it lies in is not its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    /// The file.
+    pub file: PathBuf,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it is.
+    pub what: String,
+}
+
+impl fmt::Display for Pinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, folder, what } = self;
+        let (file, folder) = (file.display(), folder.display());
+        write!(
+            f,
+            "{what} {file} is out of reach once another file takes its place, because all of {folder} is too much to \
+             open up for it: put it in a folder of its own, or restart the host whenever it changes"
+        )
+    }
+}
+
+/// Which sockets can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sockets {
+    /// None.
+    None,
+    /// TCP, to the ports of [`Confinement::ports`].
+    Tcp,
+    /// All.
+    Any,
+}
+
+/// What one process can reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confinement {
+    /// How long it runs.
+    pub life: Life,
+    /// Files and folders.
+    pub files: Vec<FileRule>,
+    /// Which sockets.
+    pub sockets: Sockets,
+    /// Where connections go.
+    pub hosts: Vec<HostRule>,
+    /// Commands that run outside.
+    pub commands: Vec<CommandRule>,
+    /// Files whose successors are out of reach.
+    pub pinned: Vec<Pinned>,
+}
+
+/// Something a changed configuration asks for and the process can no longer have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beyond {
+    /// What it is.
+    pub what: String,
+    /// Where it is, and the line of the configuration that asks for it, `FILE:LINE`.
+    pub at: String,
+}
+
+impl fmt::Display for Beyond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}) lies outside of what the host was confined to at its start; restart it", self.what, self.at)
+    }
+}
+
+/// How the shell answers questions about paths.
+#[derive(Clone, Copy)]
+pub struct Look<'a> {
+    /// The user's home folder, if there is one.
+    pub home: Option<&'a Path>,
+    /// The path without links; none if there is nothing.
+    pub real: &'a dyn Fn(&Path) -> Option<PathBuf>,
+}
+
+/// Where the host keeps its own things, and what it is made of.
+#[derive(Clone, Copy)]
+pub struct Site<'a> {
+    /// The configuration file.
+    pub config: &'a Path,
+    /// The folder for artifacts, the audit and the key.
+    pub state: &'a Path,
+    /// The folder for compiled components.
+    pub cache: &'a Path,
+    /// The audit file.
+    pub audit: &'a Path,
+    /// Where the pieces of a result are saved, if somewhere.
+    pub out: Option<&'a Path>,
+    /// The program's own file.
+    pub program: &'a Path,
+    /// The shared libraries it runs with.
+    pub libraries: &'a [PathBuf],
+}
+
+/// What every process needs of the system, whatever it is granted.
+const SYSTEM: [(&str, Reach, &str); 6] = [
+    ("/proc/self", Reach::Read, "what the host knows of itself"),
+    ("/sys/fs/cgroup", Reach::Read, "how much of the processors the host may use"),
+    ("/sys/devices/system/cpu", Reach::Read, "how many processors there are"),
+    ("/dev/null", Reach::Use, "the streams of a process that has none"),
+    ("/etc/ld.so.cache", Reach::Read, "where the program's libraries are"),
+    ("/etc/ld.so.preload", Reach::Read, "where the program's libraries are"),
+];
+
+/// Folders in which everybody keeps things: too much to open up for the sake of one file.
+const SHARED: [&str; 24] = [
+    "/",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/proc",
+    "/root",
+    "/run",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/usr/lib",
+    "/usr/local",
+    "/usr/share",
+    "/var",
+    "/var/lib",
+    "/var/log",
+    "/var/run",
+    "/var/tmp",
+];
+
+impl Confinement {
+    /// What a host needs for this configuration.
+    #[must_use]
+    pub fn of(config: &Config, life: Life, site: Site<'_>, look: Look<'_>) -> Self {
+        let mut draft = Self::nothing(life);
+        draft.own(config, site, look);
+        for plugin in config.plugins.iter().filter(|plugin| plugin.enabled) {
+            draft.plugin(plugin, look);
+        }
+        if !draft.hosts.is_empty() {
+            draft.sockets = Sockets::Tcp;
+        }
+        draft
+    }
+
+    /// What the process needs that looks up names for a confined one: it reads the system's settings and asks the
+    /// network, in whichever way the system has it. It changes nothing and starts nothing.
+    #[must_use]
+    pub fn of_resolver() -> Self {
+        let mut draft = Self { sockets: Sockets::Any, ..Self::nothing(Life::Serving) };
+        draft.add(Some(PathBuf::from("/")), Reach::Read, "how the system looks up names", None);
+        draft
+    }
+
+    fn nothing(life: Life) -> Self {
+        let (files, hosts, commands, pinned) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { life, files, sockets: Sockets::None, hosts, commands, pinned }
+    }
+
+    /// The TCP ports that connections may go to.
+    #[must_use]
+    pub fn ports(&self) -> BTreeSet<u16> {
+        self.hosts.iter().map(|host| host.port).collect()
+    }
+
+    /// Which names are looked up, each pattern once.
+    #[must_use]
+    pub fn names(&self) -> Vec<&HostPattern> {
+        let patterns = self.hosts.iter().filter_map(|host| host.name.as_ref());
+        patterns.map(|pattern| (pattern.to_string(), pattern)).collect::<BTreeMap<_, _>>().into_values().collect()
+    }
+
+    /// What this plugin needs and the process cannot have. What is not there at all is not among it.
+    #[must_use]
+    pub fn beyond(&self, plugin: &Plugin, look: Look<'_>) -> Vec<Beyond> {
+        let needs = self.needs(plugin, look);
+        let names = self.names();
+        let file = |rule: &&FileRule| !self.files.iter().any(|own| own.covers(rule));
+        let host = |rule: &&HostRule| {
+            let named = rule.name.as_ref().is_none_or(|name| names.iter().any(|own| own.covers(name)));
+            !named || !self.ports().contains(&rule.port)
+        };
+        let command = |rule: &&CommandRule| !self.commands.iter().any(|own| own.argv == rule.argv);
+        let files = needs.files.iter().filter(file).map(FileRule::beyond);
+        let hosts = needs.hosts.iter().filter(host).map(|rule| (&rule.what, &rule.at));
+        let commands = needs.commands.iter().filter(command).map(|rule| (&rule.what, &rule.at));
+        let others = hosts.chain(commands).map(|(what, at)| Beyond { what: what.clone(), at: at.clone() });
+        files.chain(others).collect()
+    }
+
+    /// What one plugin needs.
+    #[must_use]
+    pub fn needs(&self, plugin: &Plugin, look: Look<'_>) -> Self {
+        let mut draft = Self::nothing(self.life);
+        draft.plugin(plugin, look);
+        draft
+    }
+
+    /// What the host needs for itself.
+    fn own(&mut self, config: &Config, site: Site<'_>, look: Look<'_>) {
+        let real = |path: &Path| (look.real)(path);
+        self.add(real(site.state), Reach::Change, "the state folder", None);
+        self.add(real(site.cache), Reach::Change, "the cache", None);
+        self.add(site.audit.parent().and_then(real), Reach::Log, "the folder of the audit", None);
+        self.add(site.out.and_then(real), Reach::Change, "the folder of `--out`", None);
+        for path in &config.host.extra_ca {
+            self.add(real(path), Reach::Read, "`extra_ca`", None);
+        }
+        match self.life {
+            Life::Once => {}
+            Life::Serving => self.file(site.config, look, "the configuration", None),
+        }
+        self.add(real(&site.config.with_extension("lock")), Reach::Read, "the lock file", None);
+        for (path, reach, what) in SYSTEM {
+            self.add(real(Path::new(path)), reach, what, None);
+        }
+        self.add(real(site.program), Reach::Run, "the program itself", None);
+        for library in site.libraries {
+            self.add(library.parent().and_then(real), Reach::Run, "the program's libraries", None);
+        }
+    }
+
+    fn plugin(&mut self, plugin: &Plugin, look: Look<'_>) {
+        let (name, grants) = (&plugin.name, &plugin.grants);
+        let at = |place: &Place| Some(line(&grants.at, place));
+        let Class::Component(source) = &plugin.class;
+        match source {
+            ComponentSource::Builtin(_) => {}
+            ComponentSource::Path(path) => {
+                self.file(path, look, &format!("the component of `{name}`"), Some(grants.at.clone()));
+            }
+        }
+        let of_tools = plugin.tools.values().filter_map(|rule| rule.fs.as_ref());
+        for grant in std::iter::once(&grants.fs).chain(of_tools).flat_map(FsGrants::iter) {
+            let reach = match grant.access {
+                Access::ReadOnly => Reach::Read,
+                Access::ReadWrite => Reach::Change,
+            };
+            let what = format!("`{}` in `fs` of `{name}`", grant.text);
+            self.add((look.real)(&grant.host), reach, &what, at(&grant.place));
+        }
+        for grant in grants.net.iter() {
+            let name = match grant.host() {
+                HostPattern::Address(_) => None,
+                pattern @ (HostPattern::Name(_) | HostPattern::Under(_) | HostPattern::Any) => Some(pattern.clone()),
+            };
+            let what = format!("`{}` in `net` of `{}`", grant.text(), plugin.name);
+            self.hosts.push(HostRule { port: grant.port(), name, what, at: line(&grants.at, grant.place()) });
+        }
+        for secret in &grants.secrets {
+            match &secret.source {
+                SecretSource::Env(_) => {}
+                SecretSource::File(path) => {
+                    let what = format!("the file of the secret `{}`", secret.name);
+                    self.file(path, look, &what, at(&secret.place));
+                }
+                SecretSource::Command(argv) => {
+                    let what = format!("the command of the secret `{}`", secret.name);
+                    let at = line(&grants.at, &secret.place);
+                    self.commands.push(CommandRule { argv: argv.clone(), what, at });
+                }
+            }
+        }
+    }
+
+    /// A file that is read, perhaps again and again. Where others take its place its folders are what has to be in reach:
+    /// the one it is named in and, past all links, the one it lies in.
+    fn file(&mut self, path: &Path, look: Look<'_>, what: &str, at: Option<String>) {
+        let file = (look.real)(path);
+        let folders: BTreeSet<PathBuf> = match self.life {
+            Life::Once => BTreeSet::new(),
+            Life::Serving => {
+                let parent = |path: &Path| path.parent().map(Path::to_owned);
+                let named = path.parent().map(|folder| if folder == Path::new("") { Path::new(".") } else { folder });
+                let named = named.and_then(look.real);
+                [named, file.as_deref().and_then(parent)].into_iter().flatten().collect()
+            }
+        };
+        let (shared, own): (Vec<_>, Vec<_>) = folders.into_iter().partition(|folder| is_shared(folder, look.home));
+        let within_own = |file: &Path| own.iter().any(|folder| file.starts_with(folder));
+        if let Some(file) = file.filter(|file| !within_own(file)) {
+            let folder = shared.into_iter().find(|folder| file.parent() == Some(folder.as_path()));
+            let pin = |folder| Pinned { file: file.clone(), folder, what: what.to_owned() };
+            self.pinned.extend(folder.map(pin));
+            self.add(Some(file), Reach::Read, what, at.clone());
+        }
+        for folder in own {
+            self.add(Some(folder), Reach::Read, what, at.clone());
+        }
+    }
+
+    /// Adds a rule for what is there, unless another one says it all.
+    fn add(&mut self, path: Option<PathBuf>, reach: Reach, what: &str, at: Option<String>) {
+        let Some(path) = path else { return };
+        let rule = FileRule { path, reach, what: what.to_owned(), at };
+        if !self.files.iter().any(|known| known.covers(&rule)) {
+            self.files.push(rule);
+        }
+    }
+}
+
+impl FileRule {
+    /// This rule as what cannot be had.
+    #[must_use]
+    pub fn beyond(&self) -> Beyond {
+        let at = self.at.iter().map(|at| format!(", {at}"));
+        Beyond { what: self.what.clone(), at: format!("{}{}", self.path.display(), at.collect::<String>()) }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        other.path.starts_with(&self.path) && self.reach.covers(other.reach)
+    }
+}
+
+/// Whether a folder holds what is none of the host's business: the user's home, what lies around it, or a place where
+/// everybody keeps things.
+fn is_shared(folder: &Path, home: Option<&Path>) -> bool {
+    SHARED.iter().any(|shared| folder == Path::new(shared)) || home.is_some_and(|home| home.starts_with(folder))
+}
+
+/// The line of a grant, in the file that `at` (`FILE:LINE`) names.
+fn line(at: &str, place: &Place) -> String {
+    let file = at.rsplit_once(':').map_or(at, |(file, _)| file);
+    format!("{file}:{}", place.line)
+}
+
+#[cfg(test)]
+#[path = "confine_tests.rs"]
+mod tests;

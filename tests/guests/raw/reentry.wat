@@ -1,0 +1,15 @@
+;; Asked for room for its arguments, it calls the host back.
+(import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock (export "now" (func (result u64)))))
+(core func $now (canon lower (func $clock "now")))
+(core instance $host (export "now" (func $now)))
+(core module $main-module
+  (import "host" "now" (func $now (result i64)))
+  (import "lib" "realloc" (func $lib-realloc (param i32 i32 i32 i32) (result i32)))
+  (import "lib" "post-return" (func $post-return (param i32)))
+  (import "lib" "nothing" (func $nothing (result i32)))
+  (export "post-return" (func $post-return))
+  (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+    (drop (call $now))
+    (call $lib-realloc (local.get 0) (local.get 1) (local.get 2) (local.get 3)))
+  (func (export "call") (param i32 i32 i32 i32) (result i32) (call $nothing)))
+(core instance $main (instantiate $main-module (with "lib" (instance $lib)) (with "host" (instance $host))))

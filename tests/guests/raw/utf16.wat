@@ -1,0 +1,23 @@
+;; encoding: utf16
+;; Text in UTF-16: as it should be (0), half of a pair (1), at an odd address (2).
+(core module $main-module
+  (import "lib" "memory" (memory 1))
+  (import "lib" "realloc" (func $realloc (param i32 i32 i32 i32) (result i32)))
+  (import "lib" "post-return" (func $post-return (param i32)))
+  (export "realloc" (func $realloc))
+  (export "post-return" (func $post-return))
+  (data (i32.const 2048) "r\00u\00n\00")
+  (data (i32.const 2064) "\00\d8")
+  (func $text (param $at i32) (param $length i32) (result i32)
+    (i32.store (i32.const 1112) (local.get $at))
+    (i32.store (i32.const 1116) (local.get $length))
+    (i32.store (i32.const 1032) (i32.const 1104))
+    (i32.store (i32.const 1036) (i32.const 1))
+    (i32.const 1024))
+  (func (export "call") (param i32 i32 i32 i32) (result i32)
+    (local $n i32)
+    (local.set $n (i32.sub (i32.load16_u offset=10 (local.get 2)) (i32.const 48)))
+    (if (i32.eq (local.get $n) (i32.const 1)) (then (return (call $text (i32.const 2064) (i32.const 1)))))
+    (if (i32.eq (local.get $n) (i32.const 2)) (then (return (call $text (i32.const 2049) (i32.const 2)))))
+    (call $text (i32.const 2048) (i32.const 3))))
+(core instance $main (instantiate $main-module (with "lib" (instance $lib))))
