@@ -23,11 +23,13 @@ PATIENCE = 900
 def copy_tree():
     """The files git knows of, as they are now. What is unchanged keeps its time, so that cargo takes it as built."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
-    names = [name for name in listed.decode().split("\0") if name and (ROOT / name).is_file()]
-    for name in names:
+    for name in filter(None, listed.decode().split("\0")):
         source, target = ROOT / name, COPY / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists() or target.read_bytes() != source.read_bytes():
+        if source.is_symlink():
+            target.unlink(missing_ok=True)
+            target.symlink_to(os.readlink(source))
+        elif source.is_file() and (not target.exists() or target.read_bytes() != source.read_bytes()):
             shutil.copy(source, target)
 
 

@@ -219,7 +219,7 @@ pub struct Plugin {
     /// Where its code comes from, as the operator wrote it.
     pub source: String,
     /// Its code.
-    pub component: Component,
+    pub component: Arc<Component>,
     pub(crate) directories: Directories,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) config: Arc<BTreeMap<String, String>>,
@@ -358,7 +358,7 @@ impl Loader<'_> {
     }
 
     /// The plugin's code, ready to run, where it comes from, and the bytes it was made of.
-    async fn component(&self, configured: &config::Plugin) -> Result<(Component, String, Bytes), LoadFault> {
+    async fn component(&self, configured: &config::Plugin) -> Result<(Arc<Component>, String, Bytes), LoadFault> {
         self.wall.map_or(Ok(()), |wall| wall.admits(configured))?;
         let Class::Component(source) = &configured.class;
         let (bytes, shown) = bytes(source).await?;

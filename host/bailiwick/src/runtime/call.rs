@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tracing::Level;
-use wasmtime::component::{ResourceTable, ResourceTableError, Val};
+use wasmtime::component::{ComponentExportIndex, InstancePre, ResourceTable, ResourceTableError, Val};
 use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
@@ -18,7 +18,7 @@ use bailiwick_core::policy::Permitted;
 use bailiwick_core::redact::quotable;
 use bailiwick_core::registry::{Annotations, Definition, Risk};
 
-use super::bindings::{self, exports::bailiwick::tool::tool};
+use super::bindings::exports::bailiwick::tool::tool;
 use super::engine::PREVIEWS as PREVIEW_SLOTS;
 use super::imports::files::Listings;
 use super::imports::http::Outgoing;
@@ -88,7 +88,7 @@ pub async fn call(
 
 /// What is asked of a guest.
 enum Work<'c> {
-    Contract { pre: &'c bindings::ComponentPre<State>, tool: &'c str, arguments: &'c str },
+    Contract { pre: &'c InstancePre<State>, call: ComponentExportIndex, tool: &'c str, arguments: &'c str },
     Typed(typed::Call<'c>),
 }
 
@@ -101,16 +101,21 @@ enum Answer<'c> {
 impl<'c> Work<'c> {
     fn of(component: &'c Component, tool: &'c str, arguments: &'c str) -> Result<Self, Failure> {
         match &component.kind {
-            Kind::Contract(pre) => Ok(Self::Contract { pre, tool, arguments }),
+            Kind::Contract { pre, call } => {
+                Ok(Self::Contract { pre: pre.instance_pre(), call: *call, tool, arguments })
+            }
             Kind::Typed(typed) => typed.prepare(tool, arguments).map(Self::Typed),
         }
     }
 
     async fn run(self, store: &mut Store<State>) -> wasmtime::Result<Answer<'c>> {
         match self {
-            Self::Contract { pre, tool, arguments } => {
+            Self::Contract { pre, call, tool, arguments } => {
                 let guest = pre.instantiate_async(&mut *store).await?;
-                guest.bailiwick_tool_tool().call_call(store, tool, arguments).await.map(Answer::Contract)
+                let call =
+                    guest.get_typed_func::<(&str, &str), (Result<tool::Output, tool::Failure>,)>(&mut *store, call)?;
+                let (answer,) = call.call_async(store, (tool, arguments)).await?;
+                Ok(Answer::Contract(answer))
             }
             Self::Typed(call) => {
                 let value = call.run(store).await?;
@@ -126,7 +131,7 @@ impl<'c> Work<'c> {
 /// Why it could not say.
 pub async fn describe(component: &Component, context: &Arc<CallContext>) -> Result<Vec<Definition>, Failure> {
     let pre = match &component.kind {
-        Kind::Contract(pre) => pre,
+        Kind::Contract { pre, .. } => pre,
         Kind::Typed(typed) => return Ok(typed.definitions()),
     };
     // Never closed.
@@ -150,7 +155,7 @@ pub async fn describe(component: &Component, context: &Arc<CallContext>) -> Resu
 /// Why it could not say.
 pub async fn check(component: &Component, context: &Arc<CallContext>) -> Result<Option<String>, Failure> {
     let pre = match &component.kind {
-        Kind::Contract(pre) => pre,
+        Kind::Contract { pre, .. } => pre,
         // It has no way to say so.
         Kind::Typed(_) => return Ok(None),
     };

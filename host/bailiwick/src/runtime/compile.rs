@@ -180,8 +180,6 @@ pub(super) struct Compiled {
     pub(super) component: Component,
     /// The engine it belongs to.
     pub(super) engine: Engine,
-    /// Of the bytes it was compiled from.
-    pub(super) digest: ComponentDigest,
 }
 
 /// Loads `wasm`, from the cache if it is there. May take minutes for a large component that is not.
@@ -193,17 +191,17 @@ pub(super) struct Compiled {
 pub(super) async fn load(
     runtime: &Arc<Runtime>,
     wasm: Bytes,
+    digest: ComponentDigest,
     name: &str,
     trust: Trust,
 ) -> Result<Compiled, CompileError> {
     let look = async || {
         let (bytes, plugin) = (wasm.clone(), name.to_owned());
-        blocking(runtime, move |runtime| find(runtime, &bytes, &plugin)).await
+        blocking(runtime, move |runtime| find(runtime, &bytes, digest, &plugin)).await
     };
-    let digest = match look().await? {
-        Found::Ready(compiled) => return Ok(compiled),
-        Found::Nothing(digest) => digest,
-    };
+    if let Some(compiled) = look().await? {
+        return Ok(compiled);
+    }
     // Several plugins may be of one component, and load side by side: one compiles, the others take what came of it.
     let refusal = runtime.guard.refusal(digest);
     let (mut refusal, waited) = match refusal.try_lock() {
@@ -213,7 +211,7 @@ pub(super) async fn load(
     if let Some(error) = &*refusal {
         return Err(error.clone());
     }
-    if waited && let Found::Ready(compiled) = look().await? {
+    if waited && let Some(compiled) = look().await? {
         return Ok(compiled);
     }
     let compiled = make(runtime, wasm, digest, name, trust).await;
@@ -250,13 +248,13 @@ async fn make(
         if let Some(cache) = &runtime.cache {
             cache.write(digest, &runtime.engines.pooled, &code);
         }
-        fit(&runtime.engines, &code, digest, &plugin).map_err(|error| CompileError::Compile(format!("{error:#}")))
+        fit(&runtime.engines, &code, &plugin).map_err(|error| CompileError::Compile(format!("{error:#}")))
     })
     .await
 }
 
 /// Does what takes a while where it holds up nobody.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     runtime: &Arc<Runtime>,
     work: impl FnOnce(&Runtime) -> Result<T, CompileError> + Send + 'static,
 ) -> Result<T, CompileError> {
@@ -264,26 +262,19 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(move || work(&runtime)).await.map_err(|_| CompileError::Crashed)?
 }
 
-/// What the cache had.
-enum Found {
-    Ready(Compiled),
-    Nothing(ComponentDigest),
-}
-
 /// Looks for the compiled code of `wasm`, and whether compiling it should be tried where there is none.
-fn find(runtime: &Runtime, wasm: &[u8], name: &str) -> Result<Found, CompileError> {
+fn find(runtime: &Runtime, wasm: &[u8], digest: ComponentDigest, name: &str) -> Result<Option<Compiled>, CompileError> {
     is_component(wasm)?;
-    let digest = ComponentDigest::of(wasm);
     let code = runtime.cache.as_ref().and_then(|cache| cache.read(digest, &runtime.engines.pooled));
-    match code.map(|code| fit(&runtime.engines, &code, digest, name)) {
-        Some(Ok(compiled)) => return Ok(Found::Ready(compiled)),
+    match code.map(|code| fit(&runtime.engines, &code, name)) {
+        Some(Ok(compiled)) => return Ok(Some(compiled)),
         Some(Err(error)) => {
             tracing::warn!(plugin = name, %error, "compiled code in the cache is of no use; compiling anew");
         }
         None => {}
     }
     precheck(wasm)?;
-    Ok(Found::Nothing(digest))
+    Ok(None)
 }
 
 fn is_component(wasm: &[u8]) -> Result<(), CompileError> {
@@ -312,10 +303,9 @@ pub(super) fn compile(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>, CompileEr
 }
 
 /// Makes code ready to run: from the pool where it fits a slot, else one by one.
-fn fit(engines: &Engines, code: &[u8], digest: ComponentDigest, name: &str) -> wasmtime::Result<Compiled> {
-    let on = |engine: &Engine| {
-        deserialize(engine, code).map(|component| Compiled { component, engine: engine.clone(), digest })
-    };
+fn fit(engines: &Engines, code: &[u8], name: &str) -> wasmtime::Result<Compiled> {
+    let on =
+        |engine: &Engine| deserialize(engine, code).map(|component| Compiled { component, engine: engine.clone() });
     // A component that does not fit a slot of the pool fails to load there, before it runs.
     on(&engines.pooled).or_else(|pooled| {
         let compiled = on(&engines.on_demand)?;

@@ -13,12 +13,13 @@ mod state;
 mod turn;
 mod typed;
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
-use wasmtime::component::Linker;
 use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{ComponentExportIndex, Linker};
 
 use bailiwick_core::capability::Capability;
 use bailiwick_core::grant::fs::{Access, FsGrants};
@@ -51,6 +52,8 @@ pub struct Runtime {
     on_demand: Linker<State>,
     cache: Option<Cache>,
     guard: Guard,
+    /// Those that are in use: plugins of the same component share its code.
+    loaded: Mutex<HashMap<ComponentDigest, Weak<Component>>>,
 }
 
 /// A component that can be called.
@@ -65,7 +68,11 @@ pub struct Component {
 /// How a component's tools are found and called.
 enum Kind {
     /// It says what its tools are, and is called by the contract.
-    Contract(bindings::ComponentPre<State>),
+    Contract {
+        pre: bindings::ComponentPre<State>,
+        /// Where its `call` is, so that a call need not look up and check the other functions too.
+        call: ComponentExportIndex,
+    },
     /// Its functions are its tools.
     Typed(Typed),
 }
@@ -73,7 +80,7 @@ enum Kind {
 impl Component {
     fn engine(&self) -> &wasmtime::Engine {
         match &self.kind {
-            Kind::Contract(pre) => pre.engine(),
+            Kind::Contract { pre, .. } => pre.engine(),
             Kind::Typed(typed) => typed.engine(),
         }
     }
@@ -115,15 +122,45 @@ impl Runtime {
         imports::link(&mut pooled)?;
         let mut on_demand = Linker::new(&engines.on_demand);
         imports::link(&mut on_demand)?;
-        Ok(Self { engines, pooled, on_demand, cache, guard: Guard::new(compiler, limits) })
+        let guard = Guard::new(compiler, limits);
+        Ok(Self { engines, pooled, on_demand, cache, guard, loaded: Mutex::default() })
     }
 
-    /// Compiles (or finds compiled) and links a component. May take minutes; dropping the future ends what it started.
+    /// Finds a component among those in use, or compiles (or finds compiled) and links it. May take minutes; dropping the
+    /// future ends what it started.
     ///
     /// # Errors
     /// See [`LoadError`].
-    pub async fn load(self: &Arc<Self>, wasm: Bytes, name: &str, trust: Trust) -> Result<Component, LoadError> {
-        let compiled = compile::load(self, wasm.clone(), name, trust).await?;
+    pub async fn load(self: &Arc<Self>, wasm: Bytes, name: &str, trust: Trust) -> Result<Arc<Component>, LoadError> {
+        let bytes = wasm.clone();
+        let digest = compile::blocking(self, move |_| Ok(ComponentDigest::of(&bytes))).await?;
+        if let Some(component) = self.in_use(digest, None) {
+            return Ok(component);
+        }
+        let component = Arc::new(self.link(wasm, digest, name, trust).await?);
+        // Another plugin may have been faster.
+        Ok(self.in_use(digest, Some(&component)).unwrap_or(component))
+    }
+
+    /// The component of this digest, if one is in use. If not, `new` is the one from here on.
+    fn in_use(&self, digest: ComponentDigest, new: Option<&Arc<Component>>) -> Option<Arc<Component>> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = loaded.get(&digest).and_then(Weak::upgrade);
+        if let (None, Some(new)) = (&known, new) {
+            loaded.retain(|_, component| component.strong_count() > 0);
+            loaded.insert(digest, Arc::downgrade(new));
+        }
+        known
+    }
+
+    async fn link(
+        self: &Arc<Self>,
+        wasm: Bytes,
+        digest: ComponentDigest,
+        name: &str,
+        trust: Trust,
+    ) -> Result<Component, LoadError> {
+        let compiled = compile::load(self, wasm.clone(), digest, name, trust).await?;
         let pooled = wasmtime::Engine::same(&compiled.engine, &self.engines.pooled);
         let linker = if pooled { &self.pooled } else { &self.on_demand };
         let tools = if speaks_contract(&compiled)? { None } else { Some(Tools::find(&compiled, &wasm, name)) };
@@ -136,10 +173,11 @@ impl Runtime {
         }
         let mismatch = |error| LoadError::Mismatch(format!("{error:#}"));
         let pre = linker.instantiate_pre(&compiled.component).map_err(mismatch)?;
-        let digest = compiled.digest;
         match tools {
             None => {
-                let kind = Kind::Contract(bindings::ComponentPre::new(pre).map_err(mismatch)?);
+                let call =
+                    call_of(&compiled.component).ok_or_else(|| LoadError::Mismatch("it has no `call`".to_owned()))?;
+                let kind = Kind::Contract { pre: bindings::ComponentPre::new(pre).map_err(mismatch)?, call };
                 Ok(Component { kind, digest, left_out: Vec::new() })
             }
             Some(mut tools) => {
@@ -195,6 +233,12 @@ fn speaks_contract(compiled: &compile::Compiled) -> Result<bool, LoadError> {
         Some(name) => Err(LoadError::OtherContract(name)),
         None => Ok(false),
     }
+}
+
+/// Where the contract's `call` is.
+fn call_of(component: &wasmtime::component::Component) -> Option<ComponentExportIndex> {
+    let tool = component.get_export_index(None, format!("{TOOL}@{CONTRACT}"))?;
+    component.get_export_index(Some(&tool), "call")
 }
 
 /// The imports no version of which this host has.
