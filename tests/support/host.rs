@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bailiwick::ambient::{FixedNames, Resolver};
 use bailiwick::channel::Channel;
 use bailiwick::host::Host;
 use bailiwick::load::{Setup, StartError};
+use bailiwick::resolver::{FixedNames, Resolver};
 use bailiwick::runtime::Compiler;
 use bailiwick_core::call::{Call, Caller, Selector};
 use bailiwick_core::config::{Config, Source, read, render};

@@ -9,6 +9,7 @@ and a test fails; a change that does not compile, or that no test notices, is to
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 COPY = ROOT / "target" / "teeth" / "tree"
-PATIENCE = 900
+# For building and running the tests of one control. Tests that hang have noticed.
+PATIENCE = 400
 
 
 def copy_tree():
@@ -39,14 +41,20 @@ def cargo_test(tests):
     for package, *filters in tests:
         command = ["cargo", "test", "--locked", "--quiet", "-p", package, "--", *filters]
         environment = dict(os.environ, CARGO_TARGET_DIR=str(ROOT / "target" / "teeth" / "target"))
+        # A group of its own: what hangs is ended with all it started.
+        run = subprocess.Popen(
+            command, cwd=COPY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        )
         try:
-            ran = subprocess.run(command, cwd=COPY, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+            said += run.communicate(timeout=PATIENCE)[0]
         except subprocess.TimeoutExpired:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.communicate()
             return False, said + f"{package}: not done after {PATIENCE} s"
-        said += ran.stdout + ran.stderr
-        if ran.returncode != 0:
+        if run.returncode != 0:
             # A crash of the whole test program counts: somebody would look.
-            ended = "test result: FAILED" in said or "signal" in ran.stderr or "panicked" in said
+            ended = "test result: FAILED" in said or "signal" in said or "panicked" in said
             return (False if ended else None), said
     return True, said
 

@@ -2,7 +2,7 @@
 //! program to that). Nothing here decides anything: who calls must have a right already, or be the operator's own start-up.
 #![expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -11,17 +11,12 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bailiwick_core::name::PluginName;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use tokio::net::{TcpListener, TcpStream};
-
-use crate::broker::Broker;
-use crate::lanes;
 
 /// The value of an environment variable; none when unset or not UTF-8.
 ///
@@ -394,54 +389,10 @@ pub fn command_output(argv: &[String]) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Where names become addresses.
-#[derive(Debug, Clone, Default)]
-pub enum Resolver {
-    /// The operating system's resolver.
-    #[default]
-    System,
-    /// Another process, which asks the operating system's resolver for a host that is confined.
-    Broker(Arc<Broker>),
-    /// A fixed table, for tests: every look-up is counted, names that are not in it do not exist.
-    Fixed(Arc<FixedNames>),
-}
-
-/// Names with their addresses, and how often they were looked up.
-#[derive(Debug, Default)]
-pub struct FixedNames {
-    /// The addresses; each look-up takes the next list, the last one stays.
-    pub names: HashMap<String, Vec<Vec<IpAddr>>>,
-    /// How many look-ups there were.
-    pub lookups: std::sync::atomic::AtomicUsize,
-}
-
-impl Resolver {
-    /// All addresses of `name`, asked for on behalf of `plugin`.
-    ///
-    /// # Ambient authority
-    /// Asks the system's resolver, that is `/etc/hosts` and the network's DNS.
-    ///
-    /// # Errors
-    /// When there are none, or the resolver fails.
-    pub async fn resolve(&self, plugin: &PluginName, name: &str) -> io::Result<Vec<IpAddr>> {
-        match self {
-            Self::System => {
-                let name = name.to_owned();
-                // The system gives up on a silent name server after half a minute, long after whoever asked.
-                let found = lanes::run(plugin, move || (name.as_str(), 0).to_socket_addrs()).await??;
-                Ok(found.map(|address| address.ip()).collect())
-            }
-            Self::Broker(broker) => broker.look_up(name).await,
-            Self::Fixed(table) => {
-                let earlier = table.lookups.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                let answers = table.names.get(name).ok_or(io::ErrorKind::NotFound)?;
-                answers.get(earlier).or(answers.last()).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
-            }
-        }
-    }
-}
-
-/// All addresses of `name`, as [`Resolver::System`] has them, for who can wait.
+/// All addresses of `name`. Waits for as long as the system does, which may be half a minute.
+///
+/// # Ambient authority
+/// Asks the system's resolver, that is `/etc/hosts` and the network's DNS.
 ///
 /// # Errors
 /// When there are none, or the resolver fails.

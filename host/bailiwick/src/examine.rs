@@ -21,6 +21,7 @@ use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
 use crate::egress::Egress;
 use crate::load::{self, StartError};
+use crate::resolver::Resolver;
 use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Runtime};
 use crate::surface::Surface;
 use crate::{ambient, settings};
@@ -70,7 +71,7 @@ impl Bench {
     fn with(cache: Option<Cache>, limits: CompileLimits) -> Result<Self, StartError> {
         let engine = |error| StartError::Engine(format!("{error:#}"));
         let calls = u32::try_from(AT_ONCE).unwrap_or(1);
-        let egress = Egress::new(ambient::Resolver::default(), &[]);
+        let egress = Egress::new(Resolver::default(), &[]);
         Ok(Self {
             runtime: Arc::new(Runtime::new(calls, cache, Compiler::own_program(), limits).map_err(engine)?),
             egress: Arc::new(egress.map_err(|error| StartError::Egress(error.to_string()))?),

@@ -21,6 +21,7 @@ mod lanes;
 pub mod load;
 pub mod observe;
 mod record;
+pub mod resolver;
 pub mod runtime;
 mod seal;
 pub mod secrets;

@@ -33,6 +33,7 @@ use crate::deadline::Deadline;
 use crate::egress::Egress;
 use crate::host::Snapshot;
 use crate::observe::{self, Observer};
+use crate::resolver::Resolver;
 use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, Directories, LoadError, MAX_COMPONENT, Runtime};
 use crate::secrets::Secrets;
 use crate::{ambient, builtin, examine, settings};
@@ -44,7 +45,7 @@ const MAX_MESSAGE: usize = 2_000;
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
     /// Where names become addresses.
-    pub resolver: ambient::Resolver,
+    pub resolver: Resolver,
     /// Where components are compiled that are not built in.
     pub compiler: Compiler,
     /// Whether what plugins are refused is written down, for `bailiwick suggest`.
@@ -57,7 +58,7 @@ impl Setup {
     /// For a process that is confined, or was told not to be.
     #[must_use]
     pub fn behind(wall: Option<Arc<Wall>>) -> Self {
-        let resolver = wall.as_ref().map_or_else(ambient::Resolver::default, |wall| wall.resolver());
+        let resolver = wall.as_ref().map_or_else(Resolver::default, |wall| wall.resolver());
         Self { resolver, wall, ..Self::default() }
     }
 }

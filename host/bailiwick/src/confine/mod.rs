@@ -15,9 +15,10 @@ use std::sync::Arc;
 use bailiwick_core::config::{Config, Plugin};
 use bailiwick_core::confine::{Confinement, FileRule, Life, Look, Site};
 
-use crate::ambient::{self, Resolver};
+use crate::ambient;
 use crate::broker::{Broker, Charter};
 use crate::load::StartError;
+use crate::resolver::Resolver;
 use crate::settings;
 
 pub use syscalls::refused_everywhere;

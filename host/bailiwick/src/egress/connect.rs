@@ -26,6 +26,7 @@ use super::target::{Place, Target};
 use super::{EgressSetupError, denied, fault, wanted};
 use crate::ambient;
 use crate::context::CallContext;
+use crate::resolver::Resolver;
 
 /// How long a name may take to resolve.
 const DNS: Duration = Duration::from_secs(5);
@@ -67,7 +68,7 @@ pub(super) fn tls(extra_ca_pem: &[Vec<u8>]) -> Result<TlsConnector, EgressSetupE
 /// # Errors
 /// The name does not resolve, or an address is refused, which is noted in the ledger.
 pub(super) async fn addresses(
-    resolver: &ambient::Resolver,
+    resolver: &Resolver,
     call: &CallContext,
     (request, grant): (&NetRequest<'_>, &NetGrant),
     target: &Target,

@@ -37,8 +37,8 @@ use self::body::{RequestBody, ResponseBody};
 use self::connect::Connection;
 use self::pool::{Key, Lease, Pool};
 use self::target::Target;
-use crate::ambient;
 use crate::context::CallContext;
+use crate::resolver::Resolver;
 
 /// How long a connection may take to be made; a guest may ask for less.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// The way to the network. Shared by all calls; holds no right of its own.
 pub struct Egress {
-    resolver: ambient::Resolver,
+    resolver: Resolver,
     tls: TlsConnector,
     pool: Arc<Pool>,
 }
@@ -74,7 +74,7 @@ impl Egress {
     ///
     /// # Errors
     /// A text of `extra_ca_pem` that holds no certificate, or a broken one.
-    pub fn new(resolver: ambient::Resolver, extra_ca_pem: &[Vec<u8>]) -> Result<Self, EgressSetupError> {
+    pub fn new(resolver: Resolver, extra_ca_pem: &[Vec<u8>]) -> Result<Self, EgressSetupError> {
         Ok(Self { resolver, tls: connect::tls(extra_ca_pem)?, pool: Arc::default() })
     }
 }

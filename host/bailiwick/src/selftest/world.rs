@@ -12,10 +12,11 @@ use bailiwick_core::config::{self, Source};
 
 use super::SelftestError;
 use super::server::Server;
-use crate::ambient::{self, FixedNames, Resolver};
+use crate::ambient;
 use crate::builtin::SELFTEST;
 use crate::host::Host;
 use crate::load::Setup;
+use crate::resolver::{FixedNames, Resolver};
 use crate::runtime::Compiler;
 
 /// A folder that is gone with this value.

@@ -7,8 +7,8 @@ use bailiwick_core::grant::NetRequest;
 use http::Uri;
 
 use super::support::*;
-use crate::ambient::{FixedNames, Resolver};
 use crate::egress::{connect, judged};
+use crate::resolver::{FixedNames, Resolver};
 
 /// One address in each range that is not for everybody: IANA's special-purpose registries and what clouds add to them.
 const SPECIAL: [&str; 33] = [

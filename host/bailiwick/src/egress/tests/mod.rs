@@ -235,7 +235,7 @@ async fn an_address_can_have_a_certificate() {
 #[test]
 fn a_file_without_a_certificate_is_no_authority() {
     for pem in [&b""[..], b"no pem", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-        let error = super::Egress::new(crate::ambient::Resolver::System, &[pem.to_vec()]).unwrap_err();
+        let error = super::Egress::new(crate::resolver::Resolver::System, &[pem.to_vec()]).unwrap_err();
         assert!(error.to_string().starts_with("certificate file 1 of `extra_ca` cannot be used: "), "{error}");
     }
 }

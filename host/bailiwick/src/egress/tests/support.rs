@@ -27,12 +27,12 @@ use bailiwick_core::grant::{
 };
 use bailiwick_core::name::{PluginName, SecretName, ToolName};
 
-use crate::ambient::{FixedNames, Resolver};
 use crate::artifact::Artifacts;
 use crate::channel::Channel;
 use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
 use crate::egress::{Egress, send_for_guest};
+use crate::resolver::{FixedNames, Resolver};
 use crate::secrets::Secrets;
 
 /// What a server does, in order, when it has read a request.
