@@ -373,12 +373,13 @@ fn a_kernel_that_fails_otherwise_is_told_so() {
         println!("left out: EIO and EINTR, because strace is not there or may not trace");
         return;
     }
+    // The fifth of each thread: the program reads its own files too. So many times that some thread comes to it.
     for (fault, operation) in [("pwrite64:error=EIO", "overwrite"), ("pread64:error=EIO:when=5+", "read")] {
         let world = world();
         let config = world.path("bailiwick.toml");
         let text = format!("{DELVER}\n[host]\nstate = \"./state\"\ncache = {:?}\n", world.cache());
         std::fs::write(config, text).expect("a file can be written");
-        let attempts = json!({"directory": "/data", "operation": operation, "path": "plain.txt", "times": 10});
+        let attempts = json!({"directory": "/data", "operation": operation, "path": "plain.txt", "times": 300});
         let (syscall, _) = fault.split_once(':').expect("NAME:WHAT");
         let output = Command::new("strace")
             .args(["-f", "-q", "-o", "/dev/null", "-e", &format!("trace={syscall}"), "-e", &format!("inject={fault}")])
