@@ -7,8 +7,14 @@ use bailiwick_core::redact::{Redactor, SHORTEST_SECRET};
 
 use super::{is_plain, lines};
 
-/// The forms in which a secret is found, each by the encoder that writes it.
+/// The forms in which a secret is found, with and without the spaces around it, which come and go in headers.
 pub fn forms(secret: &str) -> Vec<Vec<u8>> {
+    let bare = Some(secret.trim()).filter(|bare| *bare != secret);
+    std::iter::once(secret).chain(bare).flat_map(forms_of).collect()
+}
+
+/// The same of exactly this text, each by the encoder that writes it.
+fn forms_of(secret: &str) -> Vec<Vec<u8>> {
     if secret.len() < SHORTEST_SECRET {
         return Vec::new();
     }
