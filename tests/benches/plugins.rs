@@ -6,6 +6,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bailiwick::host::Host;
+use bailiwick::load::Setup;
+
 use crate::call::ARGUMENTS;
 use crate::report::{Goal, Report, median, micros, ratio};
 use crate::world::{World, anonymous_memory};
@@ -24,8 +27,23 @@ fn many(count: usize) -> String {
     text
 }
 
+/// `count` plugins, each of a component of its own: the same code with a number behind it.
+fn different(world: &World, count: u8) -> String {
+    let component = std::fs::read(bailiwick_tests::guest("bench")).expect("it is built");
+    let mut text = String::new();
+    for number in 0..count {
+        // A custom section of five bytes: a name of one character, and three bytes.
+        let bytes = [&component[..], &[0, 5, 1, b'n', number, 0, 0]].concat();
+        let path = world.path().join(format!("own{number}.wasm"));
+        std::fs::write(&path, bytes).expect("a file can be written");
+        let _ = writeln!(text, "[plugins.own{number}]\ncomponent = {path:?}");
+    }
+    text
+}
+
 pub(crate) async fn run(report: &mut Report) {
     crowd(report).await;
+    apart(report).await;
     running(report).await;
     starts(report);
 }
@@ -49,7 +67,20 @@ async fn crowd(report: &mut Report) {
         crowded.push(micros(start.elapsed()));
     }
     report.gated("a call with 1,000 plugins / with 1", ratio(&crowded, &alone), Goal::AtMost(1.1));
-    report.gated("anonymous memory of an idle plugin, KiB", idle, Goal::AtMost(128.0));
+    report.gated("anonymous memory of an idle plugin that shares its code, KiB", idle, Goal::AtMost(128.0));
+}
+
+/// What an idle plugin keeps whose component nobody else uses. Loaded from the cache: compiling is not what is asked.
+async fn apart(report: &mut Report) {
+    const PLUGINS: u8 = 40;
+    let world = World::new();
+    let config = world.config(&different(&world, PLUGINS), "");
+    drop(Host::start(&config, Setup::default()).await.expect("the host starts"));
+    let before = anonymous_memory("self");
+    let host = Host::start(&config, Setup::default()).await.expect("the host starts");
+    let each = (anonymous_memory("self") - before) / f64::from(PLUGINS) / 1024.0;
+    assert_eq!(host.snapshot().plugins.len(), usize::from(PLUGINS), "all are loaded");
+    report.gated("anonymous memory of an idle plugin with code of its own, KiB", each, Goal::AtMost(128.0));
 }
 
 async fn running(report: &mut Report) {

@@ -19,8 +19,13 @@ use report::Report;
 
 const SECTIONS: [&str; 7] = ["call", "gate", "load", "neighbours", "plugins", "http", "stdio"];
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() {
+fn main() {
+    // As the program does.
+    bailiwick::ambient::give_memory_back();
+    bailiwick::runtime::executor().build().expect("there are threads").block_on(measure());
+}
+
+async fn measure() {
     // Cargo says `--bench`; `call::alone` has words of its own.
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench").peekable();
     let (mut wanted, mut plot, mut only) = (Vec::new(), None, None);
