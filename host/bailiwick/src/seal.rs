@@ -122,6 +122,19 @@ async fn spill(output: Output, tool: &Tool, context: &CallContext) -> Result<Out
     }
     let mut sealed = Output::default();
     let mut left = context.effective.limits.output;
+    let mut whole = None;
+    // Before the texts: of those a link is enough, and a tool may have promised this.
+    if let Some(mut value) = output.structured {
+        let text = value.to_string();
+        if text.len() > HEAD + TAIL {
+            shorten(&mut value);
+            whole = Some(text);
+        }
+        if let Some(rest) = left.checked_sub(value.to_string().len() as u64) {
+            left = rest;
+            sealed.structured = Some(value);
+        }
+    }
     for piece in output.content {
         let is_short =
             matches!(&piece, Content::Link(_)) || matches!(&piece, Content::Text(text) if text.len() <= HEAD + TAIL);
@@ -133,16 +146,9 @@ async fn spill(output: Output, tool: &Tool, context: &CallContext) -> Result<Out
             Some(_) | None => spill_piece(piece, &mut sealed, &mut left, tool, context).await?,
         }
     }
-    if let Some(mut value) = output.structured {
-        let whole = value.to_string();
-        if whole.len() > HEAD + TAIL {
-            shorten(&mut value);
-            sealed.content.push(Content::Link(
-                keep("structured.json", whole.into_bytes(), "application/json".to_owned(), context).await?,
-            ));
-        }
-        let fits = value.to_string().len() as u64 <= left;
-        sealed.structured = fits.then_some(value);
+    if let Some(whole) = whole {
+        let kept = keep("structured.json", whole.into_bytes(), "application/json".to_owned(), context).await?;
+        sealed.content.push(Content::Link(kept));
     }
     if tool.results.is_some() && sealed.structured.is_none() {
         let message = format!(
