@@ -289,29 +289,22 @@ fn pipes_hold_up_nobody_however_many_wait_for_them() {
         let outcome = trial.case("RES-36", "other__read", json!({"filePath": "/data/pipe"}), "tool.failed").await;
         assert!(told(&outcome).contains("is not a regular file"), "{}", told(&outcome));
         let threads = machine::threads();
-        // The pool of instances is filled by and by, with as many as run at once, and stays filled. Then nothing grows.
-        let mut n_rounds = 0;
-        loop {
-            n_rounds += 1;
-            trial.is_warm();
-            let before = machine::resident();
-            let begun = Instant::now();
-            let calls = (0..600).map(|_| {
-                let host = Arc::clone(&trial.host);
-                tokio::spawn(async move { host.call("probe__read", json!({"path": "/data/pipe"})).await })
-            });
-            let outcomes = join_all(calls.collect::<Vec<_>>()).await;
-            println!("measured: 600 calls that open a pipe took {:?}", begun.elapsed());
-            for outcome in outcomes {
-                let outcome = outcome.expect("it does not panic");
-                assert_eq!(outcome.code(), "tool.failed", "{}", told(&outcome));
-            }
-            trial.and_calls(600);
-            if n_rounds > 1 && machine::resident() < before + (8 << 20) {
-                break;
-            }
-            assert!(n_rounds < 10, "it grows and grows");
-        }
+        trial
+            .until_nothing_grows(async |trial| {
+                let begun = Instant::now();
+                let calls = (0..600).map(|_| {
+                    let host = Arc::clone(&trial.host);
+                    tokio::spawn(async move { host.call("probe__read", json!({"path": "/data/pipe"})).await })
+                });
+                let outcomes = join_all(calls.collect::<Vec<_>>()).await;
+                println!("measured: 600 calls that open a pipe took {:?}", begun.elapsed());
+                for outcome in outcomes {
+                    let outcome = outcome.expect("it does not panic");
+                    assert_eq!(outcome.code(), "tool.failed", "{}", told(&outcome));
+                }
+                trial.and_calls(600);
+            })
+            .await;
         let outcome = trial.case("RES-36", "other__read", json!({"filePath": "/data/plain.txt"}), "ok").await;
         assert!(told(&outcome).contains("plain"), "{}", told(&outcome));
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -82,6 +82,21 @@ impl Trial {
         self.calls += calls;
     }
 
+    /// Does the same again and again until it takes no more memory: what the pool of instances and the allocator keep of
+    /// each thread fills by and by, and stays filled. From the last time on it counts.
+    pub(crate) async fn until_nothing_grows(&mut self, mut round: impl AsyncFnMut(&mut Self)) {
+        const MOST_ROUNDS: usize = 20;
+        for number in 0..MOST_ROUNDS {
+            self.is_warm();
+            let before = machine::resident();
+            round(self).await;
+            if number > 0 && machine::resident() < before + (8 << 20) {
+                return;
+            }
+        }
+        panic!("after {MOST_ROUNDS} times it still takes more");
+    }
+
     /// From here on it counts: what was done so far filled the pool, which stays filled.
     pub(crate) fn is_warm(&mut self) {
         self.before = machine::Usage::now();
