@@ -222,7 +222,8 @@ impl TestHost {
 
     /// Who calls from here on.
     pub(crate) fn caller(mut self, name: &str, tools: &[&str]) -> Self {
-        self.caller = Arc::new(Caller { name: name.to_owned(), tools: Selector::of(tools.iter().copied()) });
+        let tools = Selector::of(tools.iter().copied());
+        self.caller = Arc::new(Caller { tools, ..Caller::operator(name) });
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::name::ToolName;
 
@@ -45,18 +46,83 @@ impl fmt::Display for CallId {
 /// Who asks, and what they may ask for.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Shown in the audit, for example `cli` or `mcp-stdio`.
+    /// Shown in the audit, for example `cli`, `mcp-stdio` or `key:ci`. What is counted is counted under this name.
     pub name: String,
     /// The tools this caller may see and call.
     pub tools: Selector,
+    /// What it may do beside seeing them.
+    pub may: May,
+    /// How much of it; nothing here means that only the host's own limits count.
+    pub budget: Budget,
 }
 
 impl Caller {
     /// The person who started this process: may use every tool the configuration allows.
     #[must_use]
     pub fn operator(name: &str) -> Self {
-        Self { name: name.to_owned(), tools: Selector::all() }
+        Self { name: name.to_owned(), tools: Selector::all(), may: May::EVERYTHING, budget: Budget::default() }
     }
+
+    /// A caller under a policy.
+    #[must_use]
+    pub fn under(name: &str, policy: &Policy) -> Self {
+        Self { name: name.to_owned(), tools: policy.tools.clone(), may: policy.may, budget: policy.budget }
+    }
+}
+
+/// What a caller may do beside seeing tools. The default is nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct May {
+    /// Run them.
+    pub execute: bool,
+    /// Answer when a person is asked for a call, its own too.
+    pub approve: bool,
+    /// Manage what is loaded, and see how the host does.
+    pub manage: bool,
+}
+
+impl May {
+    /// All of it.
+    pub const EVERYTHING: Self = Self { execute: true, approve: true, manage: true };
+}
+
+/// How much a caller may have in a length of time. None means no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Calls.
+    pub calls: Option<u32>,
+    /// Time that calls take, together.
+    pub time: Option<Duration>,
+    /// Bytes of results.
+    pub bytes: Option<u64>,
+    /// The length of time.
+    pub per: Duration,
+}
+
+impl Budget {
+    /// What is counted over where the configuration says nothing: a day.
+    pub const DEFAULT_PER: Duration = Duration::from_secs(24 * 3_600);
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { calls: None, time: None, bytes: None, per: Self::DEFAULT_PER }
+    }
+}
+
+/// What callers of one sort may do: one `[policies.NAME]` table. The default is nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Its name.
+    pub name: String,
+    /// The tools they see.
+    pub tools: Selector,
+    /// What they may do with them.
+    pub may: May,
+    /// Requests in a minute; 0 means no limit, none what holds for all keys.
+    pub per_minute: Option<u32>,
+    /// How much they may have.
+    pub budget: Budget,
 }
 
 /// A set of tools: `[]` none, `["*"]` all, `["a", "b"]` these, `["*", "!a"]` all but these.

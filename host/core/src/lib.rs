@@ -26,6 +26,7 @@ pub mod lock;
 pub mod review;
 
 pub mod call;
+pub mod key;
 pub mod policy;
 pub mod registry;
 pub mod schema;

@@ -7,7 +7,11 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::reader::{AnyText, At, Bytes, Given, JsonTable, Named, Reading, Time, Value, closest, table};
-use super::{Approval, AuditSettings, Confine, HostSettings, Mistake, code};
+use super::{
+    Approval, ApprovalSettings, AuditSettings, Confine, GatewaySettings, HostSettings, Metrics, Mistake,
+    TelemetrySettings, code,
+};
+use crate::call::Budget;
 use crate::grant::limit::{Limits, Size, Span};
 
 type List = At<Vec<At<String>>>;
@@ -19,6 +23,16 @@ table! {
         host: At<HostTable>,
         /// The record of every call.
         audit: At<AuditTable>,
+        /// The HTTP server: where it listens, whom it answers, and how much it takes.
+        gateway: At<GatewayTable>,
+        /// What callers may do, by name; keys share them.
+        policies: Named<At<PolicyTable>>,
+        /// Callers that prove themselves with a key, by name. `bailiwick keys create` makes others, outside of this file.
+        keys: Named<At<KeyTable>>,
+        /// How a person is asked whether a call may run.
+        approval: At<ApprovalTable>,
+        /// Where traces and metrics go.
+        telemetry: At<TelemetryTable>,
         /// What provides tools, by name: 1 to 32 of a-z, 0-9, `_` and `-`, starting with a letter, without `__`.
         plugins: Named<At<PluginTable>>,
     }
@@ -55,6 +69,123 @@ table! {
         rotate_at: At<Bytes> = Size(AuditSettings::DEFAULT_ROTATE_AT).to_string(),
         /// How many full files are kept, 0 to 1000.
         keep: At<u32> = AuditSettings::DEFAULT_KEEP,
+    }
+}
+
+table! {
+    /// The HTTP server: where it listens, whom it answers, and how much it takes.
+    struct GatewayTable {
+        /// The address and port it listens on; port 0 takes a free one.
+        listen: At<String> = GatewaySettings::DEFAULT_LISTEN,
+        /// Host names it answers to, beside those of this machine itself.
+        hosts: List = json!([]),
+        /// Origins whose pages may call it, such as `https://app.example.com`.
+        origins: List = json!([]),
+        /// Addresses of proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`.
+        trusted_proxies: List = json!([]),
+        /// Requests an address may make in a minute, 0 to 1000000; 0 means no limit.
+        per_ip: At<u32> = GatewaySettings::DEFAULT_PER_MINUTE,
+        /// Requests a key may make in a minute, 0 to 1000000; 0 means no limit.
+        per_key: At<u32> = GatewaySettings::DEFAULT_PER_MINUTE,
+        /// Connections at once, 1 to 65536.
+        connections: At<u32> = GatewaySettings::DEFAULT_CONNECTIONS,
+        /// The largest body of a request, 1KiB to 1GiB.
+        body: At<Bytes> = Size(GatewaySettings::DEFAULT_BODY).to_string(),
+        /// How long a request's head may take, 100ms to 10m.
+        header_time: At<Time> = Span(GatewaySettings::DEFAULT_HEADER_TIME).to_string(),
+        /// How long a request's body may take, 100ms to 1h.
+        body_time: At<Time> = Span(GatewaySettings::DEFAULT_BODY_TIME).to_string(),
+        /// How long calls under way may take to finish when the server is told to stop, 0s to 1h.
+        grace: At<Time> = Span(GatewaySettings::DEFAULT_GRACE).to_string(),
+        /// The policy of callers without a key; without this there are none.
+        anonymous: At<String>,
+        /// The number of tools above which a caller is offered three that search, describe and call, 0 to 100000; 0 means
+        /// never.
+        search_above: At<u32> = GatewaySettings::DEFAULT_SEARCH_ABOVE,
+        /// The plain HTTP interface to the tools.
+        api: At<GatewayApiTable>,
+        /// Callers who prove themselves with a token of an authorization server.
+        oauth: At<OauthTable>,
+    }
+}
+
+table! {
+    /// The plain HTTP interface to the tools.
+    struct GatewayApiTable {
+        /// Whether tools can be run through it; without this it only lists them.
+        enable_tool_execute: At<bool> = false,
+    }
+}
+
+table! {
+    /// Callers who prove themselves with a token of an authorization server.
+    struct OauthTable {
+        /// The authorization server, as its tokens name it in `iss`.
+        issuer: At<String>,
+        /// What tokens for this server name in `aud`; its own public address, such as `https://tools.example.com/mcp`.
+        audience: At<String>,
+        /// Where the server's keys are; without this, as its metadata says.
+        jwks: At<String>,
+        /// Scopes a token must have, all of them.
+        scopes: List = json!([]),
+        /// The policy of callers with such a token.
+        policy: At<String>,
+    }
+}
+
+table! {
+    /// What a caller may do. What is not written here it may not.
+    struct PolicyTable {
+        /// The tools it sees: names, `*` for all, `!name` for all but this one.
+        tools: List = json!([]),
+        /// Whether it may run them.
+        execute: At<bool> = false,
+        /// Whether it may answer when a person is asked for a call.
+        approve: At<bool> = false,
+        /// Whether it may manage what is loaded and see how the host does.
+        manage: At<bool> = false,
+        /// Requests in a minute, 0 to 1000000; 0 means no limit. Without this, `gateway.per_key`.
+        per_minute: At<u32>,
+        /// Calls in each `per`.
+        calls: At<u32>,
+        /// Time that calls take, together, in each `per`.
+        time: At<Time>,
+        /// Bytes of results in each `per`.
+        bytes: At<Bytes>,
+        /// The length of time that `calls`, `time` and `bytes` are counted over, 1s to 720h.
+        per: At<Time> = Span(Budget::DEFAULT_PER).to_string(),
+    }
+}
+
+table! {
+    /// A caller that proves itself with a key.
+    struct KeyTable {
+        /// What `bailiwick keys hash` makes of the key: an Argon2id hash.
+        hash: At<String>,
+        /// Its policy.
+        policy: At<String>,
+    }
+}
+
+table! {
+    /// How a person is asked whether a call may run.
+    struct ApprovalTable {
+        /// How long a person has to answer, 1s to 24h. It does not count as the call's time.
+        time: At<Time> = Span(ApprovalSettings::DEFAULT_TIME).to_string(),
+        /// Where questions are sent to as well: a URL that takes them as JSON by POST.
+        webhook: At<String>,
+    }
+}
+
+table! {
+    /// Where traces and metrics go.
+    struct TelemetryTable {
+        /// An OpenTelemetry collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318`.
+        otlp: At<String>,
+        /// Who may read `/metrics`: nobody (`off`), callers that may manage (`key`), or everyone (`open`).
+        metrics: At<Metrics> = Metrics::default().as_str(),
+        /// Of a hundred traces that nobody else decided about, how many are kept, 0 to 100.
+        sample: At<u32> = TelemetrySettings::DEFAULT_SAMPLE,
     }
 }
 
@@ -171,6 +302,16 @@ table! {
 }
 
 impl Value for Approval {
+    fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
+        one_of(&Self::ALL, Self::as_str, value, path, reading)
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "enum": Self::ALL.map(Self::as_str) })
+    }
+}
+
+impl Value for Metrics {
     fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
         one_of(&Self::ALL, Self::as_str, value, path, reading)
     }

@@ -4,6 +4,7 @@
 //! understood is an error, and nothing invalid falls back to a default.
 
 mod file;
+mod gateway;
 mod locate;
 mod mistake;
 mod plugin;
@@ -21,10 +22,12 @@ use std::time::Duration;
 use serde_json::{Map as JsonMap, Value as Json};
 use toml::de::DeTable;
 
+pub use self::gateway::{ApprovalSettings, GatewaySettings, Key, Metrics, OauthSettings, TelemetrySettings, Webhook};
 pub use self::locate::locate;
 pub(crate) use self::mistake::Lines;
 pub use self::mistake::{Flaw, Mistake, Place, Source, code, render};
 use self::reader::{At, Bytes, Env, Reading, Time};
+use crate::call::Policy;
 use crate::grant::fs::Roots;
 use crate::grant::limit::Span;
 use crate::grant::{Access, FsGrants, Grants, Limits, NetGrants, Section, SomeLimits};
@@ -38,6 +41,16 @@ pub struct Config {
     pub host: HostSettings,
     /// The record of every call.
     pub audit: AuditSettings,
+    /// The HTTP server.
+    pub gateway: GatewaySettings,
+    /// What callers may do, by name.
+    pub policies: BTreeMap<String, Arc<Policy>>,
+    /// Callers with a key, by name.
+    pub keys: BTreeMap<String, Key>,
+    /// How a person is asked.
+    pub approval: ApprovalSettings,
+    /// Where traces and metrics go.
+    pub telemetry: TelemetrySettings,
     /// What provides tools, in the order of the file.
     pub plugins: Vec<Plugin>,
     /// What was pinned in the lock file; none without one. [`read`] leaves it out: it is a file of its own.
@@ -428,7 +441,15 @@ impl Typing<'_, '_> {
         let tables = file.plugins.unwrap_or_default();
         let plugins: Vec<Plugin> =
             tables.0.into_iter().filter_map(|(name, table)| self.plugin(&name, table, &own)).collect();
-        Config { host, audit, plugins, lock: None }
+        let policies = self.policies(file.policies.unwrap_or_default());
+        let gateway =
+            file.gateway.map_or_else(GatewaySettings::default, |gateway| self.gateway(gateway.value, &policies));
+        let keys = self.keys(file.keys.unwrap_or_default(), &policies);
+        let approval = file.approval.map_or_else(ApprovalSettings::default, |approval| self.approval(approval.value));
+        let telemetry =
+            file.telemetry.map_or_else(TelemetrySettings::default, |telemetry| self.telemetry(telemetry.value));
+        let policies = policies.into_iter().filter_map(|(name, policy)| Some((name, policy?))).collect();
+        Config { host, audit, gateway, policies, keys, approval, telemetry, plugins, lock: None }
     }
 
     fn host(&mut self, table: file::HostTable) -> HostSettings {
@@ -445,7 +466,13 @@ impl Typing<'_, '_> {
                 .filter_map(|path| self.path(path))
                 .collect(),
             confine: table.confine.map(|confine| confine.value).unwrap_or_default(),
-            compile_time: self.compile_time(table.compile_time),
+            compile_time: self.span(
+                "host.compile_time",
+                table.compile_time,
+                HostSettings::DEFAULT_COMPILE_TIME,
+                Duration::from_secs(1),
+                Duration::from_secs(3_600),
+            ),
             compile_memory: self.size(
                 "host.compile_memory",
                 table.compile_memory,
@@ -454,17 +481,6 @@ impl Typing<'_, '_> {
                 64 << 30,
             ),
         }
-    }
-
-    fn compile_time(&mut self, value: Option<At<Time>>) -> Duration {
-        let Some(At { value: Time(value), place, .. }) = value else {
-            return HostSettings::DEFAULT_COMPILE_TIME;
-        };
-        if !(Duration::from_secs(1)..=Duration::from_secs(3_600)).contains(&value) {
-            let mistake = Mistake::new(code::VALUE, place, format!("`host.compile_time` cannot be {}", Span(value)));
-            self.reading.note(mistake.legal("1s to 1h"));
-        }
-        value
     }
 
     fn audit(&mut self, table: file::AuditTable) -> AuditSettings {
@@ -503,6 +519,24 @@ impl Typing<'_, '_> {
         if !(least..=most).contains(&value) {
             let mistake = Mistake::new(code::VALUE, place, format!("`{key}` cannot be {}", Size(value)));
             self.reading.note(mistake.legal(format!("{} to {}", Size(least), Size(most))));
+        }
+        value
+    }
+
+    fn span(
+        &mut self,
+        key: &str,
+        value: Option<At<Time>>,
+        default: Duration,
+        least: Duration,
+        most: Duration,
+    ) -> Duration {
+        let Some(At { value: Time(value), place, .. }) = value else {
+            return default;
+        };
+        if !(least..=most).contains(&value) {
+            let mistake = Mistake::new(code::VALUE, place, format!("`{key}` cannot be {}", Span(value)));
+            self.reading.note(mistake.legal(format!("{} to {}", Span(least), Span(most))));
         }
         value
     }
