@@ -60,7 +60,10 @@ pub fn canonical(path: &Path) -> io::Result<PathBuf> {
 /// # Errors
 /// As the operating system says; `FileTooLarge` above the limit.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
+    read_all(File::open(path)?, most)
+}
+
+fn read_all(file: File, most: u64) -> io::Result<Vec<u8>> {
     let size = file.metadata()?.len();
     let mut bytes = Vec::with_capacity(usize::try_from(size.min(most)).unwrap_or(0));
     file.take(most + 1).read_to_end(&mut bytes)?;
@@ -275,7 +278,7 @@ pub enum Group {
 /// # Errors
 /// As the operating system says.
 pub fn start_self(argument: &str, group: Group) -> io::Result<Child> {
-    let mut command = std::process::Command::new("/proc/self/exe");
+    let mut command = std::process::Command::new(own_program());
     command.arg0("bailiwick").arg(argument).stdin(Stdio::piped()).stdout(Stdio::piped());
     match group {
         Group::Shared => command.spawn(),
@@ -424,16 +427,10 @@ pub fn read_regular(path: &Path, most: u64, links: Links) -> io::Result<Vec<u8>>
         Links::Refused => OFlags::NONBLOCK | OFlags::NOFOLLOW,
     };
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
+    if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(most)).unwrap_or(0));
-    file.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {most} bytes")));
-    }
-    Ok(bytes)
+    read_all(file, most)
 }
 
 /// What a symbolic link at the end of a path is.

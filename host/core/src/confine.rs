@@ -247,6 +247,12 @@ impl Confinement {
         draft
     }
 
+    /// What the process needs that compiles one component for the host: nothing beyond its standard streams.
+    #[must_use]
+    pub fn of_compiler() -> Self {
+        Self::nothing(Life::Once)
+    }
+
     fn nothing(life: Life) -> Self {
         let (files, hosts, commands, pinned) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { life, files, sockets: Sockets::None, hosts, commands, pinned }

@@ -380,7 +380,7 @@ pub fn quotable(text: &str, most: usize) -> String {
     }
 }
 
-/// JSON text with what is invisible written as `\uXXXX`, which means the same: serde_json leaves C1 and bidirectional
+/// JSON text with what is invisible written as `\u` and four hex digits, which means the same: serde_json leaves C1 and bidirectional
 /// controls as they are, and a terminal acts on them. Line feeds and tabs between values stay.
 #[must_use]
 pub fn visible_json(json: &str) -> Cow<'_, str> {

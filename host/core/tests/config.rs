@@ -158,7 +158,7 @@ const RULES: &str = r#"
 [plugins.a]
 component = "builtin:a"
 net = ["https://api.example.com"]
-fs = ["./work:/work:rw"]
+fs = ["./papers:/papers:rw"]
 approval = "always"
 arguments = { maxProperties = 8 }
 inject = { region = "eu", depth = 1 }
@@ -181,7 +181,7 @@ limits.time = "1s"
 inject = { depth = 3 }
 
 [plugins.a.tools.list]
-fs = ["./work/lists"]
+fs = ["./papers/lists"]
 "#;
 
 #[test]
@@ -193,7 +193,7 @@ fn a_tools_rule_wins_over_the_rule_for_all_which_wins_over_the_plugin() {
         get.grants.net.iter().map(|grant| grant.text()).collect::<Vec<_>>(),
         ["GET https://api.example.com/v1/**"]
     );
-    assert_eq!(get.grants.fs.first().unwrap().guest, "/work");
+    assert_eq!(get.grants.fs.first().unwrap().guest, "/papers");
     assert!(get.grants.secrets.is_empty());
     assert_eq!((get.grants.table.as_str(), get.grants.at.as_str()), ("plugins.a.tools.get", "bailiwick.toml:19"));
     assert_eq!(get.approval, config::Approval::Never);
@@ -209,7 +209,7 @@ fn what_a_tools_rule_leaves_out_the_rule_for_all_says() {
     let list = plugin.rules_for("list");
     assert!(!list.allowed, "nothing said that it is allowed, and the rule for all says that it is not");
     assert!(list.grants.net.is_empty());
-    assert_eq!(list.grants.fs.first().unwrap().guest, "/work/lists");
+    assert_eq!(list.grants.fs.first().unwrap().guest, "/papers/lists");
     assert_eq!(list.grants.secrets.len(), 1);
     assert_eq!(list.approval, config::Approval::Always);
 

@@ -8,12 +8,15 @@ use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
+use rustix::process::{Resource, Rlimit, Signal};
 use wasmtime::Engine;
+
+use bailiwick_core::confine::Confinement;
 
 use super::compile::{CompileError, compatibility};
 use super::precheck::MAX_COMPONENT;
 use crate::ambient;
+use crate::confine::{self, Hold};
 
 /// The first argument of a program that is to be a compiler. The others: bytes of memory, seconds of processor time.
 pub const COMMAND: &str = "compile-child";
@@ -63,7 +66,7 @@ pub fn compile_if_child(arguments: &[OsString]) -> Option<ExitCode> {
     let [_, COMMAND, rest @ ..] = &arguments[..] else { return None };
     let ended = match rest {
         [memory, seconds] => match (memory.parse(), seconds.parse()) {
-            (Ok(memory), Ok(seconds)) => confine(memory, seconds).and_then(|()| answer()),
+            (Ok(memory), Ok(seconds)) => give_up(memory, seconds).and_then(|()| answer()),
             (Err(_), _) | (_, Err(_)) => Err(unfit("its arguments are no numbers")),
         },
         _ => Err(unfit("it takes two arguments; the host starts it, nobody else does")),
@@ -82,18 +85,15 @@ fn unfit(message: &str) -> io::Error {
 }
 
 /// Gives up all that compiling does not need.
-fn confine(memory: u64, seconds: u64) -> io::Result<()> {
+fn give_up(memory: u64, seconds: u64) -> io::Result<()> {
     ambient::first_when_memory_ends();
     limit(Resource::Data, memory)?;
     limit(Resource::As, memory.saturating_add(MAPPED))?;
     limit(Resource::Fsize, 0)?;
     limit(Resource::Nofile, DESCRIPTORS)?;
-    limit(Resource::Core, 0)?;
     limit_time(seconds)?;
     rustix::process::nice(NICE)?;
-    // A handler for crashes would be given the memory of this process, whatever the limit on core files is.
-    #[cfg(target_os = "linux")]
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    ambient::keep_memory_private()?;
     wall().map(|_| ())
 }
 
@@ -111,23 +111,9 @@ fn limit_time(seconds: u64) -> io::Result<()> {
     Ok(rustix::process::setrlimit(Resource::Cpu, limit)?)
 }
 
-/// No file, no connection, no signal to others, no new rights: whatever of that the kernel can take away. False: nothing.
-#[cfg(target_os = "linux")]
-fn wall() -> io::Result<bool> {
-    use landlock::{ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, Scope};
-    let newest = ABI::V7;
-    let ruleset = Ruleset::default()
-        .handle_access(AccessFs::from_all(newest))
-        .and_then(|ruleset| ruleset.handle_access(AccessNet::from_all(newest)))
-        .and_then(|ruleset| ruleset.scope(Scope::from_all(newest)))
-        .and_then(Ruleset::create)
-        .and_then(landlock::RulesetCreated::restrict_self);
-    ruleset.map(|status| status.ruleset != landlock::RulesetStatus::NotEnforced).map_err(io::Error::other)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn wall() -> io::Result<bool> {
-    Ok(false)
+/// No file, no connection, no signal to others, no new rights: whatever of that the kernel can take away.
+fn wall() -> io::Result<Hold> {
+    confine::hold(&Confinement::of_compiler()).map_err(io::Error::other)
 }
 
 /// Reads a component, compiles it, writes what came of it.
@@ -173,7 +159,7 @@ fn request() -> io::Result<Vec<u8>> {
 /// How the processor's time being up ends a process.
 pub(super) const OUT_OF_TIME: i32 = Signal::XCPU.as_raw();
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
 
@@ -200,11 +186,11 @@ mod tests {
         std::fs::remove_file(scratch).expect("it was written");
         // What a thread gives up, the other threads keep.
         let behind = std::thread::spawn(move || {
-            let enforced = super::wall().expect("it can be built");
-            (enforced, tries())
+            let hold = super::wall().expect("it can be built");
+            (hold, tries())
         });
-        let (enforced, tries) = behind.join().expect("it ends");
-        if !enforced {
+        let (hold, tries) = behind.join().expect("it ends");
+        if hold.landlock.is_none() {
             println!("skipped: this kernel has no Landlock");
             return;
         }

@@ -126,7 +126,7 @@ type Refusal = Arc<Mutex<Option<CompileError>>>;
 
 impl Guard {
     pub(super) fn new(compiler: Compiler, limits: CompileLimits) -> Self {
-        let turns = processors().clamp(2, 8);
+        let turns = super::turn::processors().clamp(2, 8);
         let (turns, children) = (Semaphore::new(turns), Semaphore::new(2 * turns));
         Self { compiler, limits, turns, children, refusals: std::sync::Mutex::default() }
     }
@@ -166,7 +166,7 @@ impl Guard {
         let limits = self.limits;
         let seconds = limits.time.as_secs().max(1);
         let arguments = [COMMAND.to_owned(), limits.memory.to_string(), seconds.to_string()];
-        let environment = [("RAYON_NUM_THREADS", processors().min(THREADS).to_string())];
+        let environment = [("RAYON_NUM_THREADS", super::turn::processors().min(THREADS).to_string())];
         let mut child = ambient::child(program, &arguments, &environment)
             .map_err(|error| CompileError::Child(format!("it cannot be started: {error}")))?;
         let clock = limits.time.saturating_mul(4);
@@ -180,10 +180,6 @@ impl Guard {
         }
         Err(failed)
     }
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Gives the child its work and takes everything it says, until it ends.

@@ -20,7 +20,7 @@ static TURNS: LazyLock<Turns> = LazyLock::new(|| Turns::new(processors()));
 /// A call that was called up and has not come within this time lets others go first: nobody may be looking at it.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-fn processors() -> usize {
+pub(super) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
