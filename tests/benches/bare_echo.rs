@@ -1,4 +1,6 @@
-//! An MCP server on standard input and output with one native tool, as little as rmcp allows.
+//! An MCP server with one native tool, as little as rmcp allows: on standard input and output or, told `http`, on a free
+//! port that it names on its first line.
+#![expect(clippy::print_stdout, reason = "its first line says where it listens")]
 
 use std::sync::Arc;
 
@@ -6,7 +8,12 @@ use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ListToolsResult, PaginatedRequestParams,
     ServerCapabilities, ServerConfig, Tool,
 };
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use rmcp::service::{RequestContext, serve_server};
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 struct Echo;
@@ -35,8 +42,28 @@ impl ServerHandler for Echo {
     }
 }
 
+async fn serve_http() -> anyhow::Result<()> {
+    let mut config = StreamableHttpServerConfig::default();
+    config.json_response = true;
+    config.legacy_session_mode = false;
+    let service = StreamableHttpService::new(|| Ok(Echo), Arc::new(LocalSessionManager::default()), config);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    println!("http://{}/mcp", listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let service = TowerToHyperService::new(service.clone());
+        tokio::spawn(async move {
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("http") {
+        return serve_http().await;
+    }
     let running = serve_server(Echo, (tokio::io::stdin(), tokio::io::stdout())).await?;
     running.waiting().await?;
     Ok(())

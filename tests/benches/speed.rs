@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "its figures are its result")]
 
 mod call;
+mod front;
 mod gate;
 mod http;
 mod load;
@@ -17,7 +18,7 @@ mod world;
 
 use report::Report;
 
-const SECTIONS: [&str; 7] = ["call", "gate", "load", "neighbours", "plugins", "http", "stdio"];
+const SECTIONS: [&str; 8] = ["call", "gate", "load", "neighbours", "plugins", "http", "stdio", "front"];
 
 fn main() {
     // As the program does.
@@ -50,7 +51,8 @@ async fn measure() {
             "neighbours" => neighbours::run(&mut report).await,
             "plugins" => plugins::run(&mut report).await,
             "http" => http::run(&mut report).await,
-            _ => stdio::run(&mut report),
+            "stdio" => stdio::run(&mut report),
+            _ => front::run(&mut report),
         }
     }
     report.end(plot.as_deref());
