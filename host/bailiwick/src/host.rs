@@ -28,6 +28,7 @@ use crate::observe::Observer;
 use crate::record::Recorder;
 use crate::runtime::{self, Runtime};
 use crate::seal::seal;
+use crate::store::Store;
 
 /// How long a person has to approve a call.
 const APPROVAL_PATIENCE: Duration = Duration::from_secs(120);
@@ -37,6 +38,7 @@ pub struct Host {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) artifacts: Arc<Artifacts>,
+    pub(crate) store: Arc<Store>,
     audit: Arc<Audit>,
     observer: Option<Arc<Observer>>,
     wall: Option<Arc<Wall>>,
@@ -75,6 +77,7 @@ impl Host {
             runtime: parts.runtime,
             egress: parts.egress,
             artifacts: parts.artifacts,
+            store: Arc::new(parts.store),
             audit: Arc::new(parts.audit),
             observer: parts.observer.map(Arc::new),
             wall: parts.wall,
@@ -98,6 +101,11 @@ impl Host {
         let snapshot = loader.snapshot(config).await;
         self.snapshot.store(Arc::new(snapshot));
         self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// What the host keeps from start to start.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
     }
 
     /// What is loaded at this moment.

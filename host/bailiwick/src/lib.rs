@@ -25,6 +25,7 @@ pub mod resolver;
 pub mod runtime;
 mod seal;
 pub mod secrets;
+pub mod store;
 pub mod surface;
 
 pub mod ambient;

@@ -36,6 +36,7 @@ use crate::observe::{self, Observer};
 use crate::resolver::Resolver;
 use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, Directories, LoadError, MAX_COMPONENT, Runtime};
 use crate::secrets::Secrets;
+use crate::store::{self, Store, StoreError};
 use crate::{ambient, builtin, examine, settings};
 
 /// Characters of what is said about a component.
@@ -77,6 +78,9 @@ pub enum StartError {
         /// Why not.
         error: std::io::Error,
     },
+    /// The database of the host's own.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The engine.
     #[error("this machine cannot run components: {0}")]
     Engine(String),
@@ -232,6 +236,7 @@ pub(crate) struct Parts {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) artifacts: Arc<Artifacts>,
+    pub(crate) store: Store,
     pub(crate) audit: Audit,
     pub(crate) observer: Option<Observer>,
     pub(crate) wall: Option<Arc<Wall>>,
@@ -249,6 +254,7 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
     let key = runtime::host_key(&key_file).map_err(file(&key_file))?;
     let cache_folder = settings::cache_folder(config).ok_or(StartError::NoFolder("compiled components", "cache"))?;
     let cache = Cache::open(cache_folder.clone(), key).map_err(file(&cache_folder))?;
+    let store = Store::open(&state.join(store::FILE))?;
     let audit_file = config.audit.file.clone().unwrap_or_else(|| state.join("audit.jsonl"));
     let rotation = Rotation { file: audit_file.clone(), at: config.audit.rotate_at, keep: config.audit.keep };
     let audit = Audit::open(rotation).map_err(file(&audit_file))?;
@@ -265,6 +271,7 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
         runtime: Arc::new(runtime),
         egress: Arc::new(egress),
         artifacts: Arc::new(Artifacts::new(state.join("artifacts"))),
+        store,
         audit,
         observer,
         wall: setup.wall,

@@ -215,7 +215,7 @@ pub(super) fn cannot_start(error: &StartError) -> Trouble {
     let trouble = |code| Trouble::new(Exit::Start, code, &error.to_string());
     match error {
         StartError::NoFolder(..) => trouble("host.folder"),
-        StartError::File { .. } => trouble("host.file"),
+        StartError::File { .. } | StartError::Store(_) => trouble("host.file"),
         StartError::Engine(_) => trouble("host.engine"),
         StartError::Egress(_) => trouble("host.egress"),
         StartError::Random(_) => trouble("host.random"),

@@ -1,0 +1,1 @@
+-- Keys: what is known of each, and the hash that proves it.
