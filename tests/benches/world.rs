@@ -61,6 +61,7 @@ impl BenchHost {
             tool: tool.to_owned(),
             arguments: arguments.to_owned(),
             caller: Arc::clone(&self.caller),
+            trace: None,
         }
     }
 

@@ -241,7 +241,7 @@ impl TestHost {
     /// Calls a tool with arguments as text.
     pub(crate) async fn call_text(&self, tool: &str, arguments: &str) -> Outcome {
         let (id, caller) = (self.host.new_call_id(), Arc::clone(&self.caller));
-        let call = Call { id, tool: tool.to_owned(), arguments: arguments.to_owned(), caller };
+        let call = Call { id, tool: tool.to_owned(), arguments: arguments.to_owned(), caller, trace: None };
         self.host.call(call, self.channel.clone()).await
     }
 

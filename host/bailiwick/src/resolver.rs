@@ -54,4 +54,25 @@ impl Resolver {
             }
         }
     }
+
+    /// All addresses of a name that the configuration itself names, for a request of the host's own.
+    ///
+    /// # Ambient authority
+    /// As [`Self::resolve`].
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub(crate) async fn resolve_own(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        match self {
+            Self::System => {
+                let name = name.to_owned();
+                tokio::task::spawn_blocking(move || ambient::look_up(&name)).await.map_err(io::Error::other)?
+            }
+            Self::Broker(broker) => broker.look_up(name).await,
+            Self::Fixed(table) => {
+                let answers = table.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+                answers.last().cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::name::ToolName;
+use crate::trace::TraceContext;
 
 /// One request to run a tool, as it came in.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub struct Call {
     pub arguments: String,
     /// Who asks.
     pub caller: Arc<Caller>,
+    /// What trace it is part of, if any.
+    pub trace: Option<TraceContext>,
 }
 
 /// The name of one call.

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use url::Host;
+
 use crate::config::{Class, ComponentSource, Config, Place, Plugin};
 use crate::grant::pattern::HostPattern;
 use crate::grant::{Access, FsGrants, SecretSource};
@@ -232,6 +234,7 @@ impl Confinement {
         for plugin in config.plugins.iter().filter(|plugin| plugin.enabled) {
             draft.plugin(plugin, look);
         }
+        draft.own_hosts(config, site.config);
         if !draft.hosts.is_empty() {
             draft.sockets = Sockets::Tcp;
         }
@@ -318,6 +321,23 @@ impl Confinement {
         self.add(real(site.program), Reach::Run, "the program itself", None);
         for library in site.libraries {
             self.add(library.parent().and_then(real), Reach::Run, "the program's libraries", None);
+        }
+    }
+
+    /// Where requests of the host's own go.
+    fn own_hosts(&mut self, config: &Config, file: &Path) {
+        let telemetry = config.telemetry.otlp.as_ref().map(|url| (url, "`otlp` under `[telemetry]`"));
+        let webhook = config.approval.webhook.as_ref().map(|hook| (&hook.url, "`webhook` under `[approval]`"));
+        let oauth = config.gateway.oauth.as_ref();
+        let issuer = oauth.map(|oauth| (&oauth.issuer, "`issuer` under `[gateway.oauth]`"));
+        let jwks = oauth.and_then(|oauth| oauth.jwks.as_ref()).map(|url| (url, "`jwks` under `[gateway.oauth]`"));
+        for (url, what) in [telemetry, webhook, issuer, jwks].into_iter().flatten() {
+            let Some(port) = url.port_or_known_default() else { continue };
+            let name = match url.host() {
+                Some(Host::Domain(name)) => Some(HostPattern::Name(name.trim_end_matches('.').to_owned())),
+                Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => None,
+            };
+            self.hosts.push(HostRule { port, name, what: what.to_owned(), at: file.display().to_string() });
         }
     }
 

@@ -246,3 +246,15 @@ fn a_link_that_leads_elsewhere_is_judged_as_where_it_leads() {
     let beyond = held.beyond(&config(grant).plugins[0], look);
     assert_eq!(beyond[0].at, "/data/2, b.toml:3");
 }
+
+#[test]
+fn what_the_host_itself_asks_for_is_in_reach() {
+    let text = "[telemetry]\notlp = \"http://127.0.0.1:4318\"\n[approval]\nwebhook = \"https://hooks.example.com/x\"\n\
+                [policies.p]\ntools = [\"*\"]\n[gateway.oauth]\nissuer = \"https://id.example.com:8443\"\n\
+                audience = \"a\"\npolicy = \"p\"\njwks = \"http://[::1]:81/keys\"";
+    let all = confinement(text, Life::Serving, &[]);
+    assert_eq!(all.sockets, Sockets::Tcp);
+    assert_eq!(all.ports().into_iter().collect::<Vec<_>>(), [81, 443, 4318, 8443]);
+    let names: Vec<String> = all.names().iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["hooks.example.com", "id.example.com"]);
+}

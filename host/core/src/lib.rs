@@ -30,6 +30,7 @@ pub mod key;
 pub mod policy;
 pub mod registry;
 pub mod schema;
+pub mod trace;
 pub mod typed;
 
 pub mod outcome;

@@ -35,7 +35,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Addresses of one name that are tried. All of them are judged.
 const MOST_TRIED: usize = 8;
 /// Largest head of an answer. Its most headers are hyper's default, 100.
-const MAX_HEAD: usize = 64 << 10;
+pub(super) const MAX_HEAD: usize = 64 << 10;
 
 /// What every TLS connection has in common: TLS 1.2 or later, HTTP/1.1, certificates that lead to a public root or to
 /// one the operator added. There is no way to skip the proof.
@@ -160,7 +160,7 @@ pub(super) async fn open(
 }
 
 /// Tries the addresses in turn; each gets its share of the time that is left.
-async fn dial(addresses: &[SocketAddr], patience: Duration) -> Result<(TcpStream, SocketAddr), Error> {
+pub(super) async fn dial(addresses: &[SocketAddr], patience: Duration) -> Result<(TcpStream, SocketAddr), Error> {
     let ends = Instant::now() + patience;
     let mut last = Error::DestinationUnavailable;
     for (tried, address) in addresses.iter().enumerate() {

@@ -9,6 +9,7 @@ mod body;
 mod connect;
 mod fault;
 mod head;
+mod own;
 mod pool;
 mod target;
 

@@ -87,7 +87,8 @@ impl Connection {
         let tool = request.name.into_owned();
         let arguments = request.arguments.unwrap_or_default();
         let text = serde_json::to_string(&arguments).unwrap_or_else(|_| unreachable!("a JSON object has a text"));
-        let call = Call { id: id.clone(), tool: tool.clone(), arguments: text, caller: Arc::clone(&self.caller) };
+        let (caller, trace) = (Arc::clone(&self.caller), None);
+        let call = Call { id: id.clone(), tool: tool.clone(), arguments: text, caller, trace };
         let host = Arc::clone(&self.host);
         let under_way = self.life.enter();
         let task = Task(tokio::spawn(async move {
