@@ -36,6 +36,7 @@ use bailiwick_core::outcome::{Code, Failure};
 
 use self::body::{RequestBody, ResponseBody};
 use self::connect::Connection;
+pub use self::own::OwnError;
 use self::pool::{Key, Lease, Pool};
 use self::target::Target;
 use crate::context::CallContext;

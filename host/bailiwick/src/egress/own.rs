@@ -22,7 +22,7 @@ use super::{CONNECT, Egress};
 
 /// Why a request of the host's own has no answer. Says nothing of what was sent.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum OwnError {
+pub enum OwnError {
     /// The URL leads nowhere.
     #[error("its URL cannot be read: {0}")]
     Url(String),
@@ -52,7 +52,7 @@ impl Egress {
     ///
     /// # Errors
     /// There is no answer, or it is too long. An answer with any status is an answer.
-    pub(crate) async fn send_own(
+    pub async fn send_own(
         &self,
         request: Request<Bytes>,
         patience: Duration,
