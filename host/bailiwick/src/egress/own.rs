@@ -153,15 +153,15 @@ mod tests {
         let egress = Egress::new(Resolver::System, &[]).unwrap();
         let request = Request::post(format!("http://127.0.0.1:{port}/v1/x?y=z")).body(Bytes::from_static(b"body"));
         let answered = egress.send_own(request.unwrap(), Duration::from_secs(5), most).await;
-        let told = answered.map(|answer| {
-            format!("{} {}", answer.status().as_u16(), String::from_utf8_lossy(answer.body()))
-        });
+        let told =
+            answered.map(|answer| format!("{} {}", answer.status().as_u16(), String::from_utf8_lossy(answer.body())));
         (served.await.unwrap().replace(&port.to_string(), "PORT"), told.map_err(|error| error.to_string()))
     }
 
     #[tokio::test]
     async fn a_request_goes_where_its_url_says_and_its_answer_has_a_length() {
-        let sent = "POST /v1/x?y=z HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\ncontent-length: 4\r\nconnection: close\r\n\r\nbody";
+        let sent =
+            "POST /v1/x?y=z HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\ncontent-length: 4\r\nconnection: close\r\n\r\nbody";
         let found: &[u8] = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 2\r\n\r\nno";
         assert_eq!(exchanged(found, 2).await, (sent.to_owned(), Ok("302 no".to_owned())));
         let (_, told) = exchanged(found, 1).await;
