@@ -27,6 +27,19 @@ pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// The environment variables whose names begin like this, in the order of their names; those that are not UTF-8 left out.
+///
+/// # Ambient authority
+/// Reads the process environment.
+#[must_use]
+pub fn variables(prefix: &str) -> Vec<(String, String)> {
+    let text = |text: OsString| text.into_string().ok();
+    let all = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
+    let mut found: Vec<_> = all.filter(|(name, _)| name.starts_with(prefix)).collect();
+    found.sort();
+    found
+}
+
 /// The folder relative paths start from.
 ///
 /// # Errors
@@ -369,6 +382,23 @@ pub fn make_pipe(path: &Path) -> io::Result<()> {
 /// As the operating system says.
 pub async fn listen_on_loopback() -> io::Result<TcpListener> {
     TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await
+}
+
+/// Listens at an address. Connections that come before they are taken wait in a queue.
+///
+/// # Ambient authority
+/// Whoever reaches this address can connect.
+///
+/// # Errors
+/// As the operating system says.
+pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    /// Connections that wait to be taken; the system may allow less.
+    const BACKLOG: i32 = 4_096;
+    let listener = std::net::TcpListener::bind(address)?;
+    // Told again: the standard library's own number is too small for many callers at once.
+    rustix::net::listen(&listener, BACKLOG)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 /// Runs an operator's command and takes what it prints on standard output, at most 64 KiB, within 10 seconds.

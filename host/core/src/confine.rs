@@ -54,6 +54,8 @@ pub enum Life {
     Once,
     /// Until it is ended: files change, and others take their place.
     Serving,
+    /// The same, and others connect to it: at a socket that was opened before it was confined.
+    Listening,
 }
 
 /// A file or a folder that stays in reach.
@@ -312,7 +314,7 @@ impl Confinement {
         }
         match self.life {
             Life::Once => {}
-            Life::Serving => self.file(site.config, look, "the configuration", None),
+            Life::Serving | Life::Listening => self.file(site.config, look, "the configuration", None),
         }
         self.add(real(&site.config.with_extension("lock")), Reach::Read, "the lock file", None);
         for (path, reach, what) in SYSTEM {
@@ -390,7 +392,7 @@ impl Confinement {
         let file = (look.real)(path);
         let folders: BTreeSet<PathBuf> = match self.life {
             Life::Once => BTreeSet::new(),
-            Life::Serving => {
+            Life::Serving | Life::Listening => {
                 let parent = |path: &Path| path.parent().map(Path::to_owned);
                 let named = path.parent().map(|folder| if folder == Path::new("") { Path::new(".") } else { folder });
                 let named = named.and_then(look.real);

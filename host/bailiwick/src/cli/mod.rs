@@ -137,16 +137,9 @@ enum Command {
     /// Pin components and definitions in bailiwick.lock, and accept what changed
     #[command(after_long_help = lock::EXAMPLES)]
     Lock(LockArguments),
-    /// Serve the tools to an MCP client
+    /// Serve the tools over HTTP, or to one MCP client
     #[command(after_long_help = serve::EXAMPLES)]
-    Serve {
-        /// Speak MCP on standard input and output
-        #[arg(long, required = true)]
-        stdio: bool,
-        /// Write down what plugins ask for and are refused, for `bailiwick suggest`
-        #[arg(long)]
-        observe: bool,
-    },
+    Serve(ServeArguments),
     /// Run hostile tools on this machine and see that they get nowhere
     #[command(after_long_help = selftest::EXAMPLES)]
     Selftest,
@@ -191,6 +184,20 @@ struct CallArguments {
     #[arg(long)]
     no_input: bool,
     /// Write down what the plugin asks for and is refused, for `bailiwick suggest`
+    #[arg(long)]
+    observe: bool,
+}
+
+/// To whom to serve.
+#[derive(Debug, Args)]
+struct ServeArguments {
+    /// Speak MCP on standard input and output, instead of HTTP
+    #[arg(long)]
+    stdio: bool,
+    /// Where to listen, instead of `listen` under `[gateway]`; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "stdio")]
+    listen: Option<String>,
+    /// Write down what plugins ask for and are refused, for `bailiwick suggest`
     #[arg(long)]
     observe: bool,
 }
@@ -265,7 +272,7 @@ impl Cli {
     pub fn logging(&self) -> Logging {
         // Commands that end show what could not be loaded themselves, in full; a server has only its log.
         let silent: &[&str] = match self.command {
-            Command::Serve { .. } | Command::Broker => &[],
+            Command::Serve(_) | Command::Broker => &[],
             // Which tells it all in its report.
             Command::Check { .. } => &["bailiwick::load", "bailiwick::cli::start"],
             // What hostile plugins print is no news.
@@ -311,7 +318,7 @@ fn dispatch(command: Command, global: &Global, terminal: &Terminal) -> Result<Ex
         Command::Inspect { component, against } => inspect::run(terminal, &component, against.as_deref()),
         Command::Audit(arguments) => audit::run(terminal, global, &arguments),
         Command::Lock(arguments) => lock::run(terminal, global, &arguments),
-        Command::Serve { stdio: _, observe } => serve::run(terminal, global, observe),
+        Command::Serve(arguments) => serve::run(terminal, global, &arguments),
         Command::Selftest => selftest::run(terminal),
         Command::Codes => codes::run(terminal),
         Command::ConfigSchema => config_schema::run(terminal),
@@ -364,6 +371,13 @@ mod tests {
         check("--config x.toml --json list", None);
         check("list --json --config x.toml --log info,plugin=trace --log-format json", None);
         check("list --log loud!", Some(Exit::Usage));
-        check("serve", Some(Exit::Usage));
+    }
+
+    #[test]
+    fn one_serves_over_http_or_to_one_client() {
+        check("serve", None);
+        check("serve --listen 127.0.0.1:0 --observe", None);
+        check("serve --stdio", None);
+        check("serve --stdio --listen 127.0.0.1:0", Some(Exit::Usage));
     }
 }

@@ -66,7 +66,17 @@ pub(super) struct Ground {
 /// Finds and reads the configuration, and confines this process to what it grants. `out` is a folder that is written to
 /// beside that. Before the first thread.
 pub(super) fn ground(terminal: &Terminal, global: &Global, life: Life, out: Option<&Path>) -> Result<Ground, Trouble> {
-    let settings = settings(global.config.as_deref())?;
+    stand(terminal, global, settings(global.config.as_deref())?, life, out)
+}
+
+/// The same, for a configuration that was read already.
+pub(super) fn stand(
+    terminal: &Terminal,
+    global: &Global,
+    settings: Settings,
+    life: Life,
+    out: Option<&Path>,
+) -> Result<Ground, Trouble> {
     let required = settings.config.host.confine == Confine::Required;
     if global.no_confine {
         if required {

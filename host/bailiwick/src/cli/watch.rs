@@ -109,9 +109,9 @@ async fn hung_up(hangup: Option<&mut Signal>) {
 async fn reload(terminal: &Terminal, host: &Host, path: &Path, started: &Config, wall: Option<&Wall>) {
     match settings::read(path) {
         Ok(config) => {
-            if config.host != started.host || config.audit != started.audit {
+            if config.host != started.host || config.audit != started.audit || config.gateway != started.gateway {
                 tracing::warn!(
-                    "`[host]` and `[audit]` are read at the start only; start again for them to take effect"
+                    "`[host]`, `[gateway]` and `[audit]` are read at the start only; start again for them to take effect"
                 );
             }
             host.reload(&config).await;

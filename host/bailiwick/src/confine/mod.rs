@@ -175,7 +175,7 @@ pub fn hold(confinement: &Confinement) -> Result<Hold, ConfineError> {
         Ok(version) => (Some(version), Missing::before(version)),
         Err(why) => (None, vec![Missing::Landlock(why)]),
     };
-    let filtered = syscalls::filter(confinement.sockets);
+    let filtered = syscalls::filter(confinement.sockets, confinement.life);
     let syscalls = filtered.is_ok();
     missing.extend(filtered.err().map(Missing::Syscalls));
     Ok(Hold { landlock, syscalls, missing })

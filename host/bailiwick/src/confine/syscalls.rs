@@ -12,7 +12,7 @@ use seccompiler::{
     SeccompRule, sock_filter,
 };
 
-use bailiwick_core::confine::Sockets;
+use bailiwick_core::confine::{Life, Sockets};
 
 /// Newer than the crate that has the others' numbers; the same on every processor.
 const SYS_FCHMODAT2: i64 = 452;
@@ -124,6 +124,8 @@ const FILES: [i64; 14] = [
 
 /// Waiting for others to connect. Landlock refuses to take a port; this is for a socket that takes any.
 const LISTENING: [i64; 3] = [libc::SYS_listen, libc::SYS_accept, libc::SYS_accept4];
+/// What a server needs of it: its socket listens already.
+const ACCEPTING: [i64; 2] = [libc::SYS_accept, libc::SYS_accept4];
 
 /// What only this processor has.
 #[cfg(target_arch = "x86_64")]
@@ -171,8 +173,8 @@ const TIOCLINUX: u64 = 0x541c;
 ///
 /// # Errors
 /// Why there is no filter.
-pub(super) fn filter(sockets: Sockets) -> Result<(), String> {
-    let refusals = refusals(sockets).map_err(|error| error.to_string())?;
+pub(super) fn filter(sockets: Sockets, life: Life) -> Result<(), String> {
+    let refusals = refusals(sockets, life).map_err(|error| error.to_string())?;
     // Not noted: every program that starts a thread makes one of these once, to see whether it can.
     install(&unknown(), 0)?;
     install(&refusals, libc::SECCOMP_FILTER_FLAG_LOG)
@@ -197,7 +199,7 @@ fn unknown() -> BpfProgram {
     ]
 }
 
-fn refusals(sockets: Sockets) -> Result<BpfProgram, BackendError> {
+fn refusals(sockets: Sockets, life: Life) -> Result<BpfProgram, BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         refused_everywhere().into_iter().map(|number| (number, Vec::new())).collect();
     let flag = |argument, flag: i32| only_if(&[(argument, SeccompCmpOp::MaskedEq(bits(flag)), bits(flag))]);
@@ -215,6 +217,10 @@ fn refusals(sockets: Sockets) -> Result<BpfProgram, BackendError> {
         for listening in LISTENING {
             rules.remove(&listening);
         }
+    }
+    match life {
+        Life::Once | Life::Serving => {}
+        Life::Listening => ACCEPTING.iter().for_each(|accepting| drop(rules.remove(accepting))),
     }
     let processor = std::env::consts::ARCH.try_into()?;
     let refused = SeccompAction::Errno(EPERM.unsigned_abs());
@@ -324,7 +330,9 @@ mod tests {
         let once: std::collections::BTreeSet<i64> = refused.iter().copied().collect();
         assert_eq!(once.len(), refused.len());
         for sockets in [Sockets::None, Sockets::Tcp, Sockets::Any] {
-            assert!(refusals(sockets).unwrap().len() > refused.len(), "{sockets:?}");
+            for life in [Life::Once, Life::Serving, Life::Listening] {
+                assert!(refusals(sockets, life).unwrap().len() > refused.len(), "{sockets:?} {life:?}");
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 
 mod artifacts;
 mod call;
-mod life;
+mod ending;
 mod parked;
 mod question;
 mod wire;
@@ -33,9 +33,10 @@ use tokio::sync::watch;
 
 use bailiwick_core::call::Caller;
 
+use crate::front::life::Life;
 use crate::host::Host;
 use artifacts::Kept;
-use life::{Ending, Life};
+use ending::Ending;
 use parked::{Parked, Parking};
 use wire::Vocabulary;
 

@@ -1,4 +1,4 @@
-//! How a connection ends: nothing more is read, calls under way may finish, then they are cancelled.
+//! How the connection of one client ends: nothing more is read, calls under way may finish, then they are cancelled.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,81 +10,10 @@ use rmcp::transport::Transport;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::front::life::Life;
+
 /// How long calls under way may take to finish once the client is gone or the program is told to stop.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// How far a connection is, and what of it is under way.
-#[derive(Debug)]
-pub(super) struct Life {
-    phase: watch::Sender<Phase>,
-    under_way: watch::Sender<usize>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    /// Requests come in.
-    Open,
-    /// Nothing more comes in; what is under way may finish.
-    Leaving,
-    /// What is still under way is cancelled.
-    Over,
-}
-
-/// Counts as under way for as long as it lives.
-#[derive(Debug)]
-pub(super) struct UnderWay(watch::Sender<usize>);
-
-impl Life {
-    pub(super) fn new() -> Self {
-        Self { phase: watch::Sender::new(Phase::Open), under_way: watch::Sender::new(0) }
-    }
-
-    /// Counts something as under way.
-    pub(super) fn enter(&self) -> UnderWay {
-        self.under_way.send_modify(|count| *count += 1);
-        UnderWay(self.under_way.clone())
-    }
-
-    /// Stops taking requests.
-    pub(super) fn leave(&self) {
-        self.advance(Phase::Leaving);
-    }
-
-    /// Whether requests still come in.
-    pub(super) fn is_open(&self) -> bool {
-        *self.phase.borrow() == Phase::Open
-    }
-
-    /// Completes once nothing more comes in.
-    pub(super) async fn leaving(&self) {
-        self.reached(Phase::Leaving).await;
-    }
-
-    /// Completes once everything has to end.
-    pub(super) async fn over(&self) {
-        self.reached(Phase::Over).await;
-    }
-
-    /// Completes once nothing is under way.
-    pub(super) async fn idle(&self) {
-        // The sender is our own, so it cannot be gone.
-        let _ = self.under_way.subscribe().wait_for(|count| *count == 0).await;
-    }
-
-    fn advance(&self, to: Phase) {
-        self.phase.send_if_modified(|phase| std::mem::replace(phase, to.max(*phase)) < to);
-    }
-
-    async fn reached(&self, wanted: Phase) {
-        let _ = self.phase.subscribe().wait_for(|phase| *phase >= wanted).await;
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
-    }
-}
 
 /// A transport that ends in good order. Its end of input is told only once nothing is under way any more or the grace
 /// is over, because rmcp passes nothing on after that: progress of a call that is about to finish would be lost.
@@ -171,7 +100,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Ending<T> {
         if let Some(patience) = self.patience {
             let _ = tokio::time::timeout_at(patience, settled(&self.life, &self.owed)).await;
         }
-        self.life.advance(Phase::Over);
+        self.life.end();
         None
     }
 

@@ -1,0 +1,132 @@
+//! The HTTP server: MCP and the tools APIs on one port. Read [`router`]: what a request goes through from outside in.
+//!
+//! Nothing here decides whether a tool runs; [`guard`] and [`auth`] decide who gets as far as asking. A refusal of theirs
+//! has the shape of the [`Face`] that was asked.
+
+mod auth;
+mod guard;
+mod refusal;
+mod server;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::Json;
+use serde_json::json;
+
+use bailiwick_core::call::Call;
+use bailiwick_core::config::GatewaySettings;
+use bailiwick_core::outcome::{Code, Failure, Outcome};
+
+use crate::channel::Channel;
+use crate::front::life::Life;
+use crate::host::Host;
+
+pub(crate) use auth::Identity;
+pub(crate) use refusal::{Face, Refusal};
+pub use server::Server;
+
+/// A host as it is offered to others over HTTP. Every face takes it as its state.
+pub struct Gateway {
+    pub(crate) host: Arc<Host>,
+    pub(crate) settings: GatewaySettings,
+    /// Whether requests still come in, and how many calls are under way.
+    pub(crate) life: Arc<Life>,
+}
+
+impl Gateway {
+    /// Offers `host` as `settings` say, for as long as `server` serves.
+    #[must_use]
+    pub fn new(host: Arc<Host>, settings: GatewaySettings, server: &Server) -> Arc<Self> {
+        Arc::new(Self { host, settings, life: server.life() })
+    }
+
+    /// Runs a call for who asks. It is cancelled when the answer is dropped, the key is revoked or the server's time to
+    /// finish is over.
+    pub(crate) async fn call(&self, asker: &Identity, tool: String, arguments: String, channel: Channel) -> Outcome {
+        let _under_way = self.life.enter();
+        let call = Call { id: self.host.new_call_id(), tool, arguments, caller: Arc::clone(&asker.caller) };
+        tokio::select! {
+            biased;
+            () = asker.revoked.cancelled() => cancelled("the key of this call was revoked"),
+            () = self.life.over() => cancelled("the server is stopping"),
+            outcome = self.host.call(call, channel) => outcome,
+        }
+    }
+}
+
+fn cancelled(why: &str) -> Outcome {
+    Outcome::failed(Failure::new(Code::Cancelled, why))
+}
+
+/// Where a request came from and to: the two ends of its connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+}
+
+/// Everything that is answered, and what stands before it.
+pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
+    let state = || Arc::clone(&gateway);
+    // Innermost first: a layer stands before all that was added above it.
+    let keyed = Router::new()
+        .layer(from_fn_with_state(state(), guard::body))
+        .layer(from_fn_with_state(state(), auth::per_key))
+        .layer(from_fn_with_state(state(), auth::authenticate));
+    let open = Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).route("/health", get(health));
+    open.merge(keyed)
+        .fallback(nowhere)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(state(), auth::per_address))
+        .layer(from_fn_with_state(state(), guard::origin))
+        .layer(from_fn_with_state(state(), guard::host))
+        .layer(from_fn(guard::frame))
+        .with_state(gateway)
+}
+
+/// What is answered while plugins are still being loaded.
+pub(crate) fn opening() -> Router {
+    let opening = |uri: Uri| async move {
+        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the server is starting");
+        refusal.with(axum::http::header::RETRY_AFTER, "1").response(Face::of(uri.path()))
+    };
+    let not_ready = || async { (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "starting"}))) };
+    Router::new()
+        .route("/healthz", get(alive))
+        .route("/readyz", get(not_ready))
+        .fallback(opening)
+        .layer(from_fn(guard::frame))
+}
+
+/// Whether the process runs.
+async fn alive() -> Response {
+    Json(json!({"status": "ok"})).into_response()
+}
+
+/// Whether calls are taken.
+async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
+    if gateway.life.is_open() {
+        return Json(json!({"status": "ready"})).into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "stopping"}))).into_response()
+}
+
+/// The same as `/healthz`, where Auxot's clients look for it.
+async fn health() -> Response {
+    alive().await
+}
+
+async fn nowhere(uri: Uri) -> Response {
+    Refusal::new(StatusCode::NOT_FOUND, "Not Found").response(Face::of(uri.path()))
+}
+
+async fn no_such_method(_: Method, uri: Uri) -> Response {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed").response(Face::of(uri.path()))
+}
