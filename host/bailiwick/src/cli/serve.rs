@@ -146,11 +146,7 @@ fn warn(terminal: &Terminal, gateway: &GatewaySettings, address: SocketAddr) {
 }
 
 /// Puts the command line and the environment over what the configuration says.
-fn overlay(
-    gateway: &mut GatewaySettings,
-    listen: Option<&str>,
-    variables: &[(String, String)],
-) -> Result<(), Trouble> {
+fn overlay(gateway: &mut GatewaySettings, listen: Option<&str>, variables: &[(String, String)]) -> Result<(), Trouble> {
     let usage = |what: &str, value: &str, legal: &str| {
         let trouble = Trouble::new(Exit::Usage, "serve.variable", &format!("`{what}` is `{value}`"));
         trouble.with("legal", legal)

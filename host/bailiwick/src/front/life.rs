@@ -28,7 +28,11 @@ pub(crate) struct UnderWay(watch::Sender<usize>);
 
 impl Life {
     pub(crate) fn new() -> Self {
-        Self { phase: watch::Sender::new(Phase::Open), under_way: watch::Sender::new(0), over: CancellationToken::new() }
+        Self {
+            phase: watch::Sender::new(Phase::Open),
+            under_way: watch::Sender::new(0),
+            over: CancellationToken::new(),
+        }
     }
 
     /// Counts something as under way.

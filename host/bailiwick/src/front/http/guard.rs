@@ -139,8 +139,8 @@ pub(super) async fn origin(State(gateway): State<Arc<Gateway>>, request: Request
         let message = "pages of this origin may not call this server; add it to `origins` under `[gateway]`";
         return Refusal::new(StatusCode::FORBIDDEN, message).response(face);
     }
-    let preflight = request.method() == Method::OPTIONS
-        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let preflight =
+        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = if preflight { granted(request.headers()) } else { next.run(request).await };
     response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
@@ -230,7 +230,9 @@ mod tests {
         let local = Some("10.0.0.7".parse().unwrap());
         let seen = match meant(&request(target, hosts)) {
             Err(why) => why.to_owned(),
-            Ok(names) if names.iter().all(|name| is_ours(name, local, &["tools.example".to_owned()])) => "ours".to_owned(),
+            Ok(names) if names.iter().all(|name| is_ours(name, local, &["tools.example".to_owned()])) => {
+                "ours".to_owned()
+            }
             Ok(_) => "not ours".to_owned(),
         };
         assert_eq!(seen, expected, "{target} {hosts:?}");
@@ -239,12 +241,28 @@ mod tests {
     #[test]
     fn only_names_of_this_server_are_answered_to() {
         for host in [
-            "localhost", "LOCALHOST:8080", "localhost.", "127.0.0.1", "127.0.0.1:1", "127.9.9.9", "[::1]:8080",
-            "10.0.0.7:8080", "tools.example", "Tools.Example.:443",
+            "localhost",
+            "LOCALHOST:8080",
+            "localhost.",
+            "127.0.0.1",
+            "127.0.0.1:1",
+            "127.9.9.9",
+            "[::1]:8080",
+            "10.0.0.7:8080",
+            "tools.example",
+            "Tools.Example.:443",
         ] {
             check("/", &[host], "ours");
         }
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "10.0.0.8", "0.0.0.0", "tools.example.com", "2130706433"] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.nip.io",
+            "10.0.0.8",
+            "0.0.0.0",
+            "tools.example.com",
+            "2130706433",
+        ] {
             check("/", &[host], "not ours");
         }
         check("http://evil.example/", &["localhost"], "not ours");
@@ -285,7 +303,8 @@ mod tests {
             is_own(&HeaderValue::from_static(origin), &headers)
         };
         assert!(own("http://localhost:8080", "localhost:8080") && own("https://Tools.example", "tools.example"));
-        for other in ["http://localhost", "http://localhost:8081", "http://localhost.evil:8080", "null", "file://", ""] {
+        for other in ["http://localhost", "http://localhost:8081", "http://localhost.evil:8080", "null", "file://", ""]
+        {
             assert!(!own(other, "localhost:8080"), "{other}");
         }
     }

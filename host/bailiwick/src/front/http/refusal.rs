@@ -19,7 +19,8 @@ pub(crate) enum Face {
 
 impl Face {
     pub(crate) fn of(path: &str) -> Self {
-        let within = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let within =
+            |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         match path {
             _ if within("/api/tools") => Self::Auxot,
             _ if within("/mcp") => Self::Mcp,
