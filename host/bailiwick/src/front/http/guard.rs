@@ -17,6 +17,8 @@ use futures::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::timeout;
 
+use bailiwick_core::trace::TraceContext;
+
 use super::{Ends, Face, Gateway, Refusal};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -70,6 +72,12 @@ fn new_id() -> Arc<str> {
     // Without random bits there is no id to tell requests apart by, and nothing else depends on it.
     let _ = getrandom::fill(&mut bits);
     hex::encode(bits).into()
+}
+
+/// What trace a request says it is part of.
+pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    TraceContext::read(text("traceparent")?, text("tracestate"))
 }
 
 /// Refuses requests to a name that is not ours: a page whose name was made to point here (DNS rebinding) says its own.

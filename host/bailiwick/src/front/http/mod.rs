@@ -4,7 +4,7 @@
 //! has the shape of the [`Face`] that was asked.
 
 mod auth;
-mod guard;
+pub(crate) mod guard;
 mod refusal;
 mod server;
 
@@ -23,6 +23,7 @@ use serde_json::json;
 use bailiwick_core::call::Call;
 use bailiwick_core::config::GatewaySettings;
 use bailiwick_core::outcome::{Code, Failure, Outcome};
+use bailiwick_core::trace::TraceContext;
 
 use crate::channel::Channel;
 use crate::front::life::Life;
@@ -49,9 +50,10 @@ impl Gateway {
 
     /// Runs a call for who asks. It is cancelled when the answer is dropped, the key is revoked or the server's time to
     /// finish is over.
-    pub(crate) async fn call(&self, asker: &Identity, tool: String, arguments: String, channel: Channel) -> Outcome {
+    pub(crate) async fn call(&self, asker: &Identity, asked: Asked, channel: Channel) -> Outcome {
         let _under_way = self.life.enter();
-        let call = Call { id: self.host.new_call_id(), tool, arguments, caller: Arc::clone(&asker.caller) };
+        let Asked { tool, arguments, trace } = asked;
+        let call = Call { id: self.host.new_call_id(), tool, arguments, caller: Arc::clone(&asker.caller), trace };
         tokio::select! {
             biased;
             () = asker.revoked.cancelled() => cancelled("the key of this call was revoked"),
@@ -59,6 +61,16 @@ impl Gateway {
             outcome = self.host.call(call, channel) => outcome,
         }
     }
+}
+
+/// What a request asks for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) tool: String,
+    /// A JSON object as text.
+    pub(crate) arguments: String,
+    /// What trace it is part of, if any: see [`guard::trace`].
+    pub(crate) trace: Option<TraceContext>,
 }
 
 fn cancelled(why: &str) -> Outcome {
