@@ -9,7 +9,8 @@
 //!    [`typed`] does the same for components that export plain functions.
 //! 5. [`lock`] is what was pinned and what became of it, [`review`] what a reviewer is told of all this, [`capability`]
 //!    what a component's imports mean.
-//! 6. [`outcome`] is the one result type; [`redact`] takes secrets and control characters out of whatever leaves.
+//! 6. [`dialect`] is the shape of tools, calls and answers for each model provider; [`render`] writes tools into a text.
+//! 7. [`outcome`] is the one result type; [`redact`] takes secrets and control characters out of whatever leaves.
 //!
 //! Beside it, for operators: [`explain`] says what would be decided and by which line; [`observation`] keeps what was
 //! refused, of which [`suggest`] makes the lines that would allow it. And once, before the first call: [`confine`] says
@@ -32,6 +33,9 @@ pub mod registry;
 pub mod schema;
 pub mod trace;
 pub mod typed;
+
+pub mod dialect;
+pub mod render;
 
 pub mod outcome;
 pub mod redact;
