@@ -8,6 +8,7 @@ pub(crate) mod machine;
 pub(crate) mod program;
 pub(crate) mod raw;
 pub(crate) mod remedy;
+pub(crate) mod served;
 pub(crate) mod server;
 pub(crate) mod upstream;
 

@@ -45,7 +45,7 @@ impl World {
         found.expect("it answers")
     }
 
-    fn child(&self, text: &str, arguments: &[&str]) -> Child {
+    pub(super) fn child(&self, text: &str, arguments: &[&str]) -> Child {
         let config = self.path("bailiwick.toml");
         let text = format!("{text}\n[host]\nstate = \"./state\"\ncache = {:?}\n", self.cache());
         // Another run may be reading it.
