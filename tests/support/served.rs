@@ -185,7 +185,8 @@ fn read_chunks(stream: &mut impl std::io::BufRead, body: &mut Vec<u8>) {
         if stream.read_line(&mut line).unwrap_or(0) == 0 {
             return;
         }
-        let size = usize::from_str_radix(line.trim().split(';').next().unwrap_or_default(), 16).expect("a chunk's size");
+        let size =
+            usize::from_str_radix(line.trim().split(';').next().unwrap_or_default(), 16).expect("a chunk's size");
         let begin = body.len();
         body.resize(begin + size + 2, 0);
         stream.read_exact(&mut body[begin..]).expect("a whole chunk");
