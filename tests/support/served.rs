@@ -28,12 +28,12 @@ pub(crate) struct Answer {
 
 impl World {
     /// Serves this configuration; `listen` under `[gateway]` is taken care of.
-    pub(crate) fn serve(self, text: &str) -> Served {
-        self.serve_with(text, &[])
+    pub(crate) fn serve_http(self, text: &str) -> Served {
+        self.serve_http_with(text, &[])
     }
 
     /// The same with more arguments.
-    pub(crate) fn serve_with(self, text: &str, arguments: &[&str]) -> Served {
+    pub(crate) fn serve_http_with(self, text: &str, arguments: &[&str]) -> Served {
         let mut child = self.child(text, &[&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
         drop(child.stdin.take());
         let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
