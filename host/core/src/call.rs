@@ -57,19 +57,29 @@ pub struct Caller {
     pub may: May,
     /// How much of it; nothing here means that only the host's own limits count.
     pub budget: Budget,
+    /// The `[policies.NAME]` table that says so, where one does.
+    pub policy: Option<String>,
 }
 
 impl Caller {
     /// The person who started this process: may use every tool the configuration allows.
     #[must_use]
     pub fn operator(name: &str) -> Self {
-        Self { name: name.to_owned(), tools: Selector::all(), may: May::EVERYTHING, budget: Budget::default() }
+        let (tools, may, budget) = (Selector::all(), May::EVERYTHING, Budget::default());
+        Self { name: name.to_owned(), tools, may, budget, policy: None }
     }
 
     /// A caller under a policy.
     #[must_use]
     pub fn under(name: &str, policy: &Policy) -> Self {
-        Self { name: name.to_owned(), tools: policy.tools.clone(), may: policy.may, budget: policy.budget }
+        let name_of_policy = Some(policy.name.clone()).filter(|name| !name.is_empty());
+        Self {
+            name: name.to_owned(),
+            tools: policy.tools.clone(),
+            may: policy.may,
+            budget: policy.budget,
+            policy: name_of_policy,
+        }
     }
 }
 
@@ -116,7 +126,7 @@ impl Default for Budget {
 /// What callers of one sort may do: one `[policies.NAME]` table. The default is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Its name.
+    /// Its name; empty for rights that were given to one key alone.
     pub name: String,
     /// The tools they see.
     pub tools: Selector,
@@ -169,6 +179,14 @@ impl Selector {
         let name: &str = tool.as_ref();
         (self.all || self.named.iter().any(|n| n == name)) && !self.excluded.iter().any(|n| n == name)
     }
+
+    /// The list it is read from, in one order.
+    #[must_use]
+    pub fn entries(&self) -> Vec<String> {
+        let all = self.all.then(|| "*".to_owned());
+        let excluded = self.excluded.iter().map(|name| format!("!{name}"));
+        all.into_iter().chain(self.named.iter().cloned()).chain(excluded).collect()
+    }
 }
 
 #[cfg(test)]
@@ -192,6 +210,13 @@ mod tests {
         check(&["*", "!read"], "read", false);
         check(&["read", "!read"], "read", false);
         check(&["*", "!read"], "write", true);
+    }
+
+    #[test]
+    fn a_list_is_what_it_was_read_from() {
+        for list in [&[][..], &["*"], &["a", "b"], &["*", "!a"]] {
+            assert_eq!(Selector::of(list.iter().copied()).entries(), list);
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //!
 //! 1. [`config`] reads what the operator wrote; [`grant`] holds one right per file; [`name`] what things are called.
 //! 2. [`registry`] is an immutable snapshot of all tools: a name resolves to one [`registry::Tool`] or to none.
-//! 3. [`policy::permit`] judges a [`call::Call`]: only it makes a [`policy::Permitted`], and running takes one.
+//! 3. [`policy::permit`] judges a [`call::Call`]: only it makes a [`policy::Permitted`], and running takes one. [`key`] is
+//!    what callers prove themselves with, [`bucket`] what they had of late.
 //! 4. [`schema`] turns what a model wrote into arguments a tool can take, and the tool's schema into what a caller sees.
 //!    [`typed`] does the same for components that export plain functions.
 //! 5. [`lock`] is what was pinned and what became of it, [`review`] what a reviewer is told of all this, [`capability`]
@@ -26,6 +27,7 @@ pub mod confine;
 pub mod lock;
 pub mod review;
 
+pub mod bucket;
 pub mod call;
 pub mod key;
 pub mod policy;

@@ -264,6 +264,8 @@ codes! {
     ToolNotFound = "tool.not-found",
     /// The tool could not do it.
     ToolFailed = "tool.failed",
+    /// The caller may not run tools.
+    DeniedExecute = "denied.execute",
     /// The caller may not use this tool.
     DeniedTool = "denied.tool",
     /// A person said no, or nobody could be asked.
@@ -302,6 +304,10 @@ codes! {
     LimitHttp = "limit.http",
     /// Too many calls at once; try again later.
     LimitConcurrency = "limit.concurrency",
+    /// Too many requests in a minute; try again later.
+    LimitRate = "limit.rate",
+    /// The caller's budget is used up; there is more later.
+    LimitBudget = "limit.budget",
     /// A component is larger than the host takes, or takes more to compile than it may.
     LimitCompile = "limit.compile",
     /// The plugin trapped.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::call::Call;
+use crate::call::{Call, Caller};
 use crate::config::Approval;
 use crate::outcome::{Code, Failure};
 use crate::registry::{Registry, Risk, Tool};
@@ -113,9 +113,25 @@ pub enum Verdict {
     },
 }
 
-/// Judges `call`: is there such a tool, may this caller use it, do the arguments fit, does a person have to agree?
+impl Verdict {
+    /// What would run.
+    #[must_use]
+    pub fn pending(&self) -> Option<&Permitted> {
+        match self {
+            Self::Permitted(permitted) => Some(permitted),
+            Self::Ask(question) => Some(question.pending()),
+            Self::Denied { .. } => None,
+        }
+    }
+}
+
+/// Judges `call`: may this caller run tools, is there such a tool, may it use it, do the arguments fit, does a person have
+/// to agree?
 #[must_use]
 pub fn permit(registry: &Registry, call: Call) -> Verdict {
+    if let Err(failure) = may_run(&call.caller) {
+        return Verdict::Denied { tool: None, failure };
+    }
     let tool = match resolve(registry, &call) {
         Ok(tool) => Arc::clone(tool),
         Err(failure) => return Verdict::Denied { tool: None, failure },
@@ -131,6 +147,21 @@ pub fn permit(registry: &Registry, call: Call) -> Verdict {
     };
     let permitted = Permitted { tool, call, arguments };
     if ask { Verdict::Ask(Box::new(Question(permitted))) } else { Verdict::Permitted(Box::new(permitted)) }
+}
+
+/// Whether `caller` may run tools at all. Which ones there are is not said to those who may not.
+///
+/// # Errors
+/// `denied.execute`.
+pub fn may_run(caller: &Caller) -> Result<(), Failure> {
+    if caller.may.execute {
+        return Ok(());
+    }
+    let failure = Failure::new(Code::DeniedExecute, format!("`{}` may not run tools", caller.name));
+    Err(match &caller.policy {
+        Some(policy) => failure.with_fix(format!("set `execute = true` under `[policies.{policy}]`")),
+        None => failure.with_fix("make it another key with `bailiwick keys create NAME --execute`"),
+    })
 }
 
 /// The tool a call names, if its caller may use it.
@@ -154,7 +185,11 @@ fn resolve<'r>(registry: &'r Registry, call: &Call) -> Result<&'r Arc<Tool>, Fai
     }
     if !selector.contains(name) {
         let message = format!("`{name}` is not among the tools `{}` may use", call.caller.name);
-        return Err(Failure::new(Code::DeniedTool, message));
+        let failure = Failure::new(Code::DeniedTool, message);
+        return Err(match &call.caller.policy {
+            Some(policy) => failure.with_fix(format!("add it to `tools` under `[policies.{policy}]`")),
+            None => failure,
+        });
     }
     Ok(tool)
 }

@@ -62,7 +62,8 @@ impl Exit {
     pub fn of(code: Code) -> Self {
         match code {
             Code::ArgumentsInvalid | Code::ArgumentsTooLarge | Code::ToolUnknown => Self::Arguments,
-            Code::DeniedTool
+            Code::DeniedExecute
+            | Code::DeniedTool
             | Code::DeniedApproval
             | Code::DeniedQuarantined
             | Code::DeniedNetHost
@@ -81,6 +82,8 @@ impl Exit {
             | Code::LimitOutput
             | Code::LimitHttp
             | Code::LimitConcurrency
+            | Code::LimitRate
+            | Code::LimitBudget
             | Code::LimitCompile => Self::Limit,
             Code::PluginNotConfigured => Self::Config,
             Code::Cancelled => Self::Interrupted,

@@ -13,6 +13,7 @@ use super::reader::{At, Bytes, Named, Time};
 use super::{Mistake, Typing, code};
 use crate::call::{Budget, May, Policy, Selector};
 use crate::grant::address::AddressRange;
+use crate::key::KeyHash;
 
 /// The policies of a file; none stands for one that is wrong, so that naming it is not another mistake.
 pub(super) type Policies = BTreeMap<String, Option<Arc<Policy>>>;
@@ -114,8 +115,8 @@ pub struct OauthSettings {
 /// A caller that proves itself with a key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
-    /// The hash of the key, as PHC text.
-    pub hash: String,
+    /// The hash of the key.
+    pub hash: KeyHash,
     /// What it may do.
     pub policy: Arc<Policy>,
 }
@@ -348,14 +349,11 @@ impl Typing<'_, '_> {
             }
         }
         let hash = table.hash.and_then(|at| {
-            if crate::key::is_hash(&at.value) {
-                return Some(at.value);
-            }
             // The value is not repeated: somebody may have put the key itself there.
-            let message = format!("`{path}.hash` is not an Argon2id hash");
-            let mistake = Mistake::new(code::VALUE, at.place, message);
-            self.reading.note(mistake.legal("what `bailiwick keys hash` prints, `$argon2id$v=19$…`"));
-            None
+            let refused = |fault| format!("`{path}.hash` cannot be used: {fault}");
+            let read = KeyHash::parse(&at.value).map_err(|fault| Mistake::new(code::VALUE, at.place, refused(fault)));
+            let legal = "what `bailiwick keys hash` prints, `$argon2id$v=19$…`";
+            read.map_err(|mistake| self.reading.note(mistake.legal(legal))).ok()
         });
         let policy = table.policy.and_then(|name| self.policy_named(&name, policies));
         Some(Key { hash: hash?, policy: policy? })
