@@ -18,6 +18,7 @@ pub mod context;
 pub mod deadline;
 pub mod examine;
 mod lanes;
+pub mod keys;
 pub mod load;
 pub mod observe;
 mod record;
