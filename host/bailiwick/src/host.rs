@@ -23,6 +23,7 @@ use crate::confine::Wall;
 use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
 use crate::egress::Egress;
+use crate::keys::Keys;
 use crate::load::{self, Plugin, Problem, Setup, StartError};
 use crate::observe::Observer;
 use crate::record::Recorder;
@@ -39,6 +40,7 @@ pub struct Host {
     pub(crate) egress: Arc<Egress>,
     pub(crate) artifacts: Arc<Artifacts>,
     pub(crate) store: Arc<Store>,
+    keys: Arc<Keys>,
     audit: Arc<Audit>,
     observer: Option<Arc<Observer>>,
     wall: Option<Arc<Wall>>,
@@ -69,15 +71,19 @@ impl Host {
     /// # Errors
     /// When the state folder, the audit file or the engine cannot be set up.
     pub async fn start(config: &Config, setup: Setup) -> Result<Self, StartError> {
+        let environment = setup.environment.clone();
         let parts = load::parts(config, setup)?;
         let snapshot = load::snapshot(config, &parts).await;
+        let store = Arc::new(parts.store);
+        let keys = Arc::new(Keys::new(Arc::clone(&store), config, environment)?);
         let mut run = [0; 4];
         getrandom::fill(&mut run).map_err(|error| StartError::Random(error.to_string()))?;
         Ok(Self {
             runtime: parts.runtime,
             egress: parts.egress,
             artifacts: parts.artifacts,
-            store: Arc::new(parts.store),
+            store,
+            keys,
             audit: Arc::new(parts.audit),
             observer: parts.observer.map(Arc::new),
             wall: parts.wall,
@@ -91,7 +97,8 @@ impl Host {
         })
     }
 
-    /// Replaces all plugins by what `config` says. Calls under way end with the rights they started with.
+    /// Replaces all plugins, keys and policies by what `config` says. Calls under way end with the rights they started with;
+    /// those of a key that is gone are for whoever serves them to end.
     ///
     /// `[host]` and `[audit]` are read at the start only. Where the process is confined, a plugin that needs more than it
     /// was confined to is left out.
@@ -99,8 +106,15 @@ impl Host {
         let wall = self.wall.as_ref();
         let loader = load::Loader { runtime: &self.runtime, egress: &self.egress, artifacts: &self.artifacts, wall };
         let snapshot = loader.snapshot(config).await;
+        self.keys.reload(config);
         self.snapshot.store(Arc::new(snapshot));
         self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// Who may ask.
+    #[must_use]
+    pub fn keys(&self) -> &Arc<Keys> {
+        &self.keys
     }
 
     /// What the host keeps from start to start.

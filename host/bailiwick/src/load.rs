@@ -32,6 +32,7 @@ use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
 use crate::egress::Egress;
 use crate::host::Snapshot;
+use crate::keys::Environment;
 use crate::observe::{self, Observer};
 use crate::resolver::Resolver;
 use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, Directories, LoadError, MAX_COMPONENT, Runtime};
@@ -53,6 +54,8 @@ pub struct Setup {
     pub observe: bool,
     /// What this process is confined to, if it is.
     pub wall: Option<Arc<Wall>>,
+    /// The key that comes from the environment, if one does.
+    pub environment: Environment,
 }
 
 impl Setup {

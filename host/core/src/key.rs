@@ -271,6 +271,8 @@ mod tests {
         for (text, fault) in cases {
             assert_eq!(KeyHash::parse(text), Err(fault), "{text}");
         }
-        assert!(KeyHash::parse("$argon2id$v=19$m=1048576,t=1,p=4$MDEyMzQ1Njc4OWFiY2RlZg$TD/XGA42HWHXFumfwZZ9ZA").is_ok());
+        assert!(
+            KeyHash::parse("$argon2id$v=19$m=1048576,t=1,p=4$MDEyMzQ1Njc4OWFiY2RlZg$TD/XGA42HWHXFumfwZZ9ZA").is_ok()
+        );
     }
 }

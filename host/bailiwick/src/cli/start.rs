@@ -12,6 +12,7 @@ use bailiwick_core::confine::Life;
 use crate::ambient::{self, Fingerprint};
 use crate::confine::{self, ConfineError, Wall};
 use crate::host::Host;
+use crate::keys::Environment;
 use crate::load::{Problem, Setup, StartError};
 use crate::runtime::{self, Compiler};
 use crate::settings::{self, SettingsError};
@@ -124,7 +125,9 @@ pub(super) async fn host(terminal: &Terminal, ground: &Ground) -> Result<Arc<Hos
 
 /// The same; with `observe`, what plugins are refused is written down.
 pub(super) async fn host_with(terminal: &Terminal, ground: &Ground, observe: bool) -> Result<Arc<Host>, Trouble> {
-    let setup = Setup { observe, ..setup(ground) };
+    let environment =
+        Environment::read().map_err(|error| Trouble::new(Exit::Config, "config.environment", &error.to_string()))?;
+    let setup = Setup { observe, environment, ..setup(ground) };
     let started = patiently(terminal, Host::start(&ground.settings.config, setup)).await;
     started.map(Arc::new).map_err(|error| cannot_start(&error))
 }

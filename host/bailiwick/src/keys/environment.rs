@@ -87,7 +87,8 @@ mod tests {
     const HASH: &str = "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$vJUe/WFIFA3WGmy/KkLlcQ";
 
     fn of(variables: &[(&str, &str)]) -> Result<Environment, EnvironmentError> {
-        let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let value =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         Environment::of(&value)
     }
 
