@@ -100,6 +100,10 @@ async fn serve_http(
     let offered = async {
         let host = start::host_with(terminal, &ground, observe).await?;
         warn(terminal, &gateway, address);
+        if host.keys().is_empty() {
+            let fix = "run `bailiwick keys create NAME --tools '*' --execute`, or name a policy in `anonymous`";
+            terminal.warning("gateway.keys", "nobody can call this server yet: there is no key", Some(fix));
+        }
         server.offer(&Gateway::new(Arc::clone(&host), gateway, &server));
         let url = format!("http://{address}");
         if terminal.json {
@@ -107,7 +111,10 @@ async fn serve_http(
         } else {
             terminal.print(&format!("{url}\n"))?;
         }
-        match watch::keep_up(terminal, &host, ground, hangup).await {}
+        tokio::select! {
+            never = watch::keep_up(terminal, &host, ground, hangup) => match never {},
+            never = Arc::clone(host.keys()).watch() => match never {},
+        }
     };
     tokio::select! {
         served = server.serve(listener) => served.map(|()| Exit::Done).map_err(|error| failed(&error.to_string())),

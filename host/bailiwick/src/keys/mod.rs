@@ -54,6 +54,17 @@ pub struct Identity {
     pub revoked: CancellationToken,
 }
 
+/// The name of callers without a key.
+const ANONYMOUS: &str = "anonymous";
+
+impl Identity {
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.caller.name == ANONYMOUS
+    }
+}
+
 /// Why nobody was found to be asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -170,7 +181,7 @@ impl Keys {
     fn anonymous(&self) -> Result<Identity, Refused> {
         let given = self.given.load();
         let policy = given.anonymous.as_ref().ok_or(Refused::Missing)?;
-        let caller = Arc::new(Caller::under("anonymous", policy));
+        let caller = Arc::new(Caller::under(ANONYMOUS, policy));
         Ok(Identity { caller, per_minute: policy.per_minute, revoked: CancellationToken::new() })
     }
 

@@ -6,38 +6,89 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use tokio_util::sync::CancellationToken;
 
-use bailiwick_core::call::Caller;
+use super::limits::{self, TooMany};
+use super::{Ends, Face, Gateway, Refusal};
+use crate::keys::Refused;
 
-use super::{Face, Gateway, Refusal};
-
-/// Who asks. Every request beyond [`authenticate`] has it in its extensions.
-#[derive(Clone, Debug)]
-pub(crate) struct Identity {
-    pub(crate) caller: Arc<Caller>,
-    /// Cancelled once the caller's key is revoked: what goes on under it ends then.
-    pub(crate) revoked: CancellationToken,
-}
+/// Who asks. Every request beyond [`authenticate`] has it in its extensions, and the caller by itself too.
+pub(crate) use crate::keys::Identity;
 
 /// Finds out who asks.
 pub(crate) async fn authenticate(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
-    let Some(policy) = &gateway.settings.anonymous else {
-        let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "Authentication required");
-        return refusal.with(header::WWW_AUTHENTICATE, "Bearer").response(Face::of(request.uri().path()));
+    let face = Face::of(request.uri().path());
+    match gateway.host.keys().identify(request.headers()).await {
+        Ok(identity) => {
+            request.extensions_mut().insert(Arc::clone(&identity.caller));
+            request.extensions_mut().insert(identity);
+            next.run(request).await
+        }
+        Err(refused) => {
+            let address = limits::sender(&gateway, &request);
+            tracing::warn!(?address, ?refused, path = request.uri().path(), "nobody we know asks");
+            refusal(&refused).response(face)
+        }
+    }
+}
+
+fn refusal(refused: &Refused) -> Refusal {
+    match refused {
+        Refused::Missing | Refused::Invalid => {
+            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "Authentication required");
+            refusal.with(header::WWW_AUTHENTICATE, "Bearer")
+        }
+        Refused::Busy => {
+            let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many keys are being checked; try again");
+            refusal.with(header::RETRY_AFTER, "1")
+        }
+        Refused::Unavailable => {
+            let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "keys cannot be checked at the moment");
+            refusal.with(header::RETRY_AFTER, "5")
+        }
+    }
+}
+
+/// Refuses an address that asks too often. Those who only ask whether the server is up are not counted.
+pub(crate) async fn per_address(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let Some(sender) = limits::sender(&gateway, &request).filter(|_| !is_probe(path)) else {
+        return next.run(request).await;
     };
-    let caller = Arc::new(Caller::under("anonymous", policy));
-    request.extensions_mut().insert(Arc::clone(&caller));
-    request.extensions_mut().insert(Identity { caller, revoked: CancellationToken::new() });
-    next.run(request).await
+    let face = Face::of(path);
+    match gateway.limits.address(sender, gateway.settings.per_ip) {
+        Ok(left) => limits::told(next.run(request).await, left),
+        Err(too_many) => {
+            tracing::warn!(address = %sender, "refused: too many requests of this address");
+            refused(too_many, face)
+        }
+    }
 }
 
-/// Refuses an address that asks too often.
-pub(crate) async fn per_address(State(_): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
-    next.run(request).await
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/health")
 }
 
-/// Refuses a caller that asks too often.
-pub(crate) async fn per_key(State(_): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
-    next.run(request).await
+/// Refuses a caller that asks too often. Callers without a key are told apart by their addresses.
+pub(crate) async fn per_key(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+    let Some(identity) = request.extensions().get::<Identity>() else { return next.run(request).await };
+    let sender = request.extensions().get::<Ends>().and_then(|_| limits::sender(&gateway, &request));
+    let name = match (identity.is_anonymous(), sender) {
+        (true, Some(address)) => format!("anonymous {}", limits::group(address)),
+        (true, None) | (false, _) => identity.caller.name.clone(),
+    };
+    let default = if identity.is_anonymous() { 0 } else { gateway.settings.per_key };
+    let limit = identity.per_minute.unwrap_or(default);
+    match gateway.limits.caller(name, limit) {
+        Ok(left) => limits::told(next.run(request).await, left),
+        Err(too_many) => {
+            tracing::warn!(caller = identity.caller.name, "refused: too many requests of this caller");
+            refused(too_many, Face::of(request.uri().path()))
+        }
+    }
+}
+
+fn refused(too_many: TooMany, face: Face) -> Response {
+    let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded");
+    let refusal = refusal.with(header::RETRY_AFTER, &too_many.seconds().to_string());
+    refusal.with(limits::REMAINING, "0").response(face)
 }

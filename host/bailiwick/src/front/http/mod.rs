@@ -5,6 +5,7 @@
 
 mod auth;
 pub(crate) mod guard;
+mod limits;
 mod refusal;
 mod server;
 
@@ -30,6 +31,7 @@ use crate::front::life::Life;
 use crate::host::Host;
 
 pub(crate) use auth::Identity;
+use limits::Limits;
 pub(crate) use refusal::{Face, Refusal};
 pub use server::Server;
 
@@ -37,6 +39,7 @@ pub use server::Server;
 pub struct Gateway {
     pub(crate) host: Arc<Host>,
     pub(crate) settings: GatewaySettings,
+    limits: Limits,
     /// Whether requests still come in, and how many calls are under way.
     pub(crate) life: Arc<Life>,
 }
@@ -45,7 +48,7 @@ impl Gateway {
     /// Offers `host` as `settings` say, for as long as `server` serves.
     #[must_use]
     pub fn new(host: Arc<Host>, settings: GatewaySettings, server: &Server) -> Arc<Self> {
-        Arc::new(Self { host, settings, life: server.life() })
+        Arc::new(Self { host, settings, limits: Limits::new(), life: server.life() })
     }
 
     /// Runs a call for who asks. It is cancelled when the answer is dropped, the key is revoked or the server's time to
