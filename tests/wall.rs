@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use bailiwick::audit::Archive;
 use serde_json::{Value, json};
 
 use crate::support::Upstream;
@@ -110,16 +111,17 @@ fn a_component_is_compiled_and_kept_behind_the_wall() {
 }
 
 #[test]
-fn records_are_kept_and_put_aside_behind_the_wall() {
+fn records_are_kept_behind_the_wall() {
     let world = World::new();
     let text = "[plugins.polite]\ncomponent = \"polite.wasm\"\n\
-                [audit]\nfile = \"./log/audit.jsonl\"\nrotate_at = \"64KiB\"\nkeep = 2\n";
+                [audit]\nfile = \"./log/audit.db\"\n";
     let mut server = world.serve(text, &[]);
     for _ in 0..300 {
         assert_eq!(server.call("counted", json!({"count": 1})), "{\"count\":1}");
     }
     let said = server.end();
-    assert!(world.path("log/audit.jsonl.1").exists(), "{said}");
+    let archive = Archive::open(&world.path("log/audit.db")).expect("it can be read").expect("it is there");
+    assert_eq!(archive.last().expect("it can be read"), 300, "{said}");
     assert!(!said.contains("cannot be written"), "{said}");
 }
 

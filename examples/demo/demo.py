@@ -75,7 +75,8 @@ def main():
             "https://example.com",
         )
         print("\n# the audit: one record for each call")
-        records = (folder / "state" / "audit.jsonl").read_text().splitlines()
+        log = subprocess.run([*bailiwick, "audit", "log", "--json"], capture_output=True, text=True, check=True)
+        records = log.stdout.splitlines()
         for record in records:
             print(record)
         tools = [json.loads(record)["tool"] for record in records]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bailiwick::audit::{Archive, Filter};
 use bailiwick::channel::Channel;
 use bailiwick::host::Host;
 use bailiwick::load::{Setup, StartError};
@@ -161,6 +162,18 @@ impl World {
         self
     }
 
+    /// The records of the audit, as they were written.
+    pub(crate) fn recorded(&self) -> Vec<String> {
+        let archive = Archive::open(&self.path("state/audit.db")).expect("it can be read").expect("there is an audit");
+        let rows = archive.records(&Filter::default(), 0, u32::MAX).expect("it can be read");
+        rows.into_iter().map(|row| row.record).collect()
+    }
+
+    /// The records of the audit.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        self.recorded().iter().map(|record| serde_json::from_str(record).expect("a record is JSON")).collect()
+    }
+
     /// The configuration: the test's text, then `[host]`, so that lines keep their numbers.
     pub(crate) fn config(&self, text: &str) -> Result<Config, String> {
         let state = self.path("state");
@@ -292,12 +305,11 @@ impl TestHost {
         world
     }
 
-    /// Ends the host and gives its audit records: ending it is what makes the last one be written.
+    /// Ends the host and gives its audit records, one for each call: ending it is what makes the last one be written.
     pub(crate) fn audit(self) -> Vec<Value> {
-        let Self { host, world, .. } = self;
-        drop(Arc::into_inner(host).expect("nothing else holds the host"));
-        let text = std::fs::read_to_string(world.path("state/audit.jsonl")).expect("there is an audit file");
-        text.lines().map(|line| serde_json::from_str(line).expect("a record is JSON")).collect()
+        let mut records = self.end().records();
+        records.retain(|record| record["outcome"] != "begun");
+        records
     }
 }
 

@@ -169,6 +169,9 @@ impl Host {
             Ok(slots) => slots,
             Err(failure) => return recorder.refused(Some(permitted.tool()), failure),
         };
+        if let Err(failure) = recorder.intend(&permitted).await {
+            return recorder.refused(Some(permitted.tool()), failure);
+        }
         let context = self.context(&permitted, plugin, channel);
         recorder.running(&context);
         let result = invoke(&permitted, plugin, &context).await;

@@ -25,7 +25,7 @@ use bailiwick_core::schema::{ArgumentSchema, ResultSchema};
 
 use crate::ambient::Links;
 use crate::artifact::Artifacts;
-use crate::audit::{Audit, Rotation};
+use crate::audit::{Audit, Keeping};
 use crate::channel::Channel;
 use crate::confine::Wall;
 use crate::context::{CallContext, Ledger};
@@ -258,9 +258,8 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
     let cache_folder = settings::cache_folder(config).ok_or(StartError::NoFolder("compiled components", "cache"))?;
     let cache = Cache::open(cache_folder.clone(), key).map_err(file(&cache_folder))?;
     let store = Store::open(&state.join(store::FILE))?;
-    let audit_file = config.audit.file.clone().unwrap_or_else(|| state.join("audit.jsonl"));
-    let rotation = Rotation { file: audit_file.clone(), at: config.audit.rotate_at, keep: config.audit.keep };
-    let audit = Audit::open(rotation).map_err(file(&audit_file))?;
+    let audit_file = settings::audit_file(config).ok_or(StartError::NoFolder("the audit", "state"))?;
+    let audit = Audit::open(Keeping { file: audit_file, keep: config.audit.keep, max: config.audit.max })?;
     let observed = state.join(observe::FILE);
     let observer = setup.observe.then(|| Observer::open(&observed)).transpose().map_err(file(&observed))?;
     let mut authorities = Vec::new();

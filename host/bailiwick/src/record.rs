@@ -10,9 +10,9 @@ use bailiwick_core::observation::Observation;
 use bailiwick_core::outcome::{Code, Failure, Outcome};
 use bailiwick_core::policy::Permitted;
 use bailiwick_core::redact::visible;
-use bailiwick_core::registry::Tool;
+use bailiwick_core::registry::{Risk, Tool};
 
-use crate::audit::{Audit, Denial, Record};
+use crate::audit::{Audit, BEGUN, Denial, Record};
 use crate::context::CallContext;
 use crate::load::Plugin;
 use crate::observe::Observer;
@@ -42,6 +42,7 @@ impl Recorder {
             arguments: None,
             outcome: Code::Cancelled.as_str(),
             approval: None,
+            intent: None,
             denials: Vec::new(),
             refused: None,
             operations: std::collections::BTreeMap::new(),
@@ -70,6 +71,26 @@ impl Recorder {
         record.component = Some(plugin.component.digest);
         record.grants = Some(permitted.tool().grants_digest.clone());
         record.arguments = Some(permitted.arguments().shape.clone());
+    }
+
+    /// Where the risk is high, that it is about to run is on the disk before it runs, or it does not run.
+    pub(crate) async fn intend(&mut self, permitted: &Permitted) -> Result<(), Failure> {
+        let record = self.record();
+        if permitted.tool().definition.risk != Risk::High && record.approval.is_none() {
+            return Ok(());
+        }
+        let intent = Record { outcome: BEGUN, ..record.clone() };
+        match self.audit.record_now(intent).await {
+            Ok(number) => {
+                self.record().intent = Some(number);
+                Ok(())
+            }
+            Err(unwritten) => {
+                let name = &permitted.tool().name;
+                let message = format!("`{name}` runs only when that is on record, and {unwritten}");
+                Err(Failure::new(Code::HostAudit, message).with_fix("the log of the host says why"))
+            }
+        }
     }
 
     /// It runs now; its ledger fills.

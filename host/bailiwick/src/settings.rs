@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bailiwick_core::config::{self, Config, Mistake, Source};
 use bailiwick_core::lock::Lock;
 
-use crate::ambient;
+use crate::{ambient, audit};
 
 /// A configuration file larger than this is refused.
 const MAX_FILE: u64 = 1 << 20;
@@ -57,6 +57,12 @@ pub enum SettingsError {
 
 fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// The file of the audit; none where there is no folder for it.
+#[must_use]
+pub fn audit_file(config: &Config) -> Option<PathBuf> {
+    config.audit.file.clone().or_else(|| Some(state_folder(config)?.join(audit::FILE)))
 }
 
 /// The configuration file: `given`, else `BAILIWICK_CONFIG`, else `./bailiwick.toml`, else the one in the XDG folder.

@@ -135,6 +135,8 @@ pub(crate) fn open(path: &Path, migrations: &Migrations<'_>) -> Result<(Connecti
     let _alone = ambient::hold(Path::new(&lock)).map_err(file)?;
     ambient::make_private(path).map_err(file)?;
     let mut writer = connect(path).map_err(unfit)?;
+    // Of a new file; one that is there stays as it is.
+    writer.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(unfit)?;
     writer.pragma_update(None, "journal_mode", "WAL").map_err(unfit)?;
     migrations.to_latest(&mut writer).map_err(|error| outdated(path, error))?;
     let reader = connect(path).map_err(unfit)?;

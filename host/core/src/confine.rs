@@ -20,8 +20,6 @@ pub enum Reach {
     Read,
     /// The same, and files are started as programs.
     Run,
-    /// Files are made, written to, renamed and removed. They are not read.
-    Log,
     /// What is there is read and written to: for devices.
     Use,
     /// Files, folders and links are read, made, changed, moved and removed. Devices, pipes and sockets are not made.
@@ -35,7 +33,6 @@ impl Reach {
         match self {
             Self::Read => "read",
             Self::Run => "run",
-            Self::Log => "log",
             Self::Use => "use",
             Self::Change => "change",
         }
@@ -43,7 +40,7 @@ impl Reach {
 
     fn covers(self, other: Self) -> bool {
         self == other
-            || matches!((self, other), (Self::Run | Self::Change, Self::Read) | (Self::Change, Self::Log | Self::Use))
+            || matches!((self, other), (Self::Run | Self::Change, Self::Read) | (Self::Change, Self::Use))
     }
 }
 
@@ -307,7 +304,7 @@ impl Confinement {
         let real = |path: &Path| (look.real)(path);
         self.add(real(site.state), Reach::Change, "the state folder", None);
         self.add(real(site.cache), Reach::Change, "the cache", None);
-        self.add(site.audit.parent().and_then(real), Reach::Log, "the folder of the audit", None);
+        self.add(site.audit.parent().and_then(real), Reach::Change, "the folder of the audit", None);
         self.add(site.out.and_then(real), Reach::Change, "the folder of `--out`", None);
         for path in &config.host.extra_ca {
             self.add(real(path), Reach::Read, "`extra_ca`", None);

@@ -31,7 +31,7 @@ fn config(text: &str) -> Config {
     read(&source, &home).unwrap_or_else(|mistakes| panic!("{}", render(&source, &mistakes)))
 }
 
-const OWN: [&str; 4] = ["/srv/app/b.toml", "/var/state/audit.jsonl", "/var/cache/b", "/usr/bin/bailiwick"];
+const OWN: [&str; 4] = ["/srv/app/b.toml", "/var/state/audit.db", "/var/cache/b", "/usr/bin/bailiwick"];
 
 fn confinement(text: &str, life: Life, paths: &[&str]) -> Confinement {
     let machine = Machine::with(&[&OWN, paths].concat());
@@ -39,7 +39,7 @@ fn confinement(text: &str, life: Life, paths: &[&str]) -> Confinement {
         config: Path::new("/srv/app/b.toml"),
         state: Path::new("/var/state"),
         cache: Path::new("/var/cache/b"),
-        audit: Path::new("/var/state/audit.jsonl"),
+        audit: Path::new("/var/state/audit.db"),
         out: None,
         program: Path::new("/usr/bin/bailiwick"),
         libraries: &[],
@@ -68,7 +68,7 @@ fn a_host_that_is_granted_nothing_reaches_its_own_files_and_no_network() {
         config: Path::new("/srv/app/b.toml"),
         state: Path::new("/var/state"),
         cache: Path::new("/var/cache/b"),
-        audit: Path::new("/var/log/b/audit.jsonl"),
+        audit: Path::new("/var/log/b/audit.db"),
         out: None,
         program: Path::new("/usr/bin/bailiwick"),
         libraries: &["/lib/x/libc.so.6".into()],
@@ -93,7 +93,7 @@ fn the_folder_of_an_audit_elsewhere_is_written_to_and_not_read() {
         config: Path::new("/srv/app/b.toml"),
         state: Path::new("/var/state"),
         cache: Path::new("/nowhere"),
-        audit: Path::new("/var/log/b/audit.jsonl"),
+        audit: Path::new("/var/log/b/audit.db"),
         out: Some(Path::new("/var/log")),
         program: Path::new("/nowhere"),
         libraries: &[],
@@ -101,7 +101,7 @@ fn the_folder_of_an_audit_elsewhere_is_written_to_and_not_read() {
     let look = Look { home: None, real: &|path| machine.real(path) };
     let rules = Confinement::of(&Config::default(), Life::Once, site, look).files;
     let reach: Vec<(Reach, &str)> = rules.iter().map(|rule| (rule.reach, rule.path.to_str().unwrap())).collect();
-    assert_eq!(reach, [(Reach::Change, "/var/state"), (Reach::Log, "/var/log/b"), (Reach::Change, "/var/log")]);
+    assert_eq!(reach, [(Reach::Change, "/var/state"), (Reach::Change, "/var/log/b"), (Reach::Change, "/var/log")]);
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub mod review;
 
 pub mod bucket;
 pub mod call;
+pub mod chain;
 pub mod key;
 pub mod policy;
 pub mod registry;

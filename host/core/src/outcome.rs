@@ -332,6 +332,8 @@ codes! {
     UpstreamStatus = "upstream.status",
     /// The caller gave up.
     Cancelled = "call.cancelled",
+    /// The tool's risk is high and the audit cannot be written: it did not run.
+    HostAudit = "host.audit",
     /// A mistake in Bailiwick itself; the log says more.
     Internal = "host.internal",
 }

@@ -1,4 +1,8 @@
-//! `bailiwick audit`: what each plugin's component asks for against what it was granted, and both against what was pinned.
+//! `bailiwick audit`: of the configuration, what each plugin's component asks for against what it was granted, and both against what was pinned.
+//! Below it, what was recorded of calls: [`log`] shows it, [`verify`] checks it.
+
+pub(super) mod log;
+pub(super) mod verify;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,18 +12,20 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use bailiwick_core::capability::{Capability, Right, Standing};
-use bailiwick_core::config::{self, Source};
+use bailiwick_core::config::{self, Config, Source};
 use bailiwick_core::grant::fs::Roots;
 use bailiwick_core::lock::Lock;
 use bailiwick_core::review::{self, Finding, Level, Setting, Subject};
 
 use crate::examine::{Bench, Examined, pinned_name};
+use crate::load::StartError;
 use crate::settings::{self, LockFile};
+use crate::store::StoreError;
 use crate::{ambient, surface::Surface};
 
 use super::start::{Settings, unfit};
 use super::terminal::{BOLD, DIM, RED, Terminal, Trouble, YELLOW, gutter, painted};
-use super::{AuditArguments, Exit, Global, sarif, start};
+use super::{AuditArguments, AuditCommand, Exit, Global, sarif, start};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -37,7 +43,10 @@ Findings have a level:
   note     imported and not granted, addresses that are not public, a narrower grant
 
 Ends with 0 when there is no finding at or above --level, with 1 when there is one, and with 3 when the
-configuration or the lock is missing or wrong.";
+configuration or the lock is missing or wrong.
+
+`bailiwick audit log` shows what was called; `bailiwick audit verify` checks that those records are what
+was written.";
 
 /// How findings are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -84,7 +93,27 @@ pub(super) struct Audit<'a> {
 
 pub(super) fn run(terminal: &Terminal, global: &Global, arguments: &AuditArguments) -> Result<Exit, Trouble> {
     let settings = start::settings(global.config.as_deref())?;
-    start::with_threads(audited(terminal, &settings, arguments))
+    match &arguments.command {
+        None => start::with_threads(audited(terminal, &settings, arguments)),
+        Some(AuditCommand::Log(arguments)) => log::run(terminal, &file(&settings.config)?, arguments),
+        Some(AuditCommand::Verify { head }) => verify::run(terminal, &file(&settings.config)?, *head),
+    }
+}
+
+/// Where calls are recorded.
+fn file(config: &Config) -> Result<PathBuf, Trouble> {
+    let none = || start::cannot_start(&StartError::NoFolder("the audit", "state"));
+    settings::audit_file(config).ok_or_else(none)
+}
+
+fn unreadable(error: &StoreError) -> Trouble {
+    let trouble = Trouble::new(Exit::Failed, "audit.unreadable", &error.to_string());
+    trouble.with("fix", "`bailiwick audit verify` names the first record that is not what was written")
+}
+
+fn missing(path: &Path) -> Trouble {
+    let message = format!("there is no audit at {}", path.display());
+    Trouble::new(Exit::Failed, "audit.missing", &message).with("note", "the first call makes it")
 }
 
 async fn audited(terminal: &Terminal, settings: &Settings, arguments: &AuditArguments) -> Result<Exit, Trouble> {

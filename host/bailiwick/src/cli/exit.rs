@@ -87,7 +87,8 @@ impl Exit {
             | Code::LimitCompile => Self::Limit,
             Code::PluginNotConfigured => Self::Config,
             Code::Cancelled => Self::Interrupted,
-            Code::ToolNotFound
+            Code::HostAudit
+            | Code::ToolNotFound
             | Code::ToolFailed
             | Code::PluginTrap
             | Code::PluginExit

@@ -31,7 +31,9 @@ mod version;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use bailiwick_core::chain::Hash;
 use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
 
 pub use exit::Exit;
 pub use terminal::complain;
@@ -222,7 +224,10 @@ struct ExplainArguments {
 
 /// How to audit.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 struct AuditArguments {
+    #[command(subcommand)]
+    command: Option<AuditCommand>,
     /// How findings are written; `--json` alone means `json`
     #[arg(long, value_name = "FORMAT")]
     format: Option<audit::Format>,
@@ -232,6 +237,47 @@ struct AuditArguments {
     /// Compare with this lock instead of the one beside the configuration
     #[arg(long, value_name = "LOCK")]
     against: Option<PathBuf>,
+}
+
+/// What was recorded of calls.
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Show what was called, by whom, and what came of it
+    #[command(after_long_help = audit::log::EXAMPLES)]
+    Log(LogArguments),
+    /// Check that the records are what was written
+    #[command(after_long_help = audit::verify::EXAMPLES)]
+    Verify {
+        /// A hash that was noted elsewhere, and has to be in the chain
+        #[arg(long, value_name = "HASH", value_parser = audit::verify::hash)]
+        head: Option<Hash>,
+    },
+}
+
+/// Which records to show.
+#[derive(Debug, Clone, Args)]
+struct LogArguments {
+    /// Of this tool
+    #[arg(long, value_name = "NAME")]
+    tool: Option<String>,
+    /// Of this caller: `cli`, `mcp-stdio`, `key:NAME`
+    #[arg(long, value_name = "NAME")]
+    caller: Option<String>,
+    /// Of this plugin
+    #[arg(long, value_name = "NAME")]
+    plugin: Option<String>,
+    /// Of calls since then: `2h` ago, or a time such as 2026-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = audit::log::since)]
+    since: Option<Timestamp>,
+    /// Of calls in which something was refused
+    #[arg(long)]
+    denied: bool,
+    /// Go on with what is recorded from now on, until Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
+    /// How many, of the newest
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: u32,
 }
 
 /// What to pin.

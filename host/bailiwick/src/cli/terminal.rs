@@ -99,10 +99,15 @@ impl Terminal {
 
     /// Writes a result. A reader that has gone away has seen enough.
     pub(super) fn print(self, text: &str) -> Result<(), Trouble> {
+        self.offer(text).map(drop)
+    }
+
+    /// Writes a part of a result. Whether the reader is still there.
+    pub(super) fn offer(self, text: &str) -> Result<bool, Trouble> {
         let mut out = anstream::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
             Err(error) => {
                 Err(Trouble::new(Exit::Failed, "output.unwritable", &format!("the result cannot be written: {error}")))
             }

@@ -137,7 +137,7 @@ fn list(missing: &[Missing]) -> String {
 pub fn plan(config: &Config, file: &Path, life: Life, out: Option<&Path>) -> Result<Confinement, StartError> {
     let state = settings::state_folder(config).ok_or(StartError::NoFolder("state", "state"))?;
     let cache = settings::cache_folder(config).ok_or(StartError::NoFolder("compiled components", "cache"))?;
-    let audit = config.audit.file.clone().unwrap_or_else(|| state.join("audit.jsonl"));
+    let audit = settings::audit_file(config).ok_or(StartError::NoFolder("the audit", "state"))?;
     for folder in [Some(state.as_path()), Some(cache.as_path()), audit.parent(), out].into_iter().flatten() {
         let unfit = |error| StartError::File { path: folder.to_owned(), error };
         ambient::create_private_dir(folder).map_err(unfit)?;

@@ -15,7 +15,6 @@ const TRIED: ABI = ABI::V7;
 
 const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
 const RUN: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir | Execute});
-const LOG: BitFlags<AccessFs> = make_bitflags!(AccessFs::{WriteFile | MakeReg | RemoveFile});
 const USE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | WriteFile});
 /// Devices, pipes and sockets are not among what can be made: opening one can hang a host, or lead out of it.
 const CHANGE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
@@ -28,7 +27,6 @@ fn access(reach: Reach) -> BitFlags<AccessFs> {
     match reach {
         Reach::Read => READ,
         Reach::Run => RUN,
-        Reach::Log => LOG,
         Reach::Use => USE,
         Reach::Change => CHANGE,
     }

@@ -13,6 +13,7 @@ use bailiwick_core::config::{self, Source};
 use super::SelftestError;
 use super::server::Server;
 use crate::ambient;
+use crate::audit::{Archive, BEGUN, Filter, Row};
 use crate::builtin::SELFTEST;
 use crate::host::Host;
 use crate::load::Setup;
@@ -121,9 +122,7 @@ impl World {
             }
         };
         drop(Arc::into_inner(host));
-        let audit = ambient::read(Path::new(&self.path("state/audit.jsonl")), 64 << 20).unwrap_or_default();
-        let audit = String::from_utf8_lossy(&audit).into_owned();
-        let records = audit.lines().count();
+        let (records, audit) = self.audit().unwrap_or_default();
         expect(records == calls, format!("{calls} calls left {records} audit records"));
         expect(!self.is_leaked(&audit), "the audit holds a value that nobody should see".to_owned());
         // By the granted twins alone: one by address, one by name, one by redirect.
@@ -134,6 +133,15 @@ impl World {
         let outside = ambient::read(Path::new(&self.path("outside/secret.txt")), 1 << 10).unwrap_or_default();
         expect(outside == self.outside().as_bytes(), "a file outside of what was granted has changed".to_owned());
         findings
+    }
+
+    /// How many calls were recorded, and all that was written of them.
+    fn audit(&self) -> Option<(usize, String)> {
+        let archive = Archive::open(Path::new(&self.path("state/audit.db"))).ok()??;
+        let rows = archive.records(&Filter::default(), 0, u32::MAX).ok()?;
+        let begun = |row: &&Row| row.record.contains(&format!("\"outcome\":\"{BEGUN}\""));
+        let calls = rows.len() - rows.iter().filter(begun).count();
+        Some((calls, rows.into_iter().map(|row| row.record + "\n").collect()))
     }
 
     fn outside(&self) -> String {

@@ -63,12 +63,12 @@ table! {
 table! {
     /// The record of every call.
     struct AuditTable {
-        /// The file it is written to; without this, `audit.jsonl` in the state folder.
+        /// The file it is kept in; without this, `audit.db` in the state folder. Give it a folder of its own.
         file: At<String>,
-        /// The size at which a new file is begun, 64KiB to 4GiB.
-        rotate_at: At<Bytes> = Size(AuditSettings::DEFAULT_ROTATE_AT).to_string(),
-        /// How many full files are kept, 0 to 1000.
-        keep: At<u32> = AuditSettings::DEFAULT_KEEP,
+        /// How long records are kept, 1h to 87600h.
+        keep: At<Time> = Span(AuditSettings::DEFAULT_KEEP).to_string(),
+        /// The size from which on the oldest records go before their time, 1MiB to 1024GiB.
+        max: At<Bytes> = Size(AuditSettings::DEFAULT_MAX).to_string(),
     }
 }
 

@@ -129,24 +129,24 @@ impl Default for HostSettings {
 /// Where the record of every call is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditSettings {
-    /// The file; none means `audit.jsonl` in the state folder.
+    /// The file; none means `audit.db` in the state folder.
     pub file: Option<PathBuf>,
-    /// Bytes at which a new file is begun.
-    pub rotate_at: u64,
-    /// How many full files are kept.
-    pub keep: u32,
+    /// How long records are kept.
+    pub keep: Duration,
+    /// Bytes from which on the oldest records go before their time.
+    pub max: u64,
 }
 
 impl AuditSettings {
-    /// Bytes at which a new file is begun where the config says nothing.
-    pub const DEFAULT_ROTATE_AT: u64 = 64 << 20;
-    /// How many full files are kept where the config says nothing.
-    pub const DEFAULT_KEEP: u32 = 5;
+    /// How long records are kept where the config says nothing: 90 days.
+    pub const DEFAULT_KEEP: Duration = Duration::from_secs(90 * 24 * 3_600);
+    /// Bytes from which on the oldest records go where the config says nothing.
+    pub const DEFAULT_MAX: u64 = 1 << 30;
 }
 
 impl Default for AuditSettings {
     fn default() -> Self {
-        Self { file: None, rotate_at: Self::DEFAULT_ROTATE_AT, keep: Self::DEFAULT_KEEP }
+        Self { file: None, keep: Self::DEFAULT_KEEP, max: Self::DEFAULT_MAX }
     }
 }
 
@@ -484,12 +484,11 @@ impl Typing<'_, '_> {
     }
 
     fn audit(&mut self, table: file::AuditTable) -> AuditSettings {
-        let default = Bytes(AuditSettings::DEFAULT_ROTATE_AT);
-        let rotate_at = self.size("audit.rotate_at", table.rotate_at, default.0, 64 << 10, 4 << 30);
+        const HOUR: Duration = Duration::from_secs(3_600);
         AuditSettings {
             file: table.file.and_then(|path| self.path(&path)),
-            rotate_at,
-            keep: self.count("audit.keep", table.keep, AuditSettings::DEFAULT_KEEP, 0, 1_000),
+            keep: self.span("audit.keep", table.keep, AuditSettings::DEFAULT_KEEP, HOUR, 87_600 * HOUR),
+            max: self.size("audit.max", table.max, AuditSettings::DEFAULT_MAX, 1 << 20, 1 << 40),
         }
     }
 
