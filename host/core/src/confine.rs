@@ -39,8 +39,7 @@ impl Reach {
     }
 
     fn covers(self, other: Self) -> bool {
-        self == other
-            || matches!((self, other), (Self::Run | Self::Change, Self::Read) | (Self::Change, Self::Use))
+        self == other || matches!((self, other), (Self::Run | Self::Change, Self::Read) | (Self::Change, Self::Use))
     }
 }
 

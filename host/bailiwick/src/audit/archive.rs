@@ -123,7 +123,9 @@ fn records(connection: &Connection, filter: &Filter, after: i64, most: u32) -> r
     let since = since.map(|since| format!("{since:.3}"));
     let mut conditions = vec!["seq > ?"];
     let mut values: Vec<&dyn ToSql> = vec![&after];
-    for (condition, value) in [("tool = ?", tool), ("caller = ?", caller), ("plugin = ?", plugin), ("time >= ?", &since)] {
+    for (condition, value) in
+        [("tool = ?", tool), ("caller = ?", caller), ("plugin = ?", plugin), ("time >= ?", &since)]
+    {
         if let Some(value) = value {
             conditions.push(condition);
             values.push(value);

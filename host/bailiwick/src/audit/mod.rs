@@ -85,7 +85,8 @@ impl Audit {
             crate::ambient::create_private_dir(folder).map_err(file)?;
         }
         let (writer, reader) = store::open(&path, &Migrations::from_slice(&STEPS))?;
-        let writer = Writer::new(keeping, writer).map_err(|error| StoreError::Database { path: path.clone(), error })?;
+        let writer =
+            Writer::new(keeping, writer).map_err(|error| StoreError::Database { path: path.clone(), error })?;
         let queue = Arc::new(Queue::default());
         let records = Arc::clone(&queue);
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {

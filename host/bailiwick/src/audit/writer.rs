@@ -134,7 +134,8 @@ impl Writer {
             self.durable = group.durable;
         }
         store::transaction(&mut self.connection, |transaction| {
-            let mut insert = transaction.prepare_cached("INSERT INTO records (seq, record, hash) VALUES (?1, ?2, ?3)")?;
+            let mut insert =
+                transaction.prepare_cached("INSERT INTO records (seq, record, hash) VALUES (?1, ?2, ?3)")?;
             let mut at = archive::head(transaction)?;
             for line in &group.lines {
                 at = at.then(&line.record);
@@ -151,9 +152,11 @@ impl Writer {
             return Ok(());
         }
         let keep = i64::try_from(self.keeping.keep.as_secs()).unwrap_or(i64::MAX);
-        let oldest = Timestamp::from_second(Timestamp::now().as_second().saturating_sub(keep)).unwrap_or(Timestamp::MIN);
+        let oldest =
+            Timestamp::from_second(Timestamp::now().as_second().saturating_sub(keep)).unwrap_or(Timestamp::MIN);
         let removed = store::transaction(&mut self.connection, |transaction| {
-            let last = if too_much { first_number(transaction)? + AT_ONCE - 1 } else { last_before(transaction, oldest)? };
+            let last =
+                if too_much { first_number(transaction)? + AT_ONCE - 1 } else { last_before(transaction, oldest)? };
             remove_up_to(transaction, last)
         })?;
         // Gives the room back to the file system, where there is more of it than the next records take.
