@@ -19,6 +19,7 @@ use crate::channel::{Channel, Progress};
 use crate::deadline::Deadline;
 use crate::egress::Egress;
 use crate::secrets::Secrets;
+use crate::telemetry::Trail;
 
 /// Distinct denials kept per call; the rest are counted.
 const MAX_DENIALS: usize = 32;
@@ -54,6 +55,8 @@ pub struct CallContext {
     pub artifacts: Arc<Artifacts>,
     /// The way back to the caller.
     pub channel: Channel,
+    /// Where its requests are counted, and where they stand in a trace.
+    pub trail: Trail,
     /// When it has to be over.
     pub deadline: Arc<Deadline>,
     /// What it did.
@@ -119,6 +122,10 @@ pub struct Ledger {
     pub log_bytes: AtomicU64,
     /// HTTP requests sent or refused.
     pub http_requests: AtomicU32,
+    /// Bytes of bodies that were sent.
+    pub http_sent: AtomicU64,
+    /// Bytes of bodies that came.
+    pub http_received: AtomicU64,
     /// Room for HTTP requests open at once; made by the first.
     pub http_slots: OnceLock<Arc<Semaphore>>,
     /// Questions asked.
@@ -173,6 +180,12 @@ impl Ledger {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of bodies that were sent, and that came.
+    #[must_use]
+    pub fn http_bytes(&self) -> (u64, u64) {
+        (self.http_sent.load(Ordering::Relaxed), self.http_received.load(Ordering::Relaxed))
     }
 
     /// Notes why a request got no answer: a guest that passes it on knows only that there was none.

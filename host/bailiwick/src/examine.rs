@@ -22,6 +22,7 @@ use crate::deadline::Deadline;
 use crate::egress::Egress;
 use crate::load::{self, StartError};
 use crate::resolver::Resolver;
+use crate::telemetry::Trail;
 use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Runtime};
 use crate::surface::Surface;
 use crate::{ambient, settings};
@@ -139,6 +140,7 @@ pub(crate) fn nothing(plugin: &PluginName, egress: &Arc<Egress>, artifacts: &Arc
         egress: Arc::clone(egress),
         artifacts: Arc::clone(artifacts),
         channel: Channel::default(),
+        trail: Trail::default(),
         ledger: Ledger::default(),
     })
 }

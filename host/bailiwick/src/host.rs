@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use bailiwick_core::call::{Call, CallId, Caller};
-use bailiwick_core::config::Config;
+use bailiwick_core::config::{self, Config};
 use bailiwick_core::name::ToolName;
 use bailiwick_core::outcome::{Code, Failure, Outcome, Output};
 use bailiwick_core::policy::{Permitted, Question, Verdict, permit};
@@ -30,6 +30,7 @@ use crate::record::Recorder;
 use crate::runtime::{self, Runtime};
 use crate::seal::seal;
 use crate::store::Store;
+use crate::telemetry::{Counted, Telemetry};
 
 /// How long a person has to approve a call.
 const APPROVAL_PATIENCE: Duration = Duration::from_secs(120);
@@ -43,6 +44,7 @@ pub struct Host {
     keys: Arc<Keys>,
     audit: Arc<Audit>,
     observer: Option<Arc<Observer>>,
+    pub(crate) telemetry: Arc<Telemetry>,
     wall: Option<Arc<Wall>>,
     snapshot: ArcSwap<Snapshot>,
     slots: Semaphore,
@@ -73,9 +75,12 @@ impl Host {
     pub async fn start(config: &Config, setup: Setup) -> Result<Self, StartError> {
         let environment = setup.environment.clone();
         let parts = load::parts(config, setup)?;
+        let telemetry = Telemetry::start(&config.telemetry, &parts.egress, &parts.runtime.tally)
+            .map_err(StartError::Telemetry)?;
         let snapshot = load::snapshot(config, &parts).await;
         let store = Arc::new(parts.store);
         let keys = Arc::new(Keys::new(Arc::clone(&store), config, environment)?);
+        telemetry.loaded(&snapshot);
         let mut run = [0; 4];
         getrandom::fill(&mut run).map_err(|error| StartError::Random(error.to_string()))?;
         Ok(Self {
@@ -86,6 +91,7 @@ impl Host {
             keys,
             audit: Arc::new(parts.audit),
             observer: parts.observer.map(Arc::new),
+            telemetry: Arc::new(telemetry),
             wall: parts.wall,
             snapshot: ArcSwap::from_pointee(snapshot),
             slots: Semaphore::new(config.host.calls as usize),
@@ -107,6 +113,7 @@ impl Host {
         let loader = load::Loader { runtime: &self.runtime, egress: &self.egress, artifacts: &self.artifacts, wall };
         let snapshot = loader.snapshot(config).await;
         self.keys.reload(config);
+        self.telemetry.loaded(&snapshot);
         self.snapshot.store(Arc::new(snapshot));
         self.changed.send_modify(|version| *version += 1);
     }
@@ -151,12 +158,14 @@ impl Host {
     /// Dropping the future cancels the call; it is recorded all the same.
     pub async fn call(&self, call: Call, channel: Channel) -> Outcome {
         let snapshot = self.snapshot.load_full();
-        let mut recorder = Recorder::start(&self.audit, self.observer.as_ref(), &call);
+        let mut recorder = Recorder::start(&self.audit, self.observer.as_ref(), &self.telemetry, &call);
         let permitted = match permit(&snapshot.registry, call) {
             Verdict::Denied { tool, failure } => return recorder.refused(tool.as_deref(), failure),
             Verdict::Permitted(permitted) => *permitted,
             Verdict::Ask(question) => {
                 let tool = Arc::clone(question.pending().tool());
+                recorder.asked(&tool);
+                let _waits = recorder.waits("approval wait");
                 match approve(*question, &channel, &mut recorder).await {
                     Ok(permitted) => permitted,
                     Err(failure) => return recorder.refused(Some(&tool), failure),
@@ -165,18 +174,31 @@ impl Host {
         };
         let plugin = &snapshot.plugins[permitted.tool().plugin_index];
         recorder.admitted(&permitted, plugin);
-        let _slots = match self.admit(&permitted, plugin).await {
+        let _slots = match self.admit(&permitted, plugin, &recorder).await {
             Ok(slots) => slots,
             Err(failure) => return recorder.refused(Some(permitted.tool()), failure),
         };
         if let Err(failure) = recorder.intend(&permitted).await {
             return recorder.refused(Some(permitted.tool()), failure);
         }
-        let context = self.context(&permitted, plugin, channel);
+        let _running = Counted::in_(&self.telemetry.metrics.levels.running);
+        let context = self.context(&permitted, plugin, channel, &recorder);
         recorder.running(&context);
         let result = invoke(&permitted, plugin, &context).await;
         let outcome = seal(result, permitted.tool(), &context).await;
         recorder.done(outcome)
+    }
+
+    /// What is counted, as Prometheus reads it.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.telemetry.metrics.levels.audit.set(i64::try_from(self.audit.backlog()).unwrap_or(i64::MAX));
+        self.telemetry.metrics.text()
+    }
+
+    /// Who may read that over HTTP.
+    pub(crate) fn metrics_for(&self) -> config::Metrics {
+        self.telemetry.metrics_for
     }
 
     /// Waits for a free slot of the plugin and of the host, if the queue is not full.
@@ -184,6 +206,7 @@ impl Host {
         &'s self,
         permitted: &Permitted,
         plugin: &'s Plugin,
+        recorder: &Recorder,
     ) -> Result<(SemaphorePermit<'s>, SemaphorePermit<'s>), Failure> {
         if let (Ok(own), Ok(all)) = (plugin.slots.try_acquire(), self.slots.try_acquire()) {
             return Ok((own, all));
@@ -200,6 +223,7 @@ impl Host {
             return Err(busy());
         }
         let _waiting = Waiting(&self.waiting);
+        let _seen = (Counted::in_(&self.telemetry.metrics.levels.waiting), recorder.waits("queue wait"));
         let slots = async { tokio::try_join!(plugin.slots.acquire(), self.slots.acquire()) };
         match tokio::time::timeout(permitted.tool().effective.limits.time, slots).await {
             Ok(Ok(slots)) => Ok(slots),
@@ -208,7 +232,13 @@ impl Host {
     }
 
     /// The rights of one call. Its deadline starts here.
-    fn context(&self, permitted: &Permitted, plugin: &Plugin, channel: Channel) -> Arc<CallContext> {
+    fn context(
+        &self,
+        permitted: &Permitted,
+        plugin: &Plugin,
+        channel: Channel,
+        recorder: &Recorder,
+    ) -> Arc<CallContext> {
         let tool = permitted.tool();
         Arc::new(CallContext {
             id: permitted.call().id.clone(),
@@ -220,6 +250,7 @@ impl Host {
             egress: Arc::clone(&self.egress),
             artifacts: Arc::clone(&self.artifacts),
             channel,
+            trail: recorder.trail(),
             deadline: Arc::new(Deadline::new(tool.effective.limits.time)),
             ledger: Ledger::default(),
         })

@@ -37,6 +37,7 @@ use crate::observe::{self, Observer};
 use crate::resolver::Resolver;
 use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, Directories, LoadError, MAX_COMPONENT, Runtime};
 use crate::secrets::Secrets;
+use crate::telemetry::Trail;
 use crate::store::{self, Store, StoreError};
 use crate::{ambient, builtin, examine, settings};
 
@@ -90,6 +91,9 @@ pub enum StartError {
     /// TLS roots.
     #[error("egress cannot be set up: {0}")]
     Egress(String),
+    /// The way to a collector.
+    #[error("telemetry cannot be set up: {0}")]
+    Telemetry(String),
     /// No random numbers.
     #[error("no random numbers: {0}")]
     Random(String),
@@ -460,6 +464,7 @@ impl Loader<'_> {
             egress: Arc::clone(self.egress),
             artifacts: Arc::clone(self.artifacts),
             channel: Channel::default(),
+            trail: Trail::default(),
             ledger: Ledger::default(),
         })
     }

@@ -11,16 +11,19 @@ use bailiwick_core::outcome::{Code, Failure, Outcome};
 use bailiwick_core::policy::Permitted;
 use bailiwick_core::redact::visible;
 use bailiwick_core::registry::{Risk, Tool};
+use bailiwick_core::trace::TraceContext;
 
 use crate::audit::{Audit, BEGUN, Denial, Record};
 use crate::context::CallContext;
 use crate::load::Plugin;
 use crate::observe::Observer;
+use crate::telemetry::{CallWatch, Ended, Span, Telemetry, Trail};
 
 /// The record of a call under way. Dropped before the end, it records a cancelled call.
 pub(crate) struct Recorder {
     audit: Arc<Audit>,
     observer: Option<Arc<Observer>>,
+    watch: CallWatch,
     start: Instant,
     /// None once it is written.
     record: Option<Record>,
@@ -30,7 +33,12 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn start(audit: &Arc<Audit>, observer: Option<&Arc<Observer>>, call: &Call) -> Self {
+    pub(crate) fn start(
+        audit: &Arc<Audit>,
+        observer: Option<&Arc<Observer>>,
+        telemetry: &Arc<Telemetry>,
+        call: &Call,
+    ) -> Self {
         let record = Record {
             time: jiff::Timestamp::now(),
             call: call.id.clone(),
@@ -50,12 +58,27 @@ impl Recorder {
             memory: 0,
             output: 0,
         };
-        let (audit, observer) = (Arc::clone(audit), observer.cloned());
-        Self { audit, observer, start: Instant::now(), record: Some(record), context: None, tool: None }
+        let (audit, observer, watch) = (Arc::clone(audit), observer.cloned(), CallWatch::start(telemetry, call));
+        Self { audit, observer, watch, start: Instant::now(), record: Some(record), context: None, tool: None }
     }
 
     fn record(&mut self) -> &mut Record {
         self.record.as_mut().expect("it is written last")
+    }
+
+    /// A wait within the call, for as long as what is given back is kept.
+    pub(crate) fn waits(&self, name: &'static str) -> Span {
+        self.watch.step(name)
+    }
+
+    /// For what the call's guest asks for.
+    pub(crate) fn trail(&self) -> Trail {
+        self.watch.trail()
+    }
+
+    /// What is called, while it is not certain that it will run.
+    pub(crate) fn asked(&mut self, tool: &Tool) {
+        self.watch.of(tool);
     }
 
     /// How an approval went.
@@ -65,6 +88,7 @@ impl Recorder {
 
     /// What will run, with which rights.
     pub(crate) fn admitted(&mut self, permitted: &Permitted, plugin: &Plugin) {
+        self.watch.of(permitted.tool());
         self.tool = ToolName::parse(&permitted.tool().definition.name).ok();
         let record = self.record();
         record.plugin = Some(permitted.tool().plugin.clone());
@@ -103,7 +127,9 @@ impl Recorder {
         let record = self.record();
         if let Some(tool) = tool {
             record.plugin = Some(tool.plugin.clone());
+            self.watch.of(tool);
         }
+        let record = self.record();
         if failure.code.is_denial() {
             record.denials.push(Denial { code: failure.code.as_str(), message: failure.to_string() });
         }
@@ -132,16 +158,26 @@ impl Recorder {
         record.micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(
             call = %record.call,
+            trace = self.watch.trace().map(TraceContext::trace_id),
             tool = record.tool,
             caller = record.caller,
             code = record.outcome,
             micros = record.micros,
             "call"
         );
+        self.watched(&record);
         if let Some(observer) = &self.observer {
             observer.note(self.observed(&record));
         }
         self.audit.record(record);
+    }
+
+    /// Counts the call.
+    fn watched(&mut self, record: &Record) {
+        let bytes = self.context.as_ref().map_or((0, 0), |context| context.ledger.http_bytes());
+        let codes: Vec<&'static str> = record.denials.iter().map(|denial| denial.code).collect();
+        let (took, approval) = (self.start.elapsed(), record.approval);
+        self.watch.end(&Ended { code: record.outcome, took, denials: &codes, approval, bytes });
     }
 
     /// What the plugin asked for and was not given.

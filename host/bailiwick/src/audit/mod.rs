@@ -97,6 +97,12 @@ impl Audit {
         Ok(Self { queue, path, reader: Mutex::new(reader), writer: Some(writer) })
     }
 
+    /// How many records wait to be written.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.queue.n_waiting()
+    }
+
     /// Adds one record, some milliseconds from now.
     pub fn record(&self, record: Record) {
         self.queue.push(Entry { record: Box::new(record), written: None });

@@ -77,6 +77,11 @@ impl Queue {
         }
     }
 
+    /// How many records wait to be written.
+    pub(super) fn n_waiting(&self) -> usize {
+        self.waiting().entries.len()
+    }
+
     /// Whether records cannot be written now.
     pub(super) fn is_stuck(&self) -> bool {
         self.waiting().stuck

@@ -231,6 +231,7 @@ pub(super) fn cannot_start(error: &StartError) -> Trouble {
         StartError::File { .. } | StartError::Store(_) => trouble("host.file"),
         StartError::Engine(_) => trouble("host.engine"),
         StartError::Egress(_) => trouble("host.egress"),
+        StartError::Telemetry(_) => trouble("host.telemetry"),
         StartError::Random(_) => trouble("host.random"),
     }
 }

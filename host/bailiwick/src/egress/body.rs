@@ -70,6 +70,7 @@ impl Body for RequestBody {
             Some(left) => self.left = left,
             None => return Poll::Ready(Some(Err(request_too_large(&self.call)))),
         }
+        self.call.ledger.http_sent.fetch_add(data.len() as u64, Ordering::Relaxed);
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
 
@@ -130,6 +131,7 @@ impl ResponseBody {
             return Err(Error::HttpResponseBodySize(Some(limit)));
         };
         self.left = left;
+        self.call.ledger.http_received.fetch_add(data.len() as u64, Ordering::Relaxed);
         let redactor = self.call.redactor();
         Ok(if redactor.is_empty() { data } else { redact::push(redactor, &mut self.held, &data).into() })
     }

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use bailiwick_core::grant::Placement;
 use bailiwick_core::outcome::{Code, Failure};
 use bailiwick_core::redact::Redactor;
+use bailiwick_core::trace::TraceContext;
 
 use super::target::Target;
 use crate::context::CallContext;
@@ -53,6 +54,7 @@ pub(super) fn outgoing(
     target: &Target,
     written: &HeaderMap,
     length: Option<u64>,
+    trace: Option<&TraceContext>,
 ) -> Result<Head, Error> {
     let mut headers = HeaderMap::with_capacity(written.len() + 2);
     headers.insert(HOST, HeaderValue::from_str(target.host_header()).map_err(|_| Error::HttpRequestUriInvalid)?);
@@ -64,6 +66,9 @@ pub(super) fn outgoing(
     }
     if let Some(length) = length {
         headers.insert(CONTENT_LENGTH, length.into());
+    }
+    if let Some(trace) = trace {
+        set_trace(&mut headers, trace);
     }
     let mut head = Head { url: target.url.clone(), headers, injected: false };
     for injection in call.secrets.for_origin(&target.origin, &call.effective.grants.secrets) {
@@ -77,6 +82,19 @@ pub(super) fn outgoing(
         head.headers.remove(IF_RANGE);
     }
     Ok(head)
+}
+
+/// Says what trace the request is part of. Whatever the guest says of that is gone: it cannot put its requests into
+/// another's trace. Where the host knows of no trace, a guest's own headers are headers like others.
+fn set_trace(headers: &mut HeaderMap, trace: &TraceContext) {
+    let (parent, state) = (HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate"));
+    headers.remove(&state);
+    if let Ok(value) = HeaderValue::from_str(&trace.to_string()) {
+        headers.insert(parent, value);
+    }
+    if let Some(value) = trace.state.as_deref().and_then(|state| HeaderValue::from_str(state).ok()) {
+        headers.insert(state, value);
+    }
 }
 
 /// The content length a guest gave, if it is one number and does not contradict the body.

@@ -33,6 +33,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use bailiwick_core::grant::{NetDenial, NetGrant, NetRequest, Want, Witness};
 use bailiwick_core::outcome::{Code, Failure};
+use bailiwick_core::trace::TraceContext;
 
 use self::body::{RequestBody, ResponseBody};
 use self::connect::Connection;
@@ -116,12 +117,17 @@ pub async fn send_for_guest(
     let slot = slot(call).await?;
     call.ledger.operation(format!("http {} {}", written.method, target.origin));
     let egress = &call.egress;
+    let mut watch = call.trail.request(&call.plugin, &written.method, &target.origin);
     let answer = async {
         let addresses = connect::addresses(&egress.resolver, call, (&asked, grant), &target).await?;
-        let exchange = Exchange { call, target: &target, addresses, patience: Patience::of(options) };
+        let exchange = Exchange { call, target: &target, addresses, patience: Patience::of(options), trace: watch.trace() };
         exchange.run(egress, &written, body, slot).await
     };
     let answer = answer.await.inspect_err(|error| call.ledger.note_trouble(fault::code(error)));
+    match &answer {
+        Ok(answer) => watch.answered(answer.status()),
+        Err(error) => watch.failed(fault::code(error).as_str()),
+    }
     let ms = started.elapsed().as_millis();
     let (call, plugin, origin) = (&call.id, &call.plugin, &target.origin);
     match &answer {
@@ -211,6 +217,7 @@ struct Exchange<'c> {
     target: &'c Target,
     addresses: Vec<SocketAddr>,
     patience: Patience,
+    trace: Option<&'c TraceContext>,
 }
 
 impl Exchange<'_> {
@@ -226,7 +233,7 @@ impl Exchange<'_> {
         if length.or(known).is_some_and(|length| length > self.call.effective.limits.http_request_body) {
             return Err(body::request_too_large(self.call));
         }
-        let head = head::outgoing(self.call, self.target, &written.headers, length)?;
+        let head = head::outgoing(self.call, self.target, &written.headers, length, self.trace)?;
         let body = RequestBody::new(body, self.call);
         let sent = body.over();
         let mut request = Request::new(body);

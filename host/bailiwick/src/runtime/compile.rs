@@ -242,6 +242,7 @@ async fn make(
         Some(code) => code?,
         None => blocking(runtime, move |runtime| compile(&runtime.engines.pooled, &wasm)).await?,
     };
+    runtime.tally.compiled.inc();
     tracing::info!(plugin = name, bytes = size, ms = start.elapsed().as_millis() as u64, "compiled");
     let plugin = name.to_owned();
     blocking(runtime, move |runtime| {
@@ -267,7 +268,10 @@ fn find(runtime: &Runtime, wasm: &[u8], digest: ComponentDigest, name: &str) -> 
     is_component(wasm)?;
     let code = runtime.cache.as_ref().and_then(|cache| cache.read(digest, &runtime.engines.pooled));
     match code.map(|code| fit(&runtime.engines, &code, name)) {
-        Some(Ok(compiled)) => return Ok(Some(compiled)),
+        Some(Ok(compiled)) => {
+            runtime.tally.cached.inc();
+            return Ok(Some(compiled));
+        }
         Some(Err(error)) => {
             tracing::warn!(plugin = name, %error, "compiled code in the cache is of no use; compiling anew");
         }

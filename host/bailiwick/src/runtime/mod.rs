@@ -36,6 +36,7 @@ pub use precheck::MAX_COMPONENT;
 pub use turn::executor;
 
 use crate::ambient;
+use crate::telemetry::Tally;
 use guard::Guard;
 use state::State;
 use typed::{Tools, Typed};
@@ -51,6 +52,8 @@ pub struct Runtime {
     pooled: Linker<State>,
     on_demand: Linker<State>,
     cache: Option<Cache>,
+    /// How often compiled code was found, and how often not.
+    pub(crate) tally: Tally,
     guard: Guard,
     /// Those that are in use: plugins of the same component share its code.
     loaded: Mutex<HashMap<ComponentDigest, Weak<Component>>>,
@@ -123,7 +126,7 @@ impl Runtime {
         let mut on_demand = Linker::new(&engines.on_demand);
         imports::link(&mut on_demand)?;
         let guard = Guard::new(compiler, limits);
-        Ok(Self { engines, pooled, on_demand, cache, guard, loaded: Mutex::default() })
+        Ok(Self { engines, pooled, on_demand, cache, guard, tally: Tally::default(), loaded: Mutex::default() })
     }
 
     /// Finds a component among those in use, or compiles (or finds compiled) and links it. May take minutes; dropping the

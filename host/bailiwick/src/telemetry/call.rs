@@ -33,7 +33,7 @@ pub(crate) struct Ended<'r> {
     /// The codes of what was refused on the way.
     pub(crate) denials: &'r [&'static str],
     /// How an approval went, when one was needed.
-    pub(crate) approval: Option<&'static str>,
+    pub(crate) approval: Option<&'r str>,
     /// Bytes of bodies that its guest sent, and was sent.
     pub(crate) bytes: (u64, u64),
 }
@@ -71,8 +71,8 @@ impl CallWatch {
     }
 
     /// For what the call's guest asks for.
-    pub(crate) fn place(&self) -> Place {
-        Place { telemetry: Some(Arc::clone(&self.telemetry)), trace: self.span.place().cloned() }
+    pub(crate) fn trail(&self) -> Trail {
+        Trail { telemetry: Some(Arc::clone(&self.telemetry)), trace: self.span.place().cloned() }
     }
 
     /// It is over.
@@ -100,7 +100,7 @@ impl CallWatch {
 
 /// Where the requests of a call's guest are counted, and where they stand in the trace. The default is nowhere.
 #[derive(Debug, Clone, Default)]
-pub struct Place {
+pub struct Trail {
     telemetry: Option<Arc<Telemetry>>,
     trace: Option<TraceContext>,
 }
@@ -113,7 +113,7 @@ pub(crate) struct RequestWatch {
     labels: Option<(PluginName, &'static str)>,
 }
 
-impl Place {
+impl Trail {
     /// A request that was let through.
     pub(crate) fn request(&self, plugin: &PluginName, method: &Method, to: &Origin) -> RequestWatch {
         let Some(telemetry) = &self.telemetry else { return RequestWatch::default() };

@@ -48,6 +48,12 @@ pub(crate) fn known_method(method: &str) -> &'static str {
     KNOWN.into_iter().find(|known| *known == method).unwrap_or(OTHER_METHOD)
 }
 
+/// How an approval went, without who answered.
+fn known_answer(how: &str) -> &'static str {
+    const KNOWN: [&str; 6] = ["approved", "rejected", "timed-out", "unaskable", "unanswered", "standing"];
+    KNOWN.into_iter().find(|known| how.starts_with(known)).unwrap_or("other")
+}
+
 /// The class of a status.
 pub(crate) fn status_class(status: u16) -> &'static str {
     match status {
@@ -166,6 +172,15 @@ pub(crate) struct Levels {
     pub(crate) audit: Gauge,
 }
 
+/// What the runtime counts for itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally {
+    /// Components whose compiled code was found.
+    pub(crate) cached: Counter,
+    /// Components that had to be compiled.
+    pub(crate) compiled: Counter,
+}
+
 /// Counts one for as long as it is there.
 #[derive(Debug)]
 pub(crate) struct Counted(Gauge);
@@ -197,13 +212,12 @@ pub(crate) struct Metrics {
     requests: Family<HttpLabels, Counter>,
     request_durations: Times<Vec<(&'static str, String)>>,
     refused_keys: Family<Words, Counter>,
-    compiled: Family<Words, Counter>,
     exported: Option<Exported>,
 }
 
 impl Metrics {
     /// Counts from nothing; also for a collector, where there is one.
-    pub(super) fn new(meter: Option<&otel::Meter>) -> Self {
+    pub(super) fn new(meter: Option<&otel::Meter>, tally: &Tally) -> Self {
         let levels = Levels::default();
         let exported = meter.map(|meter| Exported::new(meter, &levels));
         let mut metrics = Self {
@@ -218,14 +232,13 @@ impl Metrics {
             requests: Family::default(),
             request_durations: Family::new_with_constructor(times),
             refused_keys: Family::default(),
-            compiled: Family::default(),
             exported,
         };
-        metrics.register();
+        metrics.register(tally);
         metrics
     }
 
-    fn register(&mut self) {
+    fn register(&mut self, tally: &Tally) {
         let registry = &mut self.registry;
         registry.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("calls", "Calls of tools, by what came of them", self.calls.clone());
@@ -261,11 +274,8 @@ impl Metrics {
         registry.register("plugins", "Plugins that are loaded", self.levels.plugins.clone());
         registry.register("plugin_problems", "Plugins that could not be loaded", self.levels.problems.clone());
         registry.register("tools", "Tools that are there", self.levels.tools.clone());
-        registry.register(
-            "components_loaded",
-            "Components made ready to run, by where their code is from",
-            self.compiled.clone(),
-        );
+        registry.register("components_cached", "Components whose compiled code was found", tally.cached.clone());
+        registry.register("components_compiled", "Components that had to be compiled", tally.compiled.clone());
         registry.register("audit_backlog", "Audit records that wait to be written", self.levels.audit.clone());
     }
 
@@ -296,7 +306,8 @@ impl Metrics {
     }
 
     /// A person answered, or nobody did.
-    pub(super) fn approved(&self, answer: &'static str) {
+    pub(super) fn approved(&self, answer: &str) {
+        let answer = known_answer(answer);
         self.approvals.get_or_create(&[("answer", answer)]).inc();
         if let Some(exported) = &self.exported {
             exported.approvals.add(1, &[KeyValue::new("bailiwick.approval", answer)]);
@@ -351,11 +362,6 @@ impl Metrics {
         if let Some(exported) = &self.exported {
             exported.refused_keys.add(1, &[KeyValue::new("error.type", reason)]);
         }
-    }
-
-    /// A component is ready to run.
-    pub(crate) fn loaded(&self, from: &'static str) {
-        self.compiled.get_or_create(&[("from", from)]).inc();
     }
 }
 
@@ -434,7 +440,7 @@ mod tests {
 
     #[test]
     fn a_tool_that_is_none_is_counted_under_one_name() {
-        let metrics = Metrics::new(None);
+        let metrics = Metrics::new(None, &Tally::default());
         let labels = CallLabels { plugin: None, tool: None, outcome: "tool.unknown", caller: "key" };
         metrics.called(labels.clone(), Duration::from_millis(1));
         metrics.called(labels, Duration::from_millis(1));

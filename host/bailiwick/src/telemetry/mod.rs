@@ -13,14 +13,17 @@ mod span;
 
 use std::sync::Arc;
 
-use bailiwick_core::config::TelemetrySettings;
+use bailiwick_core::call::Selector;
+use bailiwick_core::config::{self, TelemetrySettings};
 
 use crate::egress::Egress;
+use crate::host::Snapshot;
 
 pub use log::{Format, LogError, Logging, filter, flush, start, write_aside};
 
-pub(crate) use call::{CallWatch, Place};
-pub(crate) use metrics::Metrics;
+pub(crate) use call::{CallWatch, Ended};
+pub use call::Trail;
+pub(crate) use metrics::{Counted, Metrics, TEXT as METRICS_TEXT, Tally, known_method};
 pub(crate) use span::{Kind, Span};
 
 use export::Exporter;
@@ -29,6 +32,8 @@ use export::Exporter;
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     pub(crate) metrics: Metrics,
+    /// Who may read them over HTTP.
+    pub(crate) metrics_for: config::Metrics,
     exporter: Option<Exporter>,
 }
 
@@ -37,9 +42,18 @@ impl Telemetry {
     ///
     /// # Errors
     /// The exporter cannot be set up: no threads, or a URL it cannot use.
-    pub(crate) fn start(settings: &TelemetrySettings, egress: &Arc<Egress>) -> Result<Self, String> {
+    pub(crate) fn start(settings: &TelemetrySettings, egress: &Arc<Egress>, tally: &Tally) -> Result<Self, String> {
         let exporter = settings.otlp.as_ref().map(|url| Exporter::start(url, settings.sample, egress)).transpose()?;
-        let metrics = Metrics::new(exporter.as_ref().map(Exporter::meter));
-        Ok(Self { metrics, exporter })
+        let metrics = Metrics::new(exporter.as_ref().map(Exporter::meter), tally);
+        Ok(Self { metrics, metrics_for: settings.metrics, exporter })
+    }
+
+    /// These plugins are there from here on.
+    pub(crate) fn loaded(&self, snapshot: &Snapshot) {
+        let levels = &self.metrics.levels;
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        levels.plugins.set(count(snapshot.plugins.len()));
+        levels.problems.set(count(snapshot.problems.len()));
+        levels.tools.set(count(snapshot.registry.visible(&Selector::all()).count()));
     }
 }

@@ -34,6 +34,7 @@ use crate::deadline::Deadline;
 use crate::egress::{Egress, send_for_guest};
 use crate::resolver::{FixedNames, Resolver};
 use crate::secrets::Secrets;
+use crate::telemetry::Trail;
 
 /// What a server does, in order, when it has read a request.
 #[derive(Clone)]
@@ -287,6 +288,7 @@ impl World {
             egress: Arc::clone(&self.egress),
             artifacts: Arc::new(Artifacts::new("/does/not/exist".into())),
             channel: Channel::default(),
+            trail: Trail::default(),
             ledger: Ledger::default(),
         })
     }
@@ -313,7 +315,7 @@ pub(super) fn secret(name: &str, value: &str, origin: &str, placement: Placement
         source: SecretSource::Command(vec!["printf".to_owned(), "%s".to_owned(), value.to_owned()]),
         binding: Some(Binding { origin: Origin::parse(origin).unwrap(), placement }),
         reveal: false,
-        place: Place::default(),
+        trail: Trail::default(),
     }
 }
 

@@ -6,6 +6,7 @@
 mod auth;
 pub(crate) mod guard;
 mod limits;
+mod observe;
 mod refusal;
 mod server;
 
@@ -22,7 +23,7 @@ use axum::routing::get;
 use serde_json::json;
 
 use bailiwick_core::call::Call;
-use bailiwick_core::config::GatewaySettings;
+use bailiwick_core::config::{GatewaySettings, Metrics};
 use bailiwick_core::outcome::{Code, Failure, Outcome};
 use bailiwick_core::trace::TraceContext;
 
@@ -91,17 +92,24 @@ pub(crate) struct Ends {
 pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     let state = || Arc::clone(&gateway);
     // Innermost first: a layer stands before all that was added above it.
-    let keyed = Router::new()
+    let (keyed, open) = match gateway.host.metrics_for() {
+        Metrics::Off => (Router::new(), Router::new()),
+        Metrics::Key => (Router::new().route("/metrics", get(observe::metrics_for_managers)), Router::new()),
+        Metrics::Open => (Router::new(), Router::new().route("/metrics", get(observe::metrics))),
+    };
+    let keyed = keyed
         .layer(from_fn_with_state(state(), guard::body))
         .layer(from_fn_with_state(state(), auth::per_key))
+        .layer(from_fn(observe::asker))
         .layer(from_fn_with_state(state(), auth::authenticate));
-    let open = Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).route("/health", get(health));
+    let open = open.route("/healthz", get(alive)).route("/readyz", get(ready)).route("/health", get(health));
     open.merge(keyed)
         .fallback(nowhere)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(state(), auth::per_address))
         .layer(from_fn_with_state(state(), guard::origin))
         .layer(from_fn_with_state(state(), guard::host))
+        .layer(from_fn_with_state(state(), observe::observe))
         .layer(from_fn(guard::frame))
         .with_state(gateway)
 }
