@@ -22,9 +22,9 @@ use crate::deadline::Deadline;
 use crate::egress::Egress;
 use crate::load::{self, StartError};
 use crate::resolver::Resolver;
-use crate::telemetry::Trail;
 use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Runtime};
 use crate::surface::Surface;
+use crate::telemetry::Trail;
 use crate::{ambient, settings};
 
 /// Plugins that are looked at side by side; each may be compiling.

@@ -75,8 +75,8 @@ impl Host {
     pub async fn start(config: &Config, setup: Setup) -> Result<Self, StartError> {
         let environment = setup.environment.clone();
         let parts = load::parts(config, setup)?;
-        let telemetry = Telemetry::start(&config.telemetry, &parts.egress, &parts.runtime.tally)
-            .map_err(StartError::Telemetry)?;
+        let telemetry =
+            Telemetry::start(&config.telemetry, &parts.egress, &parts.runtime.tally).map_err(StartError::Telemetry)?;
         let snapshot = load::snapshot(config, &parts).await;
         let store = Arc::new(parts.store);
         let keys = Arc::new(Keys::new(Arc::clone(&store), config, environment)?);

@@ -37,8 +37,8 @@ use crate::observe::{self, Observer};
 use crate::resolver::Resolver;
 use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, Directories, LoadError, MAX_COMPONENT, Runtime};
 use crate::secrets::Secrets;
-use crate::telemetry::Trail;
 use crate::store::{self, Store, StoreError};
+use crate::telemetry::Trail;
 use crate::{ambient, builtin, examine, settings};
 
 /// Characters of what is said about a component.

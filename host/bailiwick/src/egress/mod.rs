@@ -120,7 +120,8 @@ pub async fn send_for_guest(
     let mut watch = call.trail.request(&call.plugin, &written.method, &target.origin);
     let answer = async {
         let addresses = connect::addresses(&egress.resolver, call, (&asked, grant), &target).await?;
-        let exchange = Exchange { call, target: &target, addresses, patience: Patience::of(options), trace: watch.trace() };
+        let exchange =
+            Exchange { call, target: &target, addresses, patience: Patience::of(options), trace: watch.trace() };
         exchange.run(egress, &written, body, slot).await
     };
     let answer = answer.await.inspect_err(|error| call.ledger.note_trouble(fault::code(error)));

@@ -43,8 +43,7 @@ pub(crate) fn caller_sort(name: &str) -> &'static str {
 
 /// A method of HTTP, or the word for all others.
 pub(crate) fn known_method(method: &str) -> &'static str {
-    const KNOWN: [&str; 10] =
-        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
+    const KNOWN: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
     KNOWN.into_iter().find(|known| *known == method).unwrap_or(OTHER_METHOD)
 }
 
@@ -445,7 +444,8 @@ mod tests {
         metrics.called(labels.clone(), Duration::from_millis(1));
         metrics.called(labels, Duration::from_millis(1));
         let text = metrics.text();
-        let line = "bailiwick_calls_total{plugin=\"(unknown)\",tool=\"(unknown)\",outcome=\"tool.unknown\",caller=\"key\"} 2";
+        let line =
+            "bailiwick_calls_total{plugin=\"(unknown)\",tool=\"(unknown)\",outcome=\"tool.unknown\",caller=\"key\"} 2";
         assert!(text.lines().any(|shown| shown == line), "{text}");
     }
 

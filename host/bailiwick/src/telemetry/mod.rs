@@ -21,8 +21,8 @@ use crate::host::Snapshot;
 
 pub use log::{Format, LogError, Logging, filter, flush, start, write_aside};
 
-pub(crate) use call::{CallWatch, Ended};
 pub use call::Trail;
+pub(crate) use call::{CallWatch, Ended};
 pub(crate) use metrics::{Counted, Metrics, TEXT as METRICS_TEXT, Tally, known_method};
 pub(crate) use span::{Kind, Span};
 

@@ -62,7 +62,8 @@ pub(super) async fn asker(request: Request, next: Next) -> Response {
 /// What is counted, for callers that may manage.
 pub(super) async fn metrics_for_managers(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     if !request.extensions().get::<Arc<Caller>>().is_some_and(|caller| caller.may.manage) {
-        let message = "reading metrics takes a policy with `manage = true`, or `metrics = \"open\"` under `[telemetry]`";
+        let message =
+            "reading metrics takes a policy with `manage = true`, or `metrics = \"open\"` under `[telemetry]`";
         return Refusal::new(StatusCode::FORBIDDEN, message).response(Face::of(request.uri().path()));
     }
     metrics(State(gateway)).await
