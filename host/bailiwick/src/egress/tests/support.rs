@@ -315,7 +315,7 @@ pub(super) fn secret(name: &str, value: &str, origin: &str, placement: Placement
         source: SecretSource::Command(vec!["printf".to_owned(), "%s".to_owned(), value.to_owned()]),
         binding: Some(Binding { origin: Origin::parse(origin).unwrap(), placement }),
         reveal: false,
-        trail: Trail::default(),
+        place: Place::default(),
     }
 }
 
