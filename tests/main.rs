@@ -26,6 +26,7 @@ mod net_twins;
 mod review;
 mod sdk_readme;
 mod secrets;
+mod telemetry;
 mod tidy;
 mod typed;
 mod wall;

@@ -16,6 +16,7 @@ use bailiwick::runtime::Compiler;
 use bailiwick_core::call::{Call, Caller, Selector};
 use bailiwick_core::config::{Config, Source, read, render};
 use bailiwick_core::lock::Lock;
+use bailiwick_core::trace::TraceContext;
 use bailiwick_core::outcome::{Content, Outcome, ResourceBody};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -199,7 +200,7 @@ impl World {
             Host::start(&config, Setup { resolver, compiler, observe, ..Setup::default() }).await?
         };
         let caller = Arc::new(Caller::operator("test"));
-        Ok(TestHost { host: Arc::new(started), world: self, table, caller, channel: Channel::default() })
+        Ok(TestHost { host: Arc::new(started), world: self, table, caller, channel: Channel::default(), trace: None })
     }
 
     /// Starts a host all of whose plugins are there.
@@ -225,6 +226,7 @@ pub(crate) struct TestHost {
     table: Option<Arc<FixedNames>>,
     caller: Arc<Caller>,
     pub(crate) channel: Channel,
+    trace: Option<TraceContext>,
 }
 
 impl TestHost {
@@ -246,6 +248,12 @@ impl TestHost {
         self
     }
 
+    /// What trace the calls from here on are part of.
+    pub(crate) fn traced(mut self, parent: &str, state: Option<&str>) -> Self {
+        self.trace = Some(TraceContext::read(parent, state).expect("it is a parent"));
+        self
+    }
+
     /// Calls a tool.
     pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Outcome {
         self.call_text(tool, &arguments.to_string()).await
@@ -254,7 +262,7 @@ impl TestHost {
     /// Calls a tool with arguments as text.
     pub(crate) async fn call_text(&self, tool: &str, arguments: &str) -> Outcome {
         let (id, caller) = (self.host.new_call_id(), Arc::clone(&self.caller));
-        let call = Call { id, tool: tool.to_owned(), arguments: arguments.to_owned(), caller, trace: None };
+        let call = Call { id, tool: tool.to_owned(), arguments: arguments.to_owned(), caller, trace: self.trace.clone() };
         self.host.call(call, self.channel.clone()).await
     }
 
