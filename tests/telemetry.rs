@@ -23,7 +23,8 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 /// `probe` that may ask `web`, and a collector if there is one.
 fn config(web: &Upstream, collector: Option<&Upstream>, more: &str) -> String {
     let port = web.port;
-    let telemetry = collector.map_or(String::new(), |collector| format!("[telemetry]\notlp = {:?}\n", collector.url("")));
+    let telemetry =
+        collector.map_or(String::new(), |collector| format!("[telemetry]\notlp = {:?}\n", collector.url("")));
     format!(
         "[plugins.probe]\ncomponent = \"probe.wasm\"\naddresses = [\"127.0.0.0/8\"]\n\
          net = [\"GET,POST http://127.0.0.1:{port}\"]\n{more}\n{telemetry}"
@@ -87,7 +88,8 @@ async fn a_collector_is_sent_the_steps_of_each_call_and_no_value() {
     let spans = spans(&collector);
     assert!(spans.iter().all(|span| hex::encode(&span.trace_id) == TRACE));
     let own = "\"bailiwick.caller.sort\":\"other\"";
-    let tool = "\"gen_ai.operation.name\":\"execute_tool\",\"gen_ai.tool.name\":\"get\",\"gen_ai.tool.type\":\"extension\"";
+    let tool =
+        "\"gen_ai.operation.name\":\"execute_tool\",\"gen_ai.tool.name\":\"get\",\"gen_ai.tool.type\":\"extension\"";
     let plugin = "\"bailiwick.plugin\":\"probe\"";
     assert_eq!(
         shown(&spans, &[(web.port, "PORT")]),
@@ -159,7 +161,8 @@ async fn of_traces_that_nobody_decided_about_so_many_are_kept_and_the_others_wor
     host.call("get", json!({"url": web.url("/")})).await;
     drop(host.end());
     assert_eq!(spans(&collector).len(), 2, "the call and its request of the trace that is kept");
-    let sent: Vec<String> = web.requests().iter().map(|asked| asked.header("traceparent").unwrap().to_owned()).collect();
+    let sent: Vec<String> =
+        web.requests().iter().map(|asked| asked.header("traceparent").unwrap().to_owned()).collect();
     assert!(sent[0].ends_with("-00") && !sent[0].contains(TRACE), "{sent:?}");
     assert!(sent[1].ends_with("-01") && sent[1].contains(TRACE), "{sent:?}");
 }
@@ -196,7 +199,9 @@ async fn a_plugin_cannot_put_its_requests_into_another_trace() {
     let passed = seen(None, Some(PARENT), own.clone()).await;
     assert_eq!(passed, [(Some(PARENT.to_owned()), Some("vendor=1".to_owned()))]);
     let collector = Upstream::hello().await;
-    let [(Some(parent), None)] = &seen(Some(&collector), None, own.clone()).await[..] else { panic!("a state is left") };
+    let [(Some(parent), None)] = &seen(Some(&collector), None, own.clone()).await[..] else {
+        panic!("a state is left")
+    };
     assert!(!parent.contains("ffffffff"), "{parent}");
     // Where the host knows of no trace, they are headers like any other that the plugin may send.
     assert_eq!(seen(None, None, own).await, [(Some(forged.to_owned()), Some("forged=1".to_owned()))]);

@@ -16,8 +16,8 @@ use bailiwick::runtime::Compiler;
 use bailiwick_core::call::{Call, Caller, Selector};
 use bailiwick_core::config::{Config, Source, read, render};
 use bailiwick_core::lock::Lock;
-use bailiwick_core::trace::TraceContext;
 use bailiwick_core::outcome::{Content, Outcome, ResourceBody};
+use bailiwick_core::trace::TraceContext;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -262,7 +262,8 @@ impl TestHost {
     /// Calls a tool with arguments as text.
     pub(crate) async fn call_text(&self, tool: &str, arguments: &str) -> Outcome {
         let (id, caller) = (self.host.new_call_id(), Arc::clone(&self.caller));
-        let call = Call { id, tool: tool.to_owned(), arguments: arguments.to_owned(), caller, trace: self.trace.clone() };
+        let call =
+            Call { id, tool: tool.to_owned(), arguments: arguments.to_owned(), caller, trace: self.trace.clone() };
         self.host.call(call, self.channel.clone()).await
     }
 
