@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use serde_json::json;
 
 use bailiwick_core::call::Call;
@@ -29,6 +29,7 @@ use bailiwick_core::trace::TraceContext;
 
 use crate::channel::Channel;
 use crate::front::life::Life;
+use crate::front::mcp::Endpoint;
 use crate::host::Host;
 
 pub(crate) use auth::Identity;
@@ -43,13 +44,19 @@ pub struct Gateway {
     limits: Limits,
     /// Whether requests still come in, and how many calls are under way.
     pub(crate) life: Arc<Life>,
+    mcp: Endpoint,
 }
 
 impl Gateway {
     /// Offers `host` as `settings` say, for as long as `server` serves.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
     #[must_use]
     pub fn new(host: Arc<Host>, settings: GatewaySettings, server: &Server) -> Arc<Self> {
-        Arc::new(Self { host, settings, limits: Limits::new(), life: server.life() })
+        let life = server.life();
+        let mcp = Endpoint::new(Arc::clone(&host), Arc::clone(&life), settings.body);
+        Arc::new(Self { host, settings, limits: Limits::new(), life, mcp })
     }
 
     /// Runs a call for who asks. It is cancelled when the answer is dropped, the key is revoked or the server's time to
@@ -98,6 +105,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         Metrics::Open => (Router::new(), Router::new().route("/metrics", get(observe::metrics))),
     };
     let keyed = keyed
+        .route("/mcp", any(mcp))
         .layer(from_fn_with_state(state(), guard::body))
         .layer(from_fn_with_state(state(), auth::per_key))
         .layer(from_fn(observe::asker))
@@ -144,6 +152,10 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
 /// The same as `/healthz`, where Auxot's clients look for it.
 async fn health() -> Response {
     alive().await
+}
+
+async fn mcp(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    gateway.mcp.answer(request).await
 }
 
 async fn nowhere(uri: Uri) -> Response {

@@ -15,6 +15,7 @@ use tokio::task::{JoinError, JoinHandle};
 use bailiwick_core::call::{Call, CallId};
 use bailiwick_core::outcome::{Code, Failure, Outcome};
 
+use super::desk::Asker;
 use super::parked::Parking;
 use super::question::{Manner, ask};
 use super::wire::Vocabulary;
@@ -76,7 +77,12 @@ impl Drop for Task {
 
 impl Connection {
     /// Starts a call.
-    pub(super) fn start(&self, request: CallToolRequestParams, context: &RequestContext<RoleServer>) -> Running {
+    pub(super) fn start(
+        &self,
+        asker: &Asker,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Running {
         let (progress, reports) = mpsc::channel(MAX_REPORTS);
         let (questions, asked) = mpsc::channel(1);
         let channel = Channel {
@@ -87,13 +93,20 @@ impl Connection {
         let tool = request.name.into_owned();
         let arguments = request.arguments.unwrap_or_default();
         let text = serde_json::to_string(&arguments).unwrap_or_else(|_| unreachable!("a JSON object has a text"));
-        let (caller, trace) = (Arc::clone(&self.caller), None);
+        let (caller, trace) = (Arc::clone(&asker.caller), None);
         let call = Call { id: id.clone(), tool: tool.clone(), arguments: text, caller, trace };
         let host = Arc::clone(&self.host);
         let under_way = self.life.enter();
+        let revoked = asker.revoked.clone();
         let task = Task(tokio::spawn(async move {
             let _under_way = under_way;
-            host.call(call, channel).await
+            tokio::select! {
+                biased;
+                () = revoked.cancelled() => {
+                    Outcome::failed(Failure::new(Code::Cancelled, "the key of this call was revoked"))
+                }
+                outcome = host.call(call, channel) => outcome,
+            }
         }));
         Running { id, tool, arguments, task, progress: reports, questions: asked }
     }
@@ -101,6 +114,7 @@ impl Connection {
     /// Waits for a call, passing on what it says, until it is done, has a question or is cancelled.
     pub(super) async fn attend(
         &self,
+        asker: &Asker,
         mut call: Running,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
@@ -114,7 +128,7 @@ impl Connection {
                 Some(progress) = call.progress.recv() => report(context, progress).await,
                 Some(question) = call.questions.recv() => match manner {
                     Manner::Request => open.push(ask(&context.peer, question)),
-                    Manner::Result if self.life.is_open() => match self.parked.park(call, question) {
+                    Manner::Result if self.life.is_open() => match asker.desk.parked.park(call, question) {
                         Parking::Waits(result) => return Ok(result.into()),
                         Parking::GoesOn(told) => call = told,
                     },
@@ -142,7 +156,7 @@ impl Connection {
         };
         answered.await;
         if let Ok(output) = &outcome.result {
-            self.artifacts.note(&call.id, output);
+            asker.desk.artifacts.note(&call.id, output);
         }
         wire::answer(outcome, Vocabulary::of(context)).map(CallToolResponse::from)
     }

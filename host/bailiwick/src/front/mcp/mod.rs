@@ -1,4 +1,4 @@
-//! MCP over one connection, standard input and output above all. Both eras are served: sessions that begin with
+//! MCP over standard input and output, and over HTTP ([`http`]). Both eras are served: sessions that begin with
 //! `initialize` (2024-11-05 to 2025-11-25) and stateless requests (2026-07-28). rmcp tells them apart; where they
 //! differ for us is how a question reaches a person ([`question`]) and how a change of tools is told.
 //!
@@ -6,21 +6,25 @@
 
 mod artifacts;
 mod call;
+mod desk;
 mod ending;
+mod http;
 mod parked;
 mod question;
+mod sessions;
 mod wire;
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
     ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
-    ServerCapabilities, ServerConfig, SubscriptionFilter,
+    ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
 };
 use rmcp::service::{
     NotificationContext, Peer, RequestContext, ServerInitializeError, SubscriptionContext, serve_server,
@@ -30,15 +34,19 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use bailiwick_core::call::Caller;
 
 use crate::front::life::Life;
 use crate::host::Host;
-use artifacts::Kept;
+use desk::{Asker, Askers, Desk};
 use ending::Ending;
-use parked::{Parked, Parking};
+use parked::Parking;
+use sessions::ASKED_BY;
 use wire::Vocabulary;
+
+pub(crate) use http::Endpoint;
 
 /// What a model reads before it sees the tools.
 const INSTRUCTIONS: &str = "These tools run inside rights that an operator wrote down. A refusal names the rule and \
@@ -90,15 +98,9 @@ async fn serve_on(
     transport: impl Transport<RoleServer> + 'static,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let connection = Arc::new(Connection {
-        changes: host.watch(),
-        host,
-        caller,
-        life: Arc::new(Life::new()),
-        parked: Parked::default(),
-        artifacts: Kept::default(),
-        session: OnceLock::new(),
-    });
+    let asker = Asker::alone(caller);
+    let desk = Arc::clone(&asker.desk);
+    let connection = Arc::new(Connection::new(host, Askers::One(asker), Arc::new(Life::new())));
     let told = async {
         shutdown.await;
         connection.life.leave();
@@ -106,11 +108,11 @@ async fn serve_on(
     };
     let ended = tokio::select! {
         ended = session(&connection, transport) => ended,
-        never = connection.look_after() => match never {},
+        never = look_after(&desk, &connection.life) => match never {},
         never = told => match never {},
     };
     // What is cancelled gets a moment to be recorded.
-    connection.parked.clear();
+    desk.parked.clear();
     let _ = tokio::time::timeout(FAREWELL, connection.life.idle()).await;
     ended
 }
@@ -133,38 +135,58 @@ async fn session(connection: &Arc<Connection>, transport: impl Transport<RoleSer
     }
 }
 
-/// One client, and what it is owed.
+/// Does for the caller of a connection what has to be done without a request.
+async fn look_after(desk: &Desk, life: &Life) -> Infallible {
+    let mut sweep = tokio::time::interval(SWEEP);
+    let mut leaving = pin!(life.leaving());
+    let mut left = false;
+    loop {
+        tokio::select! {
+            _ = sweep.tick() => desk.parked.expire(),
+            () = &mut leaving, if !left => {
+                left = true;
+                // Nobody can come back with an answer.
+                desk.parked.clear();
+            }
+        }
+    }
+}
+
+/// One client, or one request of a client without a connection.
 struct Connection {
     host: Arc<Host>,
-    caller: Arc<Caller>,
+    askers: Askers,
     /// Changes since the connection began, none of them seen: whoever clones it misses nothing.
     changes: watch::Receiver<u64>,
     life: Arc<Life>,
-    parked: Parked,
-    artifacts: Kept,
-    /// The client of a connection that began with `initialize`, once it is ready to be told of changes.
-    session: OnceLock<Peer<RoleServer>>,
+    /// Whether somebody tells the client of changes already; it begins with `initialize` then.
+    told: AtomicBool,
+    /// Ends with the connection.
+    here: CancellationToken,
 }
 
 impl Connection {
-    /// Does what has to be done without a request.
-    async fn look_after(&self) -> Infallible {
-        let mut changes = self.changes.clone();
-        let mut sweep = tokio::time::interval(SWEEP);
-        let mut leaving = pin!(self.life.leaving());
-        let mut left = false;
-        loop {
-            tokio::select! {
-                Ok(()) = changes.changed() => if let Some(client) = self.session.get() {
-                    // A client that is gone need not know.
-                    let _ = client.notify_tool_list_changed().await;
-                },
-                _ = sweep.tick() => self.parked.expire(),
-                () = &mut leaving, if !left => {
-                    left = true;
-                    // Nobody can come back with an answer.
-                    self.parked.clear();
-                }
+    fn new(host: Arc<Host>, askers: Askers, life: Arc<Life>) -> Self {
+        let (told, here) = (AtomicBool::new(false), CancellationToken::new());
+        Self { changes: host.watch(), host, askers, life, told, here }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.here.cancel();
+    }
+}
+
+/// Tells a client of every change of the tools, for as long as it is there.
+async fn tell(client: Peer<RoleServer>, mut changes: watch::Receiver<u64>, here: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = here.cancelled() => return,
+            changed = changes.changed() => match changed {
+                // A client that is gone need not know.
+                Ok(()) => drop(client.notify_tool_list_changed().await),
+                Err(_) => return,
             }
         }
     }
@@ -184,7 +206,20 @@ impl ServerHandler for Connection {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let cursor = request.and_then(|request| request.cursor);
-        wire::page(&self.host.list(&self.caller), cursor.as_deref(), Vocabulary::of(&context))
+        let asker = self.askers.of(&context.extensions)?;
+        wire::page(&self.host.list(&asker.caller), cursor.as_deref(), Vocabulary::of(&context))
+    }
+
+    /// The tool whose arguments a request's headers are compared with, if its caller may see it.
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        let caller = match &self.askers {
+            Askers::One(asker) => Some(Arc::clone(&asker.caller)),
+            Askers::Each(_) => ASKED_BY.try_with(|owner| Arc::clone(&owner.caller)).ok(),
+        };
+        let snapshot = self.host.snapshot();
+        let (name, tool) = snapshot.registry.resolve(name)?;
+        let seen = caller.is_some_and(|caller| caller.tools.contains(name));
+        seen.then(|| wire::definition(name, tool, Vocabulary::NEWEST))
     }
 
     async fn call_tool(
@@ -193,36 +228,40 @@ impl ServerHandler for Connection {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let _under_way = self.life.enter();
+        let asker = self.askers.of(&context.extensions)?;
         let call = match request.request_state.as_deref() {
-            None => self.start(request, &context),
-            Some(state) => match self.parked.resume(state, &request)? {
+            None => self.start(&asker, request, &context),
+            Some(state) => match asker.desk.parked.resume(state, &request)? {
                 Parking::GoesOn(call) => call,
                 Parking::Waits(result) => return Ok(result.into()),
             },
         };
-        self.attend(call, &context).await
+        self.attend(&asker, call, &context).await
     }
 
     async fn list_resources(
         &self,
         _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        Ok(self.artifacts.list())
+        Ok(self.askers.of(&context.extensions)?.desk.artifacts.list())
     }
 
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _under_way = self.life.enter();
-        self.artifacts.read(&self.host.artifacts, &request.uri).await.map(ReadResourceResponse::from)
+        let asker = self.askers.of(&context.extensions)?;
+        asker.desk.artifacts.read(&self.host.artifacts, &request.uri).await.map(ReadResourceResponse::from)
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         // A client that says so twice is the same client.
-        let _ = self.session.set(context.peer);
+        if !self.told.swap(true, Ordering::Relaxed) {
+            tokio::spawn(tell(context.peer, self.changes.clone(), self.here.clone()));
+        }
     }
 
     fn accepted_subscription_filter(&self, _requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {

@@ -35,6 +35,9 @@ pub(super) struct Vocabulary {
 }
 
 impl Vocabulary {
+    /// All there is.
+    pub(super) const NEWEST: Self = Self { stateless: true, links: true, audio: true };
+
     /// What the request says it speaks, or its session agreed on.
     pub(super) fn of(context: &RequestContext<RoleServer>) -> Self {
         Self::since(context.protocol_version().as_ref())
@@ -84,7 +87,7 @@ fn after(cursor: &str) -> Option<ToolName> {
     ToolName::parse(&name).ok()
 }
 
-fn definition(name: &ToolName, tool: &Tool, vocabulary: Vocabulary) -> model::Tool {
+pub(super) fn definition(name: &ToolName, tool: &Tool, vocabulary: Vocabulary) -> model::Tool {
     let mut definition =
         model::Tool::new(name.to_string(), tool.description(), Arc::new(object(tool.arguments.visible())));
     definition.title.clone_from(&tool.definition.title);
