@@ -154,16 +154,17 @@ async fn a_tool_of_high_risk_runs_when_a_person_agrees() {
     assert_eq!(asker, Asker::Host);
     assert_eq!(
         message,
-        "`test` wants to run the tool `launch` of plugin `polite` with {\"target\":\"the \\u001b[2Jmoon\"}"
+        "`test` wants to run the tool `launch` of plugin `polite` with {\"target\":\"the \\u001b[2Jmoon\"}\n  \
+         asked because its plugin says that its risk is high\n  it reaches nothing outside of itself"
     );
     assert_eq!(schema, json!({"type": "object", "properties": {}}));
     let host = host.channel(Channel::default());
-    assert_eq!(host.audit()[0]["approval"], "approved");
+    assert_eq!(host.audit()[0]["approval"], "approved by test");
 }
 
 #[tokio::test]
 async fn a_tool_of_high_risk_does_not_run_when_nobody_agrees() {
-    for (answer, approval) in [(Answer::Declined, "rejected"), (Answer::Cancelled, "rejected")] {
+    for (answer, approval) in [(Answer::Declined, "rejected by test"), (Answer::Cancelled, "rejected by test")] {
         let (channel, _notes) = answering(answer);
         let host = TestHost::new(POLITE).await.channel(channel);
         assert_eq!(host.told("launch", json!({"target": "x"})).await, "denied.approval: Tool call rejected by user.");

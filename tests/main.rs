@@ -8,6 +8,7 @@
 
 mod support;
 
+mod approvals;
 mod builtins;
 mod cli;
 mod clients;

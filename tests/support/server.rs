@@ -83,8 +83,14 @@ impl Server {
 
     /// Says who the client is, and waits until the server has said who it is.
     pub(crate) fn greet(&mut self) {
+        self.greet_as(&json!({}));
+    }
+
+    /// Says that the client can do this.
+    pub(crate) fn greet_as(&mut self, capabilities: &Value) {
         let client = json!({"name": "test", "version": "1"});
-        self.ask("initialize", &json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client}));
+        let greeting = json!({"protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": client});
+        self.ask("initialize", &greeting);
         self.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
     }
 
@@ -98,7 +104,7 @@ impl Server {
         writeln!(input, "{message}").expect("the server reads");
     }
 
-    fn next(&mut self, awaited: &str) -> Value {
+    pub(crate) fn next(&mut self, awaited: &str) -> Value {
         match self.lines.recv_timeout(PATIENCE) {
             Ok(line) => serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")),
             Err(error) => self.broken(awaited, &error.to_string()),
@@ -128,6 +134,24 @@ impl Server {
     pub(crate) fn call(&mut self, tool: &str, arguments: Value) -> String {
         let result = self.ask("tools/call", &json!({"name": tool, "arguments": arguments}));
         result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text: {result}")).to_owned()
+    }
+
+    /// Calls a tool and answers each question on the way like this; the first piece of what it says, and the questions.
+    pub(crate) fn call_answering(&mut self, tool: &str, arguments: Value, answer: &Value) -> (String, Vec<Value>) {
+        self.asked += 1;
+        let (id, params) = (self.asked, json!({"name": tool, "arguments": arguments}));
+        self.say(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}));
+        let mut questions = Vec::new();
+        loop {
+            let mut message = self.next("an answer or a question");
+            if message["method"] == "elicitation/create" {
+                self.say(&json!({"jsonrpc": "2.0", "id": message["id"], "result": answer}));
+                questions.push(message["params"].take());
+            } else if message["id"] == id {
+                let text = message["result"]["content"][0]["text"].as_str().map(str::to_owned);
+                return (text.unwrap_or_else(|| panic!("no text: {message}")), questions);
+            }
+        }
     }
 
     /// Waits until the server says that its tools may have changed.

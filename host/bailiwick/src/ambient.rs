@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -218,6 +218,19 @@ pub fn hold(path: &Path) -> io::Result<File> {
     let file = append_private(path)?;
     file.lock()?;
     Ok(file)
+}
+
+/// The same, without waiting; none while somebody else holds it.
+///
+/// # Errors
+/// As the operating system says.
+pub fn try_hold(path: &Path) -> io::Result<Option<File>> {
+    let file = append_private(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 /// Opens a directory once, so that what is granted is this directory, whatever its name means later.

@@ -1,8 +1,9 @@
 //! The way back to whoever made a call: progress, and questions that only a person can answer.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
+use bailiwick_core::approval::Facts;
 use bailiwick_core::name::PluginName;
 
 /// What a caller is able to hear and answer. Without a sender, there is no way back of that kind.
@@ -43,6 +44,9 @@ pub struct Question {
     pub message: String,
     /// A JSON Schema object with flat properties; empty for a plain yes or no.
     pub schema: Value,
+    /// What it is about, if it asks whether a call may run. Then an answer may hold `arguments` to run with instead, and
+    /// `minutes` for which it stands.
+    pub approval: Option<Box<Facts>>,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Answer>,
 }
@@ -63,9 +67,19 @@ pub enum Answer {
 impl Channel {
     /// Asks and waits; `Unavailable` when there is nobody to ask.
     pub async fn ask(&self, from: Asker, message: String, schema: Value) -> Answer {
+        self.put(|reply| Question { from, message, schema, approval: None, reply }).await
+    }
+
+    /// Asks whether a call may run, and waits; `Unavailable` when there is nobody to ask.
+    pub async fn ask_for_approval(&self, message: String, facts: Facts) -> Answer {
+        let (from, schema) = (Asker::Host, json!({"type": "object", "properties": {}}));
+        self.put(|reply| Question { from, message, schema, approval: Some(Box::new(facts)), reply }).await
+    }
+
+    async fn put(&self, question: impl FnOnce(oneshot::Sender<Answer>) -> Question) -> Answer {
         let Some(questions) = &self.questions else { return Answer::Unavailable };
         let (reply, answer) = oneshot::channel();
-        if questions.send(Question { from, message, schema, reply }).await.is_err() {
+        if questions.send(question(reply)).await.is_err() {
             return Answer::Unavailable;
         }
         answer.await.unwrap_or(Answer::Cancelled)

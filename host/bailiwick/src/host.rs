@@ -3,22 +3,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use bailiwick_core::call::{Call, CallId, Caller};
 use bailiwick_core::config::{self, Config};
 use bailiwick_core::name::ToolName;
 use bailiwick_core::outcome::{Code, Failure, Outcome, Output};
-use bailiwick_core::policy::{Permitted, Question, Verdict, permit};
+use bailiwick_core::policy::{Permitted, Verdict, permit};
 use bailiwick_core::registry::{Registry, Tool};
 
+use crate::approval::{Desk, Settled};
 use crate::artifact::Artifacts;
 use crate::audit::Audit;
-use crate::channel::{Answer, Asker, Channel};
+use crate::channel::Channel;
 use crate::confine::Wall;
 use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
@@ -32,9 +31,6 @@ use crate::seal::seal;
 use crate::store::Store;
 use crate::telemetry::{Counted, Telemetry};
 
-/// How long a person has to approve a call.
-const APPROVAL_PATIENCE: Duration = Duration::from_secs(120);
-
 /// A running host.
 pub struct Host {
     pub(crate) runtime: Arc<Runtime>,
@@ -42,6 +38,7 @@ pub struct Host {
     pub(crate) artifacts: Arc<Artifacts>,
     pub(crate) store: Arc<Store>,
     keys: Arc<Keys>,
+    desk: Arc<Desk>,
     audit: Arc<Audit>,
     observer: Option<Arc<Observer>>,
     pub(crate) telemetry: Arc<Telemetry>,
@@ -78,7 +75,7 @@ impl Host {
         let telemetry =
             Telemetry::start(&config.telemetry, &parts.egress, &parts.runtime.tally).map_err(StartError::Telemetry)?;
         let snapshot = load::snapshot(config, &parts).await;
-        let store = Arc::new(parts.store);
+        let store = parts.store;
         let keys = Arc::new(Keys::new(Arc::clone(&store), config, environment)?);
         telemetry.loaded(&snapshot);
         let mut run = [0; 4];
@@ -89,6 +86,7 @@ impl Host {
             artifacts: parts.artifacts,
             store,
             keys,
+            desk: parts.desk,
             audit: Arc::new(parts.audit),
             observer: parts.observer.map(Arc::new),
             telemetry: Arc::new(telemetry),
@@ -114,6 +112,7 @@ impl Host {
         let snapshot = loader.snapshot(config).await;
         self.keys.reload(config);
         self.telemetry.loaded(&snapshot);
+        self.desk.reload(&config.approval);
         self.snapshot.store(Arc::new(snapshot));
         self.changed.send_modify(|version| *version += 1);
     }
@@ -127,6 +126,11 @@ impl Host {
     /// What the host keeps from start to start.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// Where calls wait until a person agrees.
+    pub fn desk(&self) -> &Arc<Desk> {
+        &self.desk
     }
 
     /// What is loaded at this moment.
@@ -165,8 +169,12 @@ impl Host {
             Verdict::Ask(question) => {
                 let tool = Arc::clone(question.pending().tool());
                 recorder.asked(&tool);
+                recorder.approval("unanswered");
                 let _waits = recorder.waits("approval wait");
-                match approve(*question, &channel, &mut recorder).await {
+                let Settled { result, how } =
+                    self.desk.settle(*question, &snapshot.plugins[tool.plugin_index], &channel).await;
+                recorder.approval(how);
+                match result {
                     Ok(permitted) => permitted,
                     Err(failure) => return recorder.refused(Some(&tool), failure),
                 }
@@ -262,29 +270,6 @@ struct Waiting<'w>(&'w AtomicU32);
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Asks a person. No way to ask, no answer in time and no are all no.
-async fn approve(question: Question, channel: &Channel, recorder: &mut Recorder) -> Result<Permitted, Failure> {
-    let asked = channel.ask(Asker::Host, question.text(), json!({"type": "object", "properties": {}}));
-    match tokio::time::timeout(APPROVAL_PATIENCE, asked).await {
-        Ok(Answer::Accepted(_)) => {
-            recorder.approval("approved");
-            Ok(question.approved())
-        }
-        Ok(Answer::Declined | Answer::Cancelled) => {
-            recorder.approval("rejected");
-            Err(question.rejected())
-        }
-        Ok(Answer::Unavailable) => {
-            recorder.approval("unaskable");
-            Err(question.unaskable())
-        }
-        Err(_) => {
-            recorder.approval("timed-out");
-            Err(question.unanswered())
-        }
     }
 }
 

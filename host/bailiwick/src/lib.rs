@@ -10,6 +10,7 @@ compile_error!("Bailiwick runs on Linux: what is granted is held by openat2, /pr
 
 pub mod host;
 
+pub mod approval;
 pub mod artifact;
 pub mod audit;
 pub mod builtin;

@@ -24,6 +24,7 @@ use bailiwick_core::registry::{
 use bailiwick_core::schema::{ArgumentSchema, ResultSchema};
 
 use crate::ambient::Links;
+use crate::approval::Desk;
 use crate::artifact::Artifacts;
 use crate::audit::{Audit, Keeping};
 use crate::channel::Channel;
@@ -243,7 +244,8 @@ pub(crate) struct Parts {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) artifacts: Arc<Artifacts>,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) audit: Audit,
     pub(crate) observer: Option<Observer>,
     pub(crate) wall: Option<Arc<Wall>>,
@@ -261,7 +263,7 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
     let key = runtime::host_key(&key_file).map_err(file(&key_file))?;
     let cache_folder = settings::cache_folder(config).ok_or(StartError::NoFolder("compiled components", "cache"))?;
     let cache = Cache::open(cache_folder.clone(), key).map_err(file(&cache_folder))?;
-    let store = Store::open(&state.join(store::FILE))?;
+    let store = Arc::new(Store::open(&state.join(store::FILE))?);
     let audit_file = settings::audit_file(config).ok_or(StartError::NoFolder("the audit", "state"))?;
     let audit = Audit::open(Keeping { file: audit_file, keep: config.audit.keep, max: config.audit.max })?;
     let observed = state.join(observe::FILE);
@@ -271,13 +273,16 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
         authorities.push(ambient::read(path, 4 << 20).map_err(file(path))?);
     }
     let egress = Egress::new(setup.resolver, &authorities).map_err(|error| StartError::Egress(error.to_string()))?;
+    let egress = Arc::new(egress);
+    let desk = Desk::open(Arc::clone(&store), Arc::clone(&egress), config.approval.clone(), &state);
     let runtime = Runtime::new(config.host.calls, Some(cache), setup.compiler, compile_limits(config))
         .map_err(|error| StartError::Engine(format!("{error:#}")))?;
     Ok(Parts {
         runtime: Arc::new(runtime),
-        egress: Arc::new(egress),
+        egress,
         artifacts: Arc::new(Artifacts::new(state.join("artifacts"))),
         store,
+        desk: Arc::new(desk),
         audit,
         observer,
         wall: setup.wall,

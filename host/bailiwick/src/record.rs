@@ -82,8 +82,8 @@ impl Recorder {
     }
 
     /// How an approval went.
-    pub(crate) fn approval(&mut self, how: &'static str) {
-        self.record().approval = Some(how);
+    pub(crate) fn approval(&mut self, how: impl Into<String>) {
+        self.record().approval = Some(how.into());
     }
 
     /// What will run, with which rights.
@@ -176,7 +176,8 @@ impl Recorder {
     fn watched(&mut self, record: &Record) {
         let bytes = self.context.as_ref().map_or((0, 0), |context| context.ledger.http_bytes());
         let codes: Vec<&'static str> = record.denials.iter().map(|denial| denial.code).collect();
-        let (took, approval) = (self.start.elapsed(), record.approval);
+        let (took, approval) = (self.start.elapsed(), record.approval.clone());
+        let approval = approval.as_deref();
         self.watch.end(&Ended { code: record.outcome, took, denials: &codes, approval, bytes });
     }
 

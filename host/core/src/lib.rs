@@ -6,6 +6,7 @@
 //! 2. [`registry`] is an immutable snapshot of all tools: a name resolves to one [`registry::Tool`] or to none.
 //! 3. [`policy::permit`] judges a [`call::Call`]: only it makes a [`policy::Permitted`], and running takes one. [`key`] is
 //!    what callers prove themselves with, [`bucket`] what they had of late.
+//!    [`approval`] is what a person is shown before that, where one has to agree, and what they can answer.
 //! 4. [`schema`] turns what a model wrote into arguments a tool can take, and the tool's schema into what a caller sees.
 //!    [`typed`] does the same for components that export plain functions.
 //! 5. [`lock`] is what was pinned and what became of it, [`review`] what a reviewer is told of all this, [`capability`]
@@ -27,6 +28,7 @@ pub mod confine;
 pub mod lock;
 pub mod review;
 
+pub mod approval;
 pub mod bucket;
 pub mod call;
 pub mod chain;

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::approval::{self, Facts};
 use crate::call::{Call, Caller};
 use crate::config::Approval;
 use crate::outcome::{Code, Failure};
-use crate::registry::{Registry, Risk, Tool};
+use crate::redact::Redactor;
+use crate::registry::{Definition, Registry, Risk, Tool};
 use crate::schema::Arguments;
 
 /// A call that policy has let through. Only [`permit`] and [`Question::approved`] make one.
@@ -47,25 +52,58 @@ impl Question {
         &self.0
     }
 
-    /// What to ask. Written by the host alone: a plugin's texts have no say in it. Arguments are shown without the
-    /// spaces between them; where they are too long it is said how much is not shown.
+    /// What the person is shown. `redactor` knows the plugin's secrets.
     #[must_use]
-    pub fn text(&self) -> String {
-        const MOST: usize = 2_000;
-        let Permitted { tool, call, .. } = &self.0;
-        let compact = crate::schema::parse(&call.arguments).map(|arguments| arguments.to_string());
-        let arguments = crate::redact::visible(compact.as_deref().unwrap_or(&call.arguments)).into_owned();
-        let arguments = match arguments.char_indices().nth(MOST) {
-            Some((end, _)) => {
-                let hidden = arguments[end..].chars().count();
-                format!("{} … and {hidden} more characters, which are not shown", &arguments[..end])
-            }
-            None => arguments,
+    pub fn facts(&self, redactor: &Redactor) -> Facts {
+        let Permitted { tool, call, arguments } = &self.0;
+        let effective = &tool.effective;
+        let why = match effective.approval {
+            Approval::Always => format!("`approval = \"always\"` holds for it ({})", effective.grants.at),
+            Approval::Auto | Approval::Never => "its plugin says that its risk is high".to_owned(),
         };
-        format!(
-            "`{}` wants to run the tool `{}` of plugin `{}` with {arguments}",
-            call.caller.name, tool.name, tool.plugin
-        )
+        let mut shown = crate::schema::parse(&arguments.text).unwrap_or(Value::Null);
+        if let Value::Object(fields) = &mut shown {
+            fields.retain(|name, _| !effective.inject.contains_key(name));
+        }
+        let facts = Facts {
+            caller: call.caller.name.clone(),
+            tool: tool.name.to_string(),
+            plugin: tool.plugin.to_string(),
+            risk: tool.definition.risk,
+            why,
+            arguments: Value::Null,
+            not_shown: 0,
+            set_by_operator: effective.inject.keys().cloned().collect(),
+            may: approval::in_words(&effective.grants),
+        };
+        facts.with_arguments(&shown, redactor)
+    }
+
+    /// What exactly is asked: another caller, tool, definition, component, right or argument is another question.
+    /// `component` names the plugin's code.
+    #[must_use]
+    pub fn digest(&self, component: &str) -> QuestionDigest {
+        let Permitted { tool, call, arguments } = &self.0;
+        let Definition { name, title, description, input_schema, output_schema, annotations, risk } = &tool.definition;
+        let definition = json!([name, title, description, input_schema, output_schema, annotations, risk]);
+        let tool_parts = json!([tool.plugin.to_string(), component, tool.grants_digest, definition]);
+        let value = crate::schema::parse(&arguments.text).unwrap_or(Value::Null);
+        QuestionDigest {
+            caller: call.caller.name.clone(),
+            tool: tool.name.to_string(),
+            definition: sha256(&tool_parts.to_string()),
+            arguments: sha256(&sorted(value).to_string()),
+        }
+    }
+
+    /// Puts other arguments in the place of the caller's. They are completed and checked as the caller's were.
+    ///
+    /// # Errors
+    /// `arguments.invalid` or `arguments.too-large`; then the question is as it was.
+    pub fn edit(&mut self, arguments: &str) -> Result<(), Failure> {
+        self.0.arguments = self.0.tool.arguments.prepare(arguments)?;
+        arguments.clone_into(&mut self.0.call.arguments);
+        Ok(())
     }
 
     /// A person said yes.
@@ -74,16 +112,33 @@ impl Question {
         self.0
     }
 
-    /// A person said no.
+    /// A person said no, perhaps with a reason.
     #[must_use]
-    pub fn rejected(&self) -> Failure {
-        Failure::new(Code::DeniedApproval, "Tool call rejected by user.")
+    pub fn rejected(&self, reason: Option<&str>) -> Failure {
+        let reason = reason.map(|reason| format!(" Reason: {}", crate::redact::visible(reason)));
+        Failure::new(Code::DeniedApproval, format!("Tool call rejected by user.{}", reason.unwrap_or_default()))
     }
 
     /// Nobody answered in time.
     #[must_use]
     pub fn unanswered(&self) -> Failure {
         Failure::new(Code::DeniedApproval, "Tool call rejected by user. (approval timed out)")
+    }
+
+    /// Too many questions wait already.
+    #[must_use]
+    pub fn crowded(&self) -> Failure {
+        let name = &self.0.tool.name;
+        let message = format!("`{name}` needs a person's approval, and too many calls wait for one already");
+        Failure::new(Code::LimitConcurrency, message).with_fix("try again once some of them are answered")
+    }
+
+    /// The host cannot write down that it asks; then it does not.
+    #[must_use]
+    pub fn unwritable(&self) -> Failure {
+        let name = &self.0.tool.name;
+        let message = format!("`{name}` needs a person's approval, and the host cannot write that down");
+        Failure::new(Code::DeniedApproval, message).with_fix("the host's log says what is wrong with its database")
     }
 
     /// Nobody can be asked.
@@ -95,6 +150,19 @@ impl Question {
         Failure::new(Code::DeniedApproval, message)
             .with_fix(format!("add `approval = \"never\"` under `[{}]` ({})", grants.table, grants.at))
     }
+}
+
+/// What exactly a person agreed to, for the next time that it is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct QuestionDigest {
+    /// Who asked.
+    pub caller: String,
+    /// For which tool.
+    pub tool: String,
+    /// A digest of what the tool is and may reach.
+    pub definition: String,
+    /// A digest of the arguments, however they are written.
+    pub arguments: String,
 }
 
 /// What policy says of a call.
@@ -193,3 +261,25 @@ fn resolve<'r>(registry: &'r Registry, call: &Call) -> Result<&'r Arc<Tool>, Fai
     }
     Ok(tool)
 }
+
+fn sha256(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
+}
+
+/// The same value with the fields of its objects in the order of their names.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        Value::Object(fields) => {
+            let mut fields: Vec<(String, Value)> =
+                fields.into_iter().map(|(name, value)| (name, sorted(value))).collect();
+            fields.sort_by(|one, other| one.0.cmp(&other.0));
+            Value::Object(fields.into_iter().collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

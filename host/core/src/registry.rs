@@ -20,7 +20,7 @@ pub const MAX_TOOLS: usize = 256;
 const MAX_DESCRIPTION: usize = 16 << 10;
 
 /// How much harm a call can do if its arguments are wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Risk {
     /// Reads, or writes only what the tool itself made.

@@ -43,9 +43,10 @@ pub struct Record {
     pub arguments: Option<String>,
     /// `ok`, or the code of the failure; [`BEGUN`] before it runs.
     pub outcome: &'static str,
-    /// How an approval went, when one was needed.
+    /// How an approval went, when one was needed, and who answered: `approved by key:ci`, `rejected by cli`, `timed-out`,
+    /// `unaskable`, `unanswered`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub approval: Option<&'static str>,
+    pub approval: Option<String>,
     /// The number of the record that was written before it ran, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intent: Option<i64>,

@@ -3,11 +3,13 @@
 use std::convert::Infallible;
 use std::io::IsTerminal as _;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::{self, Receiver};
 
+use bailiwick_core::approval::MAX_MINUTES;
+use bailiwick_core::grant::limit::parse_duration;
 use bailiwick_core::redact::visible;
-use bailiwick_core::schema::ResultSchema;
+use bailiwick_core::schema::{self, ResultSchema};
 
 use crate::channel::{Answer, Asker, Channel, Progress, Question};
 
@@ -72,9 +74,9 @@ impl Audience {
 
     async fn question(&mut self, question: Question) {
         self.clear();
-        let Question { from, message, schema, mut reply } = question;
+        let Question { from, message, schema, approval, mut reply } = question;
         let answer = tokio::select! {
-            answer = self.put(&from, &message, &schema) => answer,
+            answer = self.put(&from, &message, &schema, approval.is_some()) => answer,
             () = reply.closed() => {
                 self.clear();
                 say(&format!("{DIM}(too late: the question is closed){DIM:#}\n"));
@@ -85,10 +87,13 @@ impl Audience {
         let _ = reply.send(answer);
     }
 
-    async fn put(&mut self, from: &Asker, message: &str, schema: &Value) -> Answer {
+    async fn put(&mut self, from: &Asker, message: &str, schema: &Value, approval: bool) -> Answer {
         // What was typed before the question is no answer to it.
         while self.lines.as_mut().is_some_and(|lines| lines.try_recv().is_ok()) {}
         say(&asked(from, message));
+        if approval {
+            return self.approval().await;
+        }
         let empty = Map::new();
         let fields = schema["properties"].as_object().unwrap_or(&empty);
         if fields.is_empty() {
@@ -118,6 +123,31 @@ impl Audience {
             Some(_) => Answer::Declined,
             None => Answer::Cancelled,
         }
+    }
+
+    /// Yes, yes to other arguments, yes for a while, or no.
+    async fn approval(&mut self) -> Answer {
+        let Some(line) = self.line("Allow it? [y/N, `e` to change the arguments, `10m` for ten minutes] ").await else {
+            return Answer::Cancelled;
+        };
+        if is_yes(&line) {
+            return Answer::Accepted(Value::Object(Map::new()));
+        }
+        if let Ok(minutes) = minutes(&line) {
+            return Answer::Accepted(json!({"minutes": minutes}));
+        }
+        if !line.eq_ignore_ascii_case("e") {
+            return Answer::Declined;
+        }
+        for _ in 0..TRIES {
+            let Some(line) = self.line("  the arguments, as JSON on one line: ").await else { return Answer::Cancelled };
+            match schema::parse(&line) {
+                Ok(arguments) if arguments.is_object() => return Answer::Accepted(json!({"arguments": arguments})),
+                Ok(_) => say("  a JSON object is needed here\n"),
+                Err(reason) => say(&format!("  {}\n", visible(&reason))),
+            }
+        }
+        Answer::Declined
     }
 
     /// One field's value; none when it is skipped; an answer when there will be no form.
@@ -221,6 +251,16 @@ fn typed(line: &str, schema: &Value) -> Result<Value, String> {
     }
 }
 
+/// A length of time such as `10m` as whole minutes that an answer can stand for.
+pub(super) fn minutes(text: &str) -> Result<u32, String> {
+    let time = parse_duration(text).map_err(|_| "write a length of time such as `10m`".to_owned())?;
+    let minutes = u32::try_from(time.as_secs() / 60).unwrap_or(u32::MAX);
+    if time.as_secs() % 60 == 0 && (1..=MAX_MINUTES).contains(&minutes) {
+        return Ok(minutes);
+    }
+    Err("an answer stands for whole minutes, from `1m` to `24h`".to_owned())
+}
+
 fn is_yes(line: &str) -> bool {
     ["y", "yes"].contains(&line.to_ascii_lowercase().as_str())
 }
@@ -242,7 +282,6 @@ fn bar(progress: &Progress) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[track_caller]
     fn check(line: &str, schema: &Value, expected: Option<Value>) {
@@ -260,6 +299,14 @@ mod tests {
         check("5", &json!({"type": "string"}), Some(json!("5")));
         check("c", &json!({"type": "string", "enum": ["a", "b"]}), None);
         check("11", &json!({"type": "integer", "maximum": 10}), None);
+    }
+
+    #[test]
+    fn an_answer_stands_for_whole_minutes() {
+        assert_eq!([minutes("10m"), minutes("1h"), minutes("24h")], [Ok(10), Ok(60), Ok(1_440)]);
+        for wrong in ["90s", "25h", "0s", "10", "y", ""] {
+            assert!(minutes(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod start;
 mod terminal;
 mod watch;
 
+mod approvals;
 mod audit;
 mod call;
 mod check;
@@ -139,6 +140,13 @@ enum Command {
     /// Pin components and definitions in bailiwick.lock, and accept what changed
     #[command(after_long_help = lock::EXAMPLES)]
     Lock(LockArguments),
+    /// Look at the calls that wait for a person, and answer them
+    #[command(after_long_help = approvals::EXAMPLES)]
+    Approvals {
+        /// What to do; without it, `list`
+        #[command(subcommand)]
+        action: Option<approvals::Action>,
+    },
     /// Serve the tools over HTTP, or to one MCP client
     #[command(after_long_help = serve::EXAMPLES)]
     Serve(ServeArguments),
@@ -329,6 +337,7 @@ impl Cli {
             | Command::Explain(_)
             | Command::Suggest { .. }
             | Command::Inspect { .. }
+            | Command::Approvals { .. }
             | Command::Audit(_)
             | Command::Lock(_)
             | Command::Codes
@@ -362,6 +371,7 @@ fn dispatch(command: Command, global: &Global, terminal: &Terminal) -> Result<Ex
         Command::Suggest { plugin, clear } => suggest::run(terminal, global, &plugin, clear),
         Command::Check { strict } => check::run(terminal, global, strict),
         Command::Inspect { component, against } => inspect::run(terminal, &component, against.as_deref()),
+        Command::Approvals { action } => approvals::run(terminal, global, action.unwrap_or_default()),
         Command::Audit(arguments) => audit::run(terminal, global, &arguments),
         Command::Lock(arguments) => lock::run(terminal, global, &arguments),
         Command::Serve(arguments) => serve::run(terminal, global, &arguments),

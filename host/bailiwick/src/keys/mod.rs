@@ -26,6 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use bailiwick_core::approval::may_answer;
 use bailiwick_core::call::Caller;
 use bailiwick_core::config::Config;
 use bailiwick_core::key::{KeyHash, KeyText};
@@ -189,6 +190,14 @@ impl Keys {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.book.load().entries().next().is_none() && self.given.load().anonymous.is_none()
+    }
+
+    /// Whether anybody who could be let in may answer when a person is asked for a call.
+    #[must_use]
+    pub fn may_anybody_approve(&self) -> bool {
+        let (now, book, given) = (now(), self.book.load(), self.given.load());
+        let key = |entry: &Arc<Entry>| !entry.is_expired(now) && may_answer(&entry.caller);
+        book.entries().any(key) || given.anonymous.as_ref().is_some_and(|policy| policy.may.approve)
     }
 
     /// Takes over what `config` says of callers. Keys that are gone from it are revoked at once.

@@ -3,6 +3,7 @@
 //! Nothing here decides whether a tool runs; [`guard`] and [`auth`] decide who gets as far as asking. A refusal of theirs
 //! has the shape of the [`Face`] that was asked.
 
+mod approvals;
 mod auth;
 pub(crate) mod guard;
 mod limits;
@@ -54,6 +55,9 @@ impl Gateway {
     /// Outside of a runtime.
     #[must_use]
     pub fn new(host: Arc<Host>, settings: GatewaySettings, server: &Server) -> Arc<Self> {
+        let keys = Arc::clone(host.keys());
+        let by_token = settings.oauth.as_ref().is_some_and(|oauth| oauth.policy.may.approve);
+        host.desk().answered_by(move || by_token || keys.may_anybody_approve());
         let life = server.life();
         let mcp = Endpoint::new(Arc::clone(&host), Arc::clone(&life), settings.body);
         Arc::new(Self { host, settings, limits: Limits::new(), life, mcp })
@@ -106,6 +110,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     };
     let keyed = keyed
         .route("/mcp", any(mcp))
+        .merge(approvals::routes())
         .layer(from_fn_with_state(state(), guard::body))
         .layer(from_fn_with_state(state(), auth::per_key))
         .layer(from_fn(observe::asker))

@@ -124,7 +124,7 @@ mod tests {
     fn question() -> (Question, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
         let schema = json!({"type": "object", "properties": {}});
-        (Question { from: Asker::Host, message: "may it run?".to_owned(), schema, reply }, answer)
+        (Question { from: Asker::Host, message: "may it run?".to_owned(), schema, approval: None, reply }, answer)
     }
 
     fn park(parked: &Parked) -> (String, oneshot::Receiver<Answer>) {
