@@ -119,7 +119,8 @@ async fn a_caller_that_may_not_approve_is_not_asked_itself() {
     let asked = |may_approve: bool| async move {
         let host = TestHost::new(POLITE).await;
         let (questions, mut received) = mpsc::channel::<Question>(1);
-        let caller = Arc::new(Caller { may: May { approve: may_approve, ..May::EVERYTHING }, ..(*agent("key:a")).clone() });
+        let caller =
+            Arc::new(Caller { may: May { approve: may_approve, ..May::EVERYTHING }, ..(*agent("key:a")).clone() });
         let channel = Channel { questions: Some(questions), ..Channel::default() };
         let call = begun(&host, &caller, "launch", json!({"target": "moon"}), channel);
         let question = received.recv().await;
@@ -159,18 +160,24 @@ async fn the_first_of_two_answers_counts() {
 
 #[tokio::test]
 async fn other_arguments_keep_to_the_tools_rules_and_are_what_runs() {
-    let text = format!("{POLITE}[plugins.polite.tools.launch]\narguments = {{ properties = {{ target = {{ maxLength = 5 }} }} }}\n");
+    let text = format!(
+        "{POLITE}[plugins.polite.tools.launch]\narguments = {{ properties = {{ target = {{ maxLength = 5 }} }} }}\n"
+    );
     let host = attended(&text).await;
     let call = launch(&host, "key:agent", "moon");
     let entry = pending(&host, 1).await.remove(0);
     let desk = host.host.desk();
-    for (arguments, field) in [(json!({}), "target"), (json!({"target": "saturn"}), "`target`"), (json!({"target": "mars", "x": 1}), "'x'")] {
-        let error = desk.answer(&id(&entry), "key:boss", approve(Some(arguments), None)).await.expect_err("it does not fit");
+    for (arguments, field) in
+        [(json!({}), "target"), (json!({"target": "saturn"}), "`target`"), (json!({"target": "mars", "x": 1}), "'x'")]
+    {
+        let error =
+            desk.answer(&id(&entry), "key:boss", approve(Some(arguments), None)).await.expect_err("it does not fit");
         assert_eq!(error.code(), "arguments.invalid");
         assert!(error.to_string().contains(field), "{error}");
     }
     assert_eq!(state(&host, &entry).await, ("pending", None), "it still waits");
-    let answered = desk.answer(&id(&entry), "key:boss", approve(Some(json!({"target": "mars"})), None)).await.expect("they fit");
+    let answered =
+        desk.answer(&id(&entry), "key:boss", approve(Some(json!({"target": "mars"})), None)).await.expect("they fit");
     assert_eq!(answered.answer, Some(json!({"decision": "approve", "arguments": {"target": "mars"}})));
     assert_eq!(outcome(call).await, "ok: launched at mars");
     assert_eq!(host.audit()[0]["approval"], "approved by key:boss with other arguments");
@@ -196,7 +203,7 @@ async fn an_answer_stands_for_the_same_question_only() {
     host.reload(&format!("{POLITE}[approval]\ntime = \"1s\"\n")).await;
     assert_eq!(outcome(launch(&host, "key:agent", "moon")).await, TIMED_OUT);
     let approvals: Vec<Value> = host.audit().iter().map(|record| record["approval"].clone()).collect();
-    assert_eq!(approvals[..2], [json!("approved by key:boss for 10 min"), json!("approved by key:boss, earlier")]);
+    assert_eq!(approvals[..2], [json!("approved by key:boss for 10 min"), json!("standing approval by key:boss")]);
 }
 
 #[tokio::test]
@@ -289,7 +296,10 @@ async fn a_webhook_is_told_and_no_secret_with_it() {
         })
     );
     assert_eq!(told["approval"]["arguments"]["target"], "[secret TOKEN] \\u{202e}");
-    assert_eq!(told["approval"]["may"], json!(["send POST to https://a.test", "use the secret TOKEN at https://a.test"]));
+    assert_eq!(
+        told["approval"]["may"],
+        json!(["send POST to https://a.test", "use the secret TOKEN at https://a.test"])
+    );
     host.host.desk().answer(&id(&entry), "key:boss", Reply::YES).await.expect("it waits");
     assert!(outcome(call).await.starts_with("ok: launched at "));
     let database = std::fs::read(host.world.path("state/bailiwick.db-wal")).expect("it is written");
@@ -388,10 +398,12 @@ fn a_person_who_watches_can_be_asked() {
     assert!(server.call("launch", json!({"target": "moon"})).starts_with("`launch` needs a person's approval"));
     let mut watcher = Server::spawn(world.program(&text, &[], &["--json", "approvals", "list", "--watch"]));
     // It is there from its first look on; until then a call is refused at once.
-    let call = std::thread::spawn(move || loop {
-        let said = server.call("launch", json!({"target": "moon"}));
-        if !said.starts_with("`launch` needs") {
-            return (server, said);
+    let call = std::thread::spawn(move || {
+        loop {
+            let said = server.call("launch", json!({"target": "moon"}));
+            if !said.starts_with("`launch` needs") {
+                return (server, said);
+            }
         }
     });
     let entry = watcher.next("what waits");

@@ -33,10 +33,7 @@ fn an_answer_says_yes_or_no_and_nothing_unknown() {
     check(json!({"decision": "reject", "reason": null}), Ok(Reply::NO));
     check(json!({"decision": "reject", "reason": " no "}), Ok(Reply { reason: Some("no".to_owned()), ..Reply::NO }));
     let decision = Decision::Approve { arguments: Some(r#"{"a":1}"#.to_owned()), minutes: Some(10) };
-    check(
-        json!({"decision": "approve", "arguments": {"a": 1}, "minutes": 10}),
-        Ok(Reply { decision, reason: None }),
-    );
+    check(json!({"decision": "approve", "arguments": {"a": 1}, "minutes": 10}), Ok(Reply { decision, reason: None }));
     for (answer, expected) in [
         (json!([]), "the answer must be a JSON object"),
         (json!({}), "`decision` must be `approve` or `reject`"),

@@ -42,7 +42,13 @@ fn registry(description: &str, digest: &str) -> Registry {
 
 fn asked(registry: &Registry, caller: &str, arguments: &str) -> Question {
     let caller = Arc::new(Caller::operator(caller));
-    let call = Call { id: CallId::new("a-0"), tool: "launch".to_owned(), arguments: arguments.to_owned(), caller };
+    let call = Call {
+        id: CallId::new("a-0"),
+        tool: "launch".to_owned(),
+        arguments: arguments.to_owned(),
+        caller,
+        trace: None,
+    };
     match permit(registry, call) {
         Verdict::Ask(question) => *question,
         Verdict::Permitted(_) | Verdict::Denied { .. } => panic!("a person has to agree"),
@@ -89,7 +95,11 @@ fn what_was_agreed_to_is_the_same_only_if_all_of_it_is() {
     let digest = |question: Question| question.digest("sha256:1");
     let (tool, same) = (registry("Launches.", "g"), r#"{"target": "moon", "count": 1}"#);
     let agreed = digest(asked(&tool, "key:a", same));
-    assert_eq!(digest(asked(&tool, "key:a", r#"{ "count": 1.0, "target": "moon" }"#)), agreed, "only the writing differs");
+    assert_eq!(
+        digest(asked(&tool, "key:a", r#"{ "count": 1.0, "target": "moon" }"#)),
+        agreed,
+        "only the writing differs"
+    );
     for (other, what) in [
         (digest(asked(&tool, "key:b", same)), "caller"),
         (digest(asked(&tool, "key:a", r#"{"target": "moon"}"#)), "arguments"),

@@ -102,9 +102,8 @@ fn shown(milliseconds: i64) -> String {
 /// Text of ours from a column; what is none there was put there by somebody else and is no reason to fall over.
 fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
-    serde_json::from_str(&text).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
-    })
+    serde_json::from_str(&text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
@@ -190,9 +189,8 @@ pub(super) fn one(store: &Store, id: &str) -> Result<Option<Entry>, StoreError> 
 /// The newest approvals, at most `most`, the newest first.
 pub(super) fn list(store: &Store, state: Option<State>, most: u32) -> Result<Vec<Entry>, StoreError> {
     store.read(|read| {
-        let mut statement = read.prepare(
-            "SELECT * FROM approvals WHERE ?1 IS NULL OR state = ?1 ORDER BY created DESC, id LIMIT ?2",
-        )?;
+        let mut statement =
+            read.prepare("SELECT * FROM approvals WHERE ?1 IS NULL OR state = ?1 ORDER BY created DESC, id LIMIT ?2")?;
         let state = state.map(State::as_str);
         statement.query_map(params![state, most], entry)?.collect()
     })

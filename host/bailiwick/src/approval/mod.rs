@@ -207,7 +207,7 @@ impl Desk {
         let component = plugin.component.digest.to_string();
         let digest = question.digest(&component);
         if let Some(by) = self.agreed(&digest).await {
-            return Settled { result: Ok(question.approved()), how: format!("approved by {by}, earlier") };
+            return Settled { result: Ok(question.approved()), how: format!("standing approval by {by}") };
         }
         let caller = &question.pending().call().caller;
         let own = may_answer(caller) && channel.questions.is_some();
@@ -217,7 +217,8 @@ impl Desk {
         }
         let (name, facts) = (caller.name.clone(), question.facts(plugin.secrets.redactor()));
         let (reply, answered) = oneshot::channel();
-        let waiting = Waiting { question, digest, facts: facts.clone(), component, secrets: Arc::clone(&plugin.secrets), reply };
+        let waiting =
+            Waiting { question, digest, facts: facts.clone(), component, secrets: Arc::clone(&plugin.secrets), reply };
         let (mut ticket, entry) = match self.register(waiting, answered).await {
             Ok(registered) => registered,
             Err(settled) => return *settled,

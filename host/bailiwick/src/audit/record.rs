@@ -43,7 +43,7 @@ pub struct Record {
     pub arguments: Option<String>,
     /// `ok`, or the code of the failure; [`BEGUN`] before it runs.
     pub outcome: &'static str,
-    /// How an approval went, when one was needed, and who answered: `approved by key:ci`, `rejected by cli`, `timed-out`,
+    /// How an approval went, when one was needed, and who answered: `approved by key:ci`, `rejected by cli`, `standing approval by cli`, `timed-out`,
     /// `unaskable`, `unanswered`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<String>,

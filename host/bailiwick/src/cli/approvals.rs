@@ -128,9 +128,7 @@ pub(super) fn run(terminal: &Terminal, global: &Global, action: Action) -> Resul
             }
             answer(terminal, &counter, &id, Reply { decision: Decision::Approve { arguments, minutes }, reason })
         }
-        Action::Reject { id, reason } => {
-            answer(terminal, &counter, &id, Reply { decision: Decision::Reject, reason })
-        }
+        Action::Reject { id, reason } => answer(terminal, &counter, &id, Reply { decision: Decision::Reject, reason }),
         Action::Standing => standing(terminal, &counter),
         Action::Revoke { id } => revoke(terminal, &counter, &id),
     }
@@ -202,7 +200,8 @@ fn named(counter: &Counter, text: &str) -> Result<Entry, Trouble> {
 fn unknown(text: &str) -> Trouble {
     let message = format!("there is no approval `{}`", visible(text));
     let trouble = Trouble::new(Exit::Arguments, "approval.unknown", &message);
-    trouble.with("fix", "`bailiwick approvals list --state all` shows what there is; four characters of an id are enough")
+    trouble
+        .with("fix", "`bailiwick approvals list --state all` shows what there is; four characters of an id are enough")
 }
 
 fn ambiguous(text: &str, many: usize) -> Trouble {
@@ -243,9 +242,9 @@ fn revoke(terminal: &Terminal, counter: &Counter, text: &str) -> Result<Exit, Tr
     let id = found.first().and_then(|standing| ApprovalId::parse(&standing.id));
     let gone = id.as_ref().map(|id| counter.revoke(id)).transpose().map_err(unusable)?;
     match (found.first(), gone) {
-        (Some(standing), Some(true)) => print(terminal, &json!({"revoked": standing.id}), || {
-            format!("revoked {}\n", standing.id)
-        }),
+        (Some(standing), Some(true)) => {
+            print(terminal, &json!({"revoked": standing.id}), || format!("revoked {}\n", standing.id))
+        }
         (_, _) => {
             let message = format!("there is no standing answer `{}`", visible(text));
             let trouble = Trouble::new(Exit::Arguments, "approval.unknown", &message);

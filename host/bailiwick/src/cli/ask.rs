@@ -140,7 +140,9 @@ impl Audience {
             return Answer::Declined;
         }
         for _ in 0..TRIES {
-            let Some(line) = self.line("  the arguments, as JSON on one line: ").await else { return Answer::Cancelled };
+            let Some(line) = self.line("  the arguments, as JSON on one line: ").await else {
+                return Answer::Cancelled;
+            };
             match schema::parse(&line) {
                 Ok(arguments) if arguments.is_object() => return Answer::Accepted(json!({"arguments": arguments})),
                 Ok(_) => say("  a JSON object is needed here\n"),
