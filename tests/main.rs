@@ -20,6 +20,7 @@ mod fs_twins;
 mod gate;
 mod generators;
 mod hostile;
+mod http_tools;
 mod limits;
 mod loading;
 mod net_spellings;

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use crate::call::Selector;
 use crate::registry::Registry;
 
+/// The longest text that is made, in bytes: a short macro stands for a long list.
+pub const MAX_RENDERED: usize = 4 << 20;
+
 /// The tools of a caller, by plugin.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Manifest<'r>(BTreeMap<&'r str, Vec<&'r str>>);
@@ -34,9 +37,10 @@ impl<'r> Manifest<'r> {
     /// put in is looked at again.
     ///
     /// `{{toolservice:list}}` is a JSON object of plugins and their tools, `{{toolservice:tools}}` a list of the plugins,
-    /// `{{toolservice:tools NAME}}` a list of the tools of one, empty where there is no such plugin.
+    /// `{{toolservice:tools NAME}}` a list of the tools of one, empty where there is no such plugin. None where the text
+    /// would be longer than [`MAX_RENDERED`].
     #[must_use]
-    pub fn render(&self, text: &str) -> String {
+    pub fn render(&self, text: &str) -> Option<String> {
         let mut rendered = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(start) = rest.find("{{") {
@@ -46,9 +50,12 @@ impl<'r> Manifest<'r> {
             let (taken, written) = found.unwrap_or_else(|| (1, "{".to_owned()));
             rendered.push_str(&written);
             rest = &from[taken..];
+            if rendered.len() > MAX_RENDERED {
+                return None;
+            }
         }
         rendered.push_str(rest);
-        rendered
+        (rendered.len() <= MAX_RENDERED).then_some(rendered)
     }
 
     fn expand(&self, inside: &str) -> Option<String> {
@@ -77,7 +84,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: &str) {
         let manifest = Manifest::from_pairs([("files", "read"), ("files", "write"), ("datetime", "now")]);
-        assert_eq!(manifest.render(text), expected);
+        assert_eq!(manifest.render(text).as_deref(), Some(expected));
     }
 
     #[test]
@@ -119,12 +126,22 @@ mod tests {
 
     #[test]
     fn nobody_has_nothing() {
-        assert_eq!(Manifest::default().render("{{toolservice:list}} {{toolservice:tools}}"), "{} []");
+        let rendered = Manifest::default().render("{{toolservice:list}} {{toolservice:tools}}");
+        assert_eq!(rendered.as_deref(), Some("{} []"));
     }
 
     #[test]
     fn what_is_put_in_is_not_looked_at_again() {
         let manifest = Manifest::from_pairs([("{{toolservice:list}}", "x")]);
-        assert_eq!(manifest.render("{{toolservice:tools}}"), r#"["{{toolservice:list}}"]"#);
+        let rendered = manifest.render("{{toolservice:tools}}");
+        assert_eq!(rendered.as_deref(), Some(r#"["{{toolservice:list}}"]"#));
+    }
+
+    #[test]
+    fn a_text_that_would_grow_too_large_is_not_made() {
+        let long = "x".repeat(1_000);
+        let manifest = Manifest::from_pairs([("p", long.as_str())]);
+        assert!(manifest.render(&"{{toolservice:list}}".repeat(4_000)).is_some());
+        assert_eq!(manifest.render(&"{{toolservice:list}}".repeat(5_000)), None);
     }
 }

@@ -4,12 +4,19 @@
 //! has the shape of the [`Face`] that was asked.
 
 mod approvals;
+mod artifacts;
 mod auth;
+mod auxot;
+mod batch;
+mod body;
 pub(crate) mod guard;
 mod limits;
 mod observe;
+mod openapi;
 mod refusal;
+mod render;
 mod server;
+mod tools;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,6 +53,8 @@ pub struct Gateway {
     /// Whether requests still come in, and how many calls are under way.
     pub(crate) life: Arc<Life>,
     mcp: Endpoint,
+    /// What calls left for their callers.
+    shelf: artifacts::Shelf,
 }
 
 impl Gateway {
@@ -60,7 +69,7 @@ impl Gateway {
         host.desk().answered_by(move || by_token || keys.may_anybody_approve());
         let life = server.life();
         let mcp = Endpoint::new(Arc::clone(&host), Arc::clone(&life), settings.body);
-        Arc::new(Self { host, settings, limits: Limits::new(), life, mcp })
+        Arc::new(Self { host, settings, limits: Limits::new(), life, mcp, shelf: artifacts::Shelf::default() })
     }
 
     /// Runs a call for who asks. It is cancelled when the answer is dropped, the key is revoked or the server's time to
@@ -69,12 +78,15 @@ impl Gateway {
         let _under_way = self.life.enter();
         let Asked { tool, arguments, trace } = asked;
         let call = Call { id: self.host.new_call_id(), tool, arguments, caller: Arc::clone(&asker.caller), trace };
-        tokio::select! {
+        let id = call.id.clone();
+        let outcome = tokio::select! {
             biased;
             () = asker.revoked.cancelled() => cancelled("the key of this call was revoked"),
             () = self.life.over() => cancelled("the server is stopping"),
             outcome = self.host.call(call, channel) => outcome,
-        }
+        };
+        self.shelf.note(&asker.caller.name, &id, &outcome);
+        outcome
     }
 }
 
@@ -111,12 +123,18 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     let keyed = keyed
         .route("/mcp", any(mcp))
         .merge(approvals::routes())
+        .merge(tools::routes())
+        .merge(batch::routes())
+        .merge(render::routes())
+        .merge(artifacts::routes())
+        .merge(auxot::routes())
         .layer(from_fn_with_state(state(), guard::body))
         .layer(from_fn_with_state(state(), auth::per_key))
         .layer(from_fn(observe::asker))
         .layer(from_fn_with_state(state(), auth::authenticate));
     let open = open.route("/healthz", get(alive)).route("/readyz", get(ready)).route("/health", get(health));
-    open.merge(keyed)
+    open.merge(openapi::routes())
+        .merge(keyed)
         .fallback(nowhere)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(state(), auth::per_address))
@@ -142,11 +160,13 @@ pub(crate) fn opening() -> Router {
 }
 
 /// Whether the process runs.
+#[utoipa::path(get, path = "/healthz", tag = "server", responses((status = 200, body = Object)))]
 async fn alive() -> Response {
     Json(json!({"status": "ok"})).into_response()
 }
 
 /// Whether calls are taken.
+#[utoipa::path(get, path = "/readyz", tag = "server", responses((status = 200, body = Object), (status = 503, body = Object)))]
 async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     if gateway.life.is_open() {
         return Json(json!({"status": "ready"})).into_response();
@@ -155,6 +175,7 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
 }
 
 /// The same as `/healthz`, where Auxot's clients look for it.
+#[utoipa::path(get, path = "/health", tag = "server", responses((status = 200, body = Object)))]
 async fn health() -> Response {
     alive().await
 }

@@ -1,0 +1,108 @@
+//! `/openapi.json`: what of all this is meant for programs that read before they ask.
+//!
+//! Each handler says what it takes and gives, in a `utoipa::path` above it; what stands before all of them is added here.
+
+use axum::Json;
+use axum::Router;
+use axum::routing::get;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
+use utoipa::{OpenApi as _, ToSchema};
+
+use super::refusal::Face;
+use super::{artifacts, auxot, batch, body, render, tools};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Bailiwick", description = "Tools that run inside rights an operator wrote down."),
+    paths(
+        tools::list,
+        tools::describe,
+        tools::execute,
+        batch::run,
+        render::render,
+        artifacts::fetch,
+        auxot::list,
+        auxot::tools,
+        auxot::execute,
+        super::alive,
+        super::ready,
+        super::health,
+        serve,
+    ),
+    components(schemas(body::Detail, auxot::AuxotError)),
+    tags(
+        (name = "tools", description = "The tools, and calls of them"),
+        (name = "auxot", description = "The same for Auxot's clients"),
+        (name = "server", description = "The server itself"),
+    )
+)]
+struct Document;
+
+const SCHEME: &str = "key";
+
+/// What may be answered before a request gets to its handler.
+const ALWAYS: [(&str, &str); 4] = [
+    ("400", "the request is malformed"),
+    ("403", "a page of another origin, or a caller that may not"),
+    ("421", "not a name of this server"),
+    ("429", "too many requests; `Retry-After` says when to come back"),
+];
+/// The same where a key is needed.
+const KEYED: [(&str, &str); 6] = [
+    ("401", "no key, or none of ours"),
+    ("408", "the body took too long"),
+    ("413", "the body is too large"),
+    ("415", "the body is not `application/json`"),
+    ("500", "a mistake of the server"),
+    ("503", "too many calls, or the server is starting or stopping"),
+];
+
+pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new().route("/openapi.json", get(serve))
+}
+
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", tag = "server", responses((status = 200, body = Object)))]
+async fn serve() -> Json<OpenApi> {
+    Json(document())
+}
+
+/// The whole of it.
+pub(super) fn document() -> OpenApi {
+    let mut document = Document::openapi();
+    let key = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("`bailiwick keys create` makes one"))
+        .build();
+    if let Some(components) = &mut document.components {
+        components.add_security_scheme(SCHEME, SecurityScheme::Http(key));
+    }
+    for (path, item) in &mut document.paths.paths {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            complete(path, operation);
+        }
+    }
+    document
+}
+
+/// Adds what holds for every operation.
+fn complete(path: &str, operation: &mut Operation) {
+    let keyed = path.starts_with("/api/");
+    let error = match Face::of(path) {
+        Face::Auxot => auxot::AuxotError::name(),
+        Face::Api | Face::Mcp => body::Detail::name(),
+    };
+    let more = if keyed { &KEYED[..] } else { &[] };
+    for (status, description) in ALWAYS.iter().chain(more) {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(error.clone()))).build();
+        let response = ResponseBuilder::new().description(*description).content("application/json", content).build();
+        operation.responses.responses.entry((*status).to_owned()).or_insert_with(|| response.into());
+    }
+    if keyed {
+        let none: [&str; 0] = [];
+        operation.security = Some(vec![SecurityRequirement::new(SCHEME, none)]);
+    }
+}
