@@ -32,5 +32,7 @@ mod telemetry;
 mod tidy;
 mod typed;
 mod wall;
+mod web;
+mod web_mcp;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

@@ -28,6 +28,13 @@ impl World {
         ended(self.child(text, arguments), input)
     }
 
+    /// Writes the configuration to a file and runs the program on it, with more variables in its environment.
+    pub(crate) fn run_with(&self, text: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
+        let mut command = self.command(text, arguments);
+        command.envs(variables.iter().copied());
+        ended(start(command), "")
+    }
+
     /// Runs the program with these arguments and no others.
     pub(crate) fn run_bare(&self, arguments: &[&str], input: &str) -> Run {
         ended(self.child_bare(arguments), input)
@@ -46,21 +53,33 @@ impl World {
     }
 
     pub(super) fn child(&self, text: &str, arguments: &[&str]) -> Child {
+        start(self.command(text, arguments))
+    }
+
+    fn command(&self, text: &str, arguments: &[&str]) -> Command {
         let config = self.path("bailiwick.toml");
         let text = format!("{text}\n[host]\nstate = \"./state\"\ncache = {:?}\n", self.cache());
         // Another run may be reading it.
         if std::fs::read_to_string(&config).ok().as_deref() != Some(&text) {
             std::fs::write(&config, text).expect("a file can be written");
         }
-        self.child_bare(&[&["--config", "bailiwick.toml"], arguments].concat())
+        self.command_bare(&[&["--config", "bailiwick.toml"], arguments].concat())
     }
 
     fn child_bare(&self, arguments: &[&str]) -> Child {
+        start(self.command_bare(arguments))
+    }
+
+    fn command_bare(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(path());
         command.args(arguments).current_dir(self.path("")).env_remove("BAILIWICK_LOG");
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        child.expect("the program can be started")
+        command
     }
+}
+
+fn start(mut command: Command) -> Child {
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    child.expect("the program can be started")
 }
 
 /// Gives a run its input and waits for its end.

@@ -34,7 +34,12 @@ impl World {
 
     /// The same with more arguments.
     pub(crate) fn serve_http_with(self, text: &str, arguments: &[&str]) -> Served {
-        let mut child = self.child(text, &[&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
+        self.serve_http_at(text, "127.0.0.1:0", arguments)
+    }
+
+    /// The same at an address of one's own.
+    pub(crate) fn serve_http_at(self, text: &str, listen: &str, arguments: &[&str]) -> Served {
+        let mut child = self.child(text, &[&["serve", "--listen", listen], arguments].concat());
         drop(child.stdin.take());
         let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut line = String::new();
