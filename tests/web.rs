@@ -398,7 +398,7 @@ fn api28_calls_that_take_longer_are_cancelled_and_recorded() {
     let (exit, said, world) = served.end();
     assert!(exit == 0 && begun.elapsed() < Duration::from_secs(5), "{exit} {said}");
     let _ = Answer::read(&mut call);
-    assert_eq!(audit(&world), [("sleep".to_owned(), "cancelled".to_owned())]);
+    assert_eq!(audit(&world), [("sleep".to_owned(), "call.cancelled".to_owned())]);
 }
 
 #[test]
@@ -412,5 +412,5 @@ fn api28_a_second_signal_ends_it_at_once() {
     served.signal(libc::SIGTERM);
     let (exit, _, world) = served.ended();
     assert!(exit == 0 && begun.elapsed() < Duration::from_secs(5), "{exit}");
-    assert_eq!(audit(&world), [("sleep".to_owned(), "cancelled".to_owned())]);
+    assert_eq!(audit(&world), [("sleep".to_owned(), "call.cancelled".to_owned())]);
 }

@@ -116,12 +116,12 @@ fn mcp34_what_is_no_message_is_refused() {
     let key = bearer(KEY);
     let send = |body: &str| served.request("POST", "/mcp", &modern("tools/list", None, &key), body);
     let batch = json!([listing(), listing()]).to_string();
-    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let deep = format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
     for (what, body, code) in [
         ("no JSON", "{\"jsonrpc\": ", -32700),
         ("two of them", "{} {}", -32700),
         ("UTF-16", "\u{feff}{}", -32700),
-        ("endless depth", &deep, -32700),
+        ("endless depth", &deep, -32600),
         ("a batch", &batch, -32600),
         ("no message", "{}", -32600),
         ("a text", "\"tools/list\"", -32600),

@@ -88,8 +88,10 @@ async fn serve_http(
     listener: TcpListener,
 ) -> Result<Exit, Trouble> {
     let hangup = watch::hangup();
+    // From here on, not from when somebody first waits for it: who was told the URL may end the server.
+    let told = interrupted();
     let signals = async |server: &Server| {
-        interrupted().await;
+        told.await;
         server.leave();
         interrupted().await;
         server.leave();
