@@ -21,6 +21,7 @@ mod gate;
 mod generators;
 mod hostile;
 mod http_tools;
+mod keys;
 mod limits;
 mod loading;
 mod net_spellings;

@@ -242,6 +242,12 @@ impl TestHost {
         self
     }
 
+    /// The same, with all rights of its own.
+    pub(crate) fn called_by(mut self, caller: Caller) -> Self {
+        self.caller = Arc::new(caller);
+        self
+    }
+
     /// The way back to whoever calls from here on.
     pub(crate) fn channel(mut self, channel: Channel) -> Self {
         self.channel = channel;

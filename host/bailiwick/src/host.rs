@@ -24,6 +24,7 @@ use crate::deadline::Deadline;
 use crate::egress::Egress;
 use crate::keys::Keys;
 use crate::load::{self, Plugin, Problem, Setup, StartError};
+use crate::meters::Meters;
 use crate::observe::Observer;
 use crate::record::Recorder;
 use crate::runtime::{self, Runtime};
@@ -39,6 +40,7 @@ pub struct Host {
     pub(crate) store: Arc<Store>,
     keys: Arc<Keys>,
     desk: Arc<Desk>,
+    meters: Arc<Meters>,
     audit: Arc<Audit>,
     observer: Option<Arc<Observer>>,
     pub(crate) telemetry: Arc<Telemetry>,
@@ -76,7 +78,7 @@ impl Host {
             Telemetry::start(&config.telemetry, &parts.egress, &parts.runtime.tally).map_err(StartError::Telemetry)?;
         let snapshot = load::snapshot(config, &parts).await;
         let store = parts.store;
-        let keys = Arc::new(Keys::new(Arc::clone(&store), config, environment)?);
+        let keys = Arc::new(Keys::new(Arc::clone(&store), Arc::clone(&parts.egress), config, environment)?);
         telemetry.loaded(&snapshot);
         let mut run = [0; 4];
         getrandom::fill(&mut run).map_err(|error| StartError::Random(error.to_string()))?;
@@ -84,6 +86,7 @@ impl Host {
             runtime: parts.runtime,
             egress: parts.egress,
             artifacts: parts.artifacts,
+            meters: Meters::new(Arc::clone(&store)),
             store,
             keys,
             desk: parts.desk,
@@ -157,13 +160,18 @@ impl Host {
         CallId::new(&format!("{}-{number}", self.run))
     }
 
-    /// Runs a tool: resolve, authorise, prepare (all in [`permit`]), approve, admit, invoke, seal, record.
+    /// Runs a tool: resolve, authorise, prepare (all in [`permit`]), charge, approve, admit, invoke, seal, record.
     ///
     /// Dropping the future cancels the call; it is recorded all the same.
     pub async fn call(&self, call: Call, channel: Channel) -> Outcome {
         let snapshot = self.snapshot.load_full();
         let mut recorder = Recorder::start(&self.audit, self.observer.as_ref(), &self.telemetry, &call);
-        let permitted = match permit(&snapshot.registry, call) {
+        let verdict = permit(&snapshot.registry, call);
+        let mut spending = match self.meters.charge(verdict.pending()).await {
+            Ok(spending) => spending,
+            Err(failure) => return recorder.refused(verdict.pending().map(|call| call.tool().as_ref()), failure),
+        };
+        let permitted = match verdict {
             Verdict::Denied { tool, failure } => return recorder.refused(tool.as_deref(), failure),
             Verdict::Permitted(permitted) => *permitted,
             Verdict::Ask(question) => {
@@ -192,8 +200,10 @@ impl Host {
         let _running = Counted::in_(&self.telemetry.metrics.levels.running);
         let context = self.context(&permitted, plugin, channel, &recorder);
         recorder.running(&context);
+        spending.runs();
         let result = invoke(&permitted, plugin, &context).await;
         let outcome = seal(result, permitted.tool(), &context).await;
+        spending.done(&outcome);
         recorder.done(outcome)
     }
 

@@ -21,6 +21,7 @@ pub mod examine;
 pub mod keys;
 mod lanes;
 pub mod load;
+mod meters;
 pub mod observe;
 mod record;
 pub mod resolver;

@@ -20,6 +20,7 @@ mod config_schema;
 mod explain;
 mod help;
 mod inspect;
+mod keys;
 mod list;
 mod lock;
 mod sarif;
@@ -146,6 +147,12 @@ enum Command {
         /// What to do; without it, `list`
         #[command(subcommand)]
         action: Option<approvals::Action>,
+    },
+    /// Make, list and revoke the keys that callers prove themselves with
+    #[command(after_long_help = keys::EXAMPLES)]
+    Keys {
+        #[command(subcommand)]
+        command: keys::KeysCommand,
     },
     /// Serve the tools over HTTP, or to one MCP client
     #[command(after_long_help = serve::EXAMPLES)]
@@ -340,6 +347,7 @@ impl Cli {
             | Command::Approvals { .. }
             | Command::Audit(_)
             | Command::Lock(_)
+            | Command::Keys { .. }
             | Command::Codes
             | Command::ConfigSchema
             | Command::Completions { .. }
@@ -374,6 +382,7 @@ fn dispatch(command: Command, global: &Global, terminal: &Terminal) -> Result<Ex
         Command::Approvals { action } => approvals::run(terminal, global, action.unwrap_or_default()),
         Command::Audit(arguments) => audit::run(terminal, global, &arguments),
         Command::Lock(arguments) => lock::run(terminal, global, &arguments),
+        Command::Keys { command } => keys::run(terminal, global, &command),
         Command::Serve(arguments) => serve::run(terminal, global, &arguments),
         Command::Selftest => selftest::run(terminal),
         Command::Codes => codes::run(terminal),

@@ -9,7 +9,7 @@ use bailiwick_core::key::{self, Cost, KeyHash, KeyText};
 
 /// Why there is no hash.
 #[derive(Debug, thiserror::Error)]
-pub enum HashError {
+pub(crate) enum HashError {
     /// The function refuses.
     #[error("a key cannot be hashed: {0}")]
     Function(argon2::Error),

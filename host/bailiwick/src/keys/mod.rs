@@ -7,6 +7,7 @@
 mod book;
 mod environment;
 pub(crate) mod hash;
+mod oauth;
 mod recent;
 pub(crate) mod rows;
 
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, HeaderValue, header};
 use sha2::Sha256;
@@ -32,7 +33,9 @@ use bailiwick_core::config::Config;
 use bailiwick_core::key::{KeyHash, KeyText};
 
 use self::book::{Book, Entry, Given};
+use self::oauth::Authority;
 use self::recent::Recent;
+use crate::egress::Egress;
 use crate::store::{Store, StoreError};
 
 pub use self::environment::{Environment, EnvironmentError};
@@ -67,12 +70,14 @@ impl Identity {
 }
 
 /// Why nobody was found to be asking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// There is no key, and callers without one are not let in.
     Missing,
     /// The key is none of ours, or not any more.
     Invalid,
+    /// The token is good, and lacks scopes: these are the ones it has to have.
+    Scope(String),
     /// Too many keys are being checked.
     Busy,
     /// The keys cannot be read.
@@ -84,6 +89,9 @@ pub struct Keys {
     store: Arc<Store>,
     environment: Environment,
     given: ArcSwap<Given>,
+    /// Whose tokens are let in, beside keys.
+    authority: ArcSwapOption<Authority>,
+    egress: Arc<Egress>,
     book: ArcSwap<Book>,
     /// Held by whoever replaces `given` or `book`.
     changing: Mutex<()>,
@@ -126,7 +134,12 @@ impl Keys {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn new(store: Arc<Store>, config: &Config, environment: Environment) -> Result<Self, StoreError> {
+    pub fn new(
+        store: Arc<Store>,
+        egress: Arc<Egress>,
+        config: &Config,
+        environment: Environment,
+    ) -> Result<Self, StoreError> {
         let given = Given::of(config, &environment);
         let version = store.version()?;
         let book = Book::of(version, rows::all(&store)?, &given, now(), &Book::default());
@@ -138,6 +151,8 @@ impl Keys {
             cache: environment.cache.unwrap_or(CACHE),
             environment,
             given: ArcSwap::from_pointee(given),
+            authority: ArcSwapOption::new(authority(config, &egress)),
+            egress,
             book: ArcSwap::from_pointee(book),
             changing: Mutex::new(()),
             secret,
@@ -159,9 +174,12 @@ impl Keys {
             (Some(_), Some(_)) => return Err(Refused::Invalid),
             (Some(header), None) => bearer(header).ok_or(Refused::Invalid)?,
         };
-        let key = KeyText::parse(token).ok_or(Refused::Invalid)?;
+        let Some(key) = KeyText::parse(token) else {
+            let authority = self.authority.load_full().ok_or(Refused::Invalid)?;
+            return authority.identify(token, self.tag(token)).await;
+        };
         let book = self.current().await?;
-        let tag = self.tag(key);
+        let tag = self.tag(key.as_str());
         let entry = match self.memory(&book, &tag) {
             Memory::Good(entry) => entry,
             Memory::Bad => return Err(Refused::Invalid),
@@ -189,7 +207,8 @@ impl Keys {
     /// Whether anybody could be let in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.book.load().entries().next().is_none() && self.given.load().anonymous.is_none()
+        let nobody = self.given.load().anonymous.is_none() && self.authority.load().is_none();
+        nobody && self.book.load().entries().next().is_none()
     }
 
     /// Whether anybody who could be let in may answer when a person is asked for a call.
@@ -204,6 +223,10 @@ impl Keys {
     pub fn reload(&self, config: &Config) {
         let _alone = held(&self.changing);
         self.given.store(Arc::new(Given::of(config, &self.environment)));
+        let same = |known: &Authority| config.gateway.oauth.as_ref().is_some_and(|oauth| known.is(oauth));
+        if !self.authority.load().as_deref().is_some_and(same) {
+            self.authority.store(authority(config, &self.egress));
+        }
         let before = self.book.load();
         self.book.store(Arc::new(Book::of(before.version, before.rows.clone(), &self.given.load(), now(), &before)));
     }
@@ -212,13 +235,16 @@ impl Keys {
     pub async fn watch(self: Arc<Self>) -> Infallible {
         loop {
             tokio::time::sleep(WATCH).await;
+            if let Some(authority) = self.authority.load_full() {
+                authority.expire();
+            }
             match self.current().await {
                 Ok(book) => {
                     let now = now();
                     let expired = |entry: &&Arc<Entry>| entry.is_expired(now);
                     book.entries().filter(expired).for_each(|entry| entry.revoked.cancel());
                 }
-                Err(Refused::Missing | Refused::Invalid | Refused::Busy | Refused::Unavailable) => {}
+                Err(_) => {}
             }
         }
     }
@@ -258,9 +284,9 @@ impl Keys {
         Ok(book)
     }
 
-    fn tag(&self, key: KeyText<'_>) -> Tag {
+    fn tag(&self, token: &str) -> Tag {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_slice()).expect("HMAC takes a key of any length");
-        mac.update(key.as_str().as_bytes());
+        mac.update(token.as_bytes());
         mac.finalize().into_bytes().into()
     }
 
@@ -320,6 +346,11 @@ impl Keys {
         held(&self.remembered).bad.insert(tag, (number, Instant::now()));
         Err(Refused::Invalid)
     }
+}
+
+fn authority(config: &Config, egress: &Arc<Egress>) -> Option<Arc<Authority>> {
+    let settings = config.gateway.oauth.clone()?;
+    Some(Arc::new(Authority::new(settings, Arc::clone(egress))))
 }
 
 /// What stands behind `Bearer`, in whatever letters that is written.

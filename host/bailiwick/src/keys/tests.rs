@@ -4,6 +4,7 @@ use bailiwick_core::key::KeyId;
 
 use super::rows::{Change, Own, Rights, Row};
 use super::*;
+use crate::resolver::Resolver;
 
 /// Bytes 0 to 31, and a hash that costs next to nothing.
 const KEY: &str = "bwk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -35,7 +36,8 @@ impl World {
     fn with(config: &Config, environment: Environment) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(&folder.path().join("bailiwick.db")).unwrap());
-        let keys = Arc::new(Keys::new(store, config, environment).unwrap());
+        let egress = Arc::new(Egress::new(Resolver::default(), &[]).unwrap());
+        let keys = Arc::new(Keys::new(store, egress, config, environment).unwrap());
         Self { folder, keys }
     }
 
@@ -199,7 +201,7 @@ async fn a4_what_came_of_a_check_is_remembered_and_bounded() {
     }
     assert!(held(&world.keys.remembered).bad.len() <= 2 * MOST_REMEMBERED);
     // What nobody knew may be known to the next set of keys.
-    let tag = world.keys.tag(KeyText::parse(OTHER).unwrap());
+    let tag = world.keys.tag(OTHER);
     held(&world.keys.remembered).bad.insert(tag, (number, Instant::now()));
     assert_eq!(world.ask(&format!("Bearer {OTHER}")).await, "Invalid");
     world.keys.reload(&config(&["ci"], &["more"]));
@@ -224,6 +226,7 @@ async fn a4_what_is_remembered_is_checked_again_after_a_while() {
 async fn api4_those_who_guess_wait_for_each_other_and_for_nobody_else() {
     let world = World::new(&config(&["given"], &[]));
     rows::add(&world.beside(), &Row { hash: CHEAP.to_owned(), ..row("ci", own()) }).unwrap();
+    assert_eq!(world.ask(&format!("Bearer {OTHER}")).await, "Invalid");
     let _busy = world.keys.unknown.enter().await.unwrap();
     let guess = |n: u8| {
         let (keys, key) = (Arc::clone(&world.keys), bailiwick_core::key::make(&[n; 32]));

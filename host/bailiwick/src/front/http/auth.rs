@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::limits::{self, TooMany};
+use super::oauth::{self, Lacks};
 use super::{Ends, Face, Gateway, Refusal};
 use crate::keys::Refused;
 
@@ -26,17 +27,20 @@ pub(crate) async fn authenticate(State(gateway): State<Arc<Gateway>>, mut reques
         Err(refused) => {
             let address = limits::sender(&gateway, &request);
             tracing::warn!(?address, ?refused, path = request.uri().path(), "nobody we know asks");
-            refusal(&refused).response(face)
+            refusal(&refused, &gateway, request.headers()).response(face)
         }
     }
 }
 
-fn refusal(refused: &Refused) -> Refusal {
+fn refusal(refused: &Refused, gateway: &Gateway, headers: &HeaderMap) -> Refusal {
+    let challenged = |status, message: &str, lacks: &Lacks<'_>| {
+        let challenge = oauth::challenge(gateway.settings.oauth.as_ref(), headers, lacks);
+        Refusal::new(status, message).with(header::WWW_AUTHENTICATE, &challenge)
+    };
     match refused {
-        Refused::Missing | Refused::Invalid => {
-            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "Authentication required");
-            refusal.with(header::WWW_AUTHENTICATE, "Bearer")
-        }
+        Refused::Missing => challenged(StatusCode::UNAUTHORIZED, "Authentication required", &Lacks::Token),
+        Refused::Invalid => challenged(StatusCode::UNAUTHORIZED, "Authentication required", &Lacks::Validity),
+        Refused::Scope(scope) => challenged(StatusCode::FORBIDDEN, "the token lacks a scope", &Lacks::Scope(scope)),
         Refused::Busy => {
             let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many keys are being checked; try again");
             refusal.with(header::RETRY_AFTER, "1")

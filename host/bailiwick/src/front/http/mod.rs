@@ -11,6 +11,7 @@ mod batch;
 mod body;
 pub(crate) mod guard;
 mod limits;
+mod oauth;
 mod observe;
 mod openapi;
 mod refusal;
@@ -133,7 +134,8 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .layer(from_fn(observe::asker))
         .layer(from_fn_with_state(state(), auth::authenticate));
     let open = open.route("/healthz", get(alive)).route("/readyz", get(ready)).route("/health", get(health));
-    open.merge(openapi::routes())
+    open.merge(oauth::routes())
+        .merge(openapi::routes())
         .merge(keyed)
         .fallback(nowhere)
         .method_not_allowed_fallback(no_such_method)
