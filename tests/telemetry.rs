@@ -26,7 +26,7 @@ fn config(web: &Upstream, collector: Option<&Upstream>, more: &str) -> String {
     let telemetry =
         collector.map_or(String::new(), |collector| format!("[telemetry]\notlp = {:?}\n", collector.url("")));
     format!(
-        "[plugins.probe]\ncomponent = \"probe.wasm\"\naddresses = [\"127.0.0.0/8\"]\n\
+        "[plugins.probe]\ncomponent = \"probe.wasm\"\n\
          net = [\"GET,POST http://127.0.0.1:{port}\"]\n{more}\n{telemetry}"
     )
 }

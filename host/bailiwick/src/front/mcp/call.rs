@@ -93,20 +93,25 @@ impl Connection {
         let tool = request.name.into_owned();
         let arguments = request.arguments.unwrap_or_default();
         let text = serde_json::to_string(&arguments).unwrap_or_else(|_| unreachable!("a JSON object has a text"));
-        let (caller, trace) = (Arc::clone(&asker.caller), None);
+        let (caller, mut span) = (Arc::clone(&asker.caller), self.seen_call(&tool, &asker.caller, context));
+        let trace = span.place().cloned();
         let call = Call { id: id.clone(), tool: tool.clone(), arguments: text, caller, trace };
         let host = Arc::clone(&self.host);
         let under_way = self.life.enter();
         let revoked = asker.revoked.clone();
         let task = Task(tokio::spawn(async move {
             let _under_way = under_way;
-            tokio::select! {
+            let outcome = tokio::select! {
                 biased;
                 () = revoked.cancelled() => {
                     Outcome::failed(Failure::new(Code::Cancelled, "the key of this call was revoked"))
                 }
                 outcome = host.call(call, channel) => outcome,
+            };
+            if outcome.result.is_err() {
+                span.fail(outcome.code());
             }
+            outcome
         }));
         Running { id, tool, arguments, task, progress: reports, questions: asked }
     }

@@ -11,6 +11,7 @@ mod ending;
 mod http;
 mod parked;
 mod question;
+mod seen;
 mod sessions;
 mod wire;
 
@@ -205,6 +206,7 @@ impl ServerHandler for Connection {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        let _seen = self.seen("tools/list", &context);
         let cursor = request.and_then(|request| request.cursor);
         let asker = self.askers.of(&context.extensions)?;
         wire::page(&self.host.list(&asker.caller), cursor.as_deref(), Vocabulary::of(&context))
@@ -244,6 +246,7 @@ impl ServerHandler for Connection {
         _request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
+        let _seen = self.seen("resources/list", &context);
         Ok(self.askers.of(&context.extensions)?.desk.artifacts.list())
     }
 
@@ -253,6 +256,7 @@ impl ServerHandler for Connection {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _under_way = self.life.enter();
+        let _seen = self.seen("resources/read", &context);
         let asker = self.askers.of(&context.extensions)?;
         asker.desk.artifacts.read(&self.host.artifacts, &request.uri).await.map(ReadResourceResponse::from)
     }
