@@ -75,7 +75,7 @@ fn shown(spans: &[Span], ports: &[(u16, &str)]) -> Vec<String> {
     lines
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_collector_is_sent_the_steps_of_each_call_and_no_value() {
     let (web, collector) = (Upstream::new(|_| Reply::status(404, CANARY)).await, Upstream::hello().await);
     let host = World::new().start(&config(&web, Some(&collector), "")).await.traced(PARENT, None);
@@ -111,7 +111,7 @@ async fn a_collector_is_sent_the_steps_of_each_call_and_no_value() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_collector_is_sent_what_is_counted() {
     let (web, collector) = (Upstream::hello().await, Upstream::hello().await);
     let host = World::new().start(&config(&web, Some(&collector), "")).await;
@@ -136,7 +136,7 @@ async fn a_collector_is_sent_what_is_counted() {
     assert_eq!(names, expected);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn waiting_for_a_slot_is_a_step_of_its_own() {
     let (web, collector) = (Upstream::hello().await, Upstream::hello().await);
     let text = config(&web, Some(&collector), "[plugins.probe.limits]\nconcurrency = 1");
@@ -151,7 +151,7 @@ async fn waiting_for_a_slot_is_a_step_of_its_own() {
     assert_eq!(around.map(|span| span.name.as_str()), Some("execute_tool get"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn of_traces_that_nobody_decided_about_so_many_are_kept_and_the_others_word_counts() {
     let (web, collector) = (Upstream::hello().await, Upstream::hello().await);
     let text = format!("{}sample = 0\n", config(&web, Some(&collector), ""));
@@ -179,7 +179,7 @@ async fn seen(collector: Option<&Upstream>, parent: Option<&str>, own: Value) ->
     header("traceparent").into_iter().zip(header("tracestate")).collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trace_that_a_caller_began_goes_on_to_whom_a_plugin_asks() {
     let passed = seen(None, Some(PARENT), json!({})).await;
     assert_eq!(passed, [(Some(PARENT.to_owned()), Some("vendor=1".to_owned()))]);
@@ -192,7 +192,7 @@ async fn a_trace_that_a_caller_began_goes_on_to_whom_a_plugin_asks() {
     assert_eq!(state.as_deref(), Some("vendor=1"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_cannot_put_its_requests_into_another_trace() {
     let forged = "00-ffffffffffffffffffffffffffffffff-ffffffffffffffff-01";
     let own = json!({"traceparent": forged, "tracestate": "forged=1"});
@@ -221,7 +221,7 @@ async fn a_collector_that_does_not_answer_holds_up_no_call_and_ends_within_a_sec
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_collector_there_is_none_to_be_reached() {
     let web = Upstream::hello().await;
     let text = format!("{}[telemetry]\notlp = \"http://127.0.0.1:1\"\n", config(&web, None, ""));
@@ -239,7 +239,7 @@ fn counted(host: &TestHost) -> Vec<String> {
     lines
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_counted_has_names_of_the_configuration_and_no_others() {
     let web = Upstream::new(|_| Reply::ok("12345")).await;
     let host = World::new().start(&config(&web, None, "")).await;
@@ -267,7 +267,7 @@ async fn what_is_counted_has_names_of_the_configuration_and_no_others() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn prometheus_own_parser_reads_it() {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/.venv/bin/python");
     let found = python.exists() && {
@@ -298,11 +298,11 @@ async fn prometheus_own_parser_reads_it() {
             "bailiwick_calls_waiting gauge",
             "bailiwick_egress_requests counter",
             "bailiwick_egress_bytes counter bytes",
-            "bailiwick_components_cached counter",
-            "bailiwick_components_compiled counter",
             "bailiwick_plugins gauge",
             "bailiwick_plugin_problems gauge",
             "bailiwick_tools gauge",
+            "bailiwick_components_cached counter",
+            "bailiwick_components_compiled counter",
             "bailiwick_audit_backlog gauge",
         ]
     );
@@ -330,4 +330,119 @@ async fn the_program_reaches_its_collector_from_behind_its_wall_and_has_no_threa
     let said = traced.end();
     let spans = spans(&collector);
     assert!(spans.iter().any(|span| span.name == "execute_tool get"), "{said}");
+}
+
+/// A server whose callers need no key, under a policy with these lines.
+fn open_to_all(policy: &str, telemetry: &str) -> String {
+    format!(
+        "[plugins.probe]\ncomponent = \"probe.wasm\"\n[gateway]\nanonymous = \"all\"\n\
+         [policies.all]\ntools = [\"*\"]\n{policy}\n[telemetry]\n{telemetry}\n"
+    )
+}
+
+#[test]
+fn what_is_counted_is_for_those_who_may_manage_or_for_all_or_for_none() {
+    let asked = |text: &str| World::new().serve_http(text).get("/metrics", &[]);
+    let refused = asked(&open_to_all("execute = true", ""));
+    let detail =
+        "reading metrics takes a policy with `manage = true`, or `metrics = \"open\"` under `[telemetry]`";
+    assert_eq!(refused.told(), (403, json!({"detail": detail})));
+    for text in [open_to_all("manage = true", "metrics = \"key\""), open_to_all("", "metrics = \"open\"")] {
+        let answer = asked(&text);
+        assert_eq!(answer.status, 200);
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        assert_eq!(answer.header("content-type"), Some(kind));
+        assert!(answer.body.contains("bailiwick_plugins 1\n") && answer.body.ends_with("# EOF\n"), "{}", answer.body);
+    }
+    assert_eq!(asked(&open_to_all("manage = true", "metrics = \"off\"")).status, 404);
+    assert_eq!(asked("[plugins.probe]\ncomponent = \"probe.wasm\"").status, 401);
+}
+
+#[test]
+fn requests_are_counted_by_route_and_logged_without_what_they_say() {
+    let server = World::new().serve_http_with(&open_to_all("manage = true", "metrics = \"open\""), &["--log", "info"]);
+    let path = format!("/{CANARY}?key={CANARY}");
+    assert_eq!(server.get(&path, &[("X-Canary", CANARY), ("X-Request-ID", "mine-1")]).status, 404);
+    server.request(&CANARY.to_uppercase().replace('-', ""), "/healthz", &[], "");
+    assert_eq!(server.get("/healthz", &[("traceparent", PARENT)]).status, 200);
+    let text = server.get("/metrics", &[]).body;
+    let counted: Vec<&str> = text.lines().filter(|line| line.starts_with("bailiwick_http_requests_total")).collect();
+    for expected in [
+        "bailiwick_http_requests_total{route=\"(none)\",method=\"GET\",status=\"404\"} 1",
+        "bailiwick_http_requests_total{route=\"/healthz\",method=\"GET\",status=\"200\"} 1",
+        "bailiwick_http_requests_total{route=\"/healthz\",method=\"_OTHER\",status=\"405\"} 1",
+    ] {
+        assert!(counted.contains(&expected), "{counted:#?}");
+    }
+    let (_, said, _) = server.end();
+    let plain = strip(&said);
+    assert!(!plain.to_lowercase().contains(&CANARY.to_lowercase()), "{plain}");
+    let line = |part: &str| {
+        let found = plain.lines().find(|line| line.contains("request=") && line.contains(part));
+        found.unwrap_or_else(|| panic!("no line with {part}: {plain}")).to_owned()
+    };
+    assert!(line("\"mine-1\"").contains("method=\"GET\" route=\"(none)\" status=404 ms="), "{plain}");
+    assert!(line(TRACE).contains("method=\"GET\" route=\"/healthz\" status=200 ms="), "{plain}");
+}
+
+/// Without colours.
+fn strip(text: &str) -> String {
+    let mut out = String::new();
+    let mut pieces = text.split('\u{1b}');
+    out.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        out.push_str(piece.split_once('m').map_or(piece, |(_, rest)| rest));
+    }
+    out
+}
+
+/// `tools/call` as MCP without sessions has it.
+fn call(tool: &str, arguments: Value, meta: Value) -> (Vec<(&'static str, String)>, Value) {
+    let mut meta = meta;
+    meta["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+    meta["io.modelcontextprotocol/clientInfo"] = json!({"name": "test", "version": "1"});
+    meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    let headers = [
+        ("Accept", "application/json, text/event-stream".to_owned()),
+        ("MCP-Protocol-Version", "2026-07-28".to_owned()),
+        ("Mcp-Method", "tools/call".to_owned()),
+        ("Mcp-Name", tool.to_owned()),
+    ];
+    let params = json!({"name": tool, "arguments": arguments, "_meta": meta});
+    (headers.into(), json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_over_http_is_a_trace_from_its_client_to_whom_its_tool_asks() {
+    let (web, collector) = (Upstream::hello().await, Upstream::hello().await);
+    let text = config(&web, Some(&collector), "[gateway]\nanonymous = \"all\"\n[policies.all]\ntools = [\"*\"]\nexecute = true");
+    let server = World::new().serve_http(&text);
+    let ask = |meta: Value, parent: Option<&str>| {
+        let (mut headers, body) = call("get", json!({"url": web.url("/")}), meta);
+        headers.extend(parent.map(|parent| ("traceparent", parent.to_owned())));
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let answer = server.post("/mcp", &headers, &body);
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    ask(json!({}), Some(PARENT));
+    let other = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01";
+    ask(json!({"traceparent": other}), Some("nonsense"));
+    let (_, said, _) = server.end();
+    let spans = spans(&collector);
+    let of = |trace: &str| spans.iter().filter(|span| hex::encode(&span.trace_id) == trace).cloned().collect::<Vec<_>>();
+    let names = |spans: &[Span]| {
+        let shown = shown(spans, &[]);
+        shown.iter().map(|line| line.split(" {").next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    let chain = ["GET < execute_tool get", "POST /mcp < -", "execute_tool get < tools/call get", "tools/call get < POST /mcp"];
+    assert_eq!(names(&of(TRACE)), chain, "{said}");
+    // What MCP itself says comes before what the HTTP request says.
+    let chain = ["GET < execute_tool get", "execute_tool get < tools/call get", "tools/call get < -"];
+    assert_eq!(names(&of(&"a".repeat(32))), chain, "{said}");
+    let first = of(TRACE);
+    let root = first.iter().find(|span| span.name == "POST /mcp").expect("it is there");
+    assert_eq!(hex::encode(&root.parent_span_id), "b7ad6b7169203331");
+    let request = first.iter().find(|span| span.name == "GET").expect("it is there");
+    let sent = web.requests()[0].header("traceparent").map(str::to_owned);
+    assert_eq!(sent, Some(format!("00-{TRACE}-{}-01", hex::encode(&request.span_id))));
 }

@@ -260,3 +260,26 @@ fn a_damaged_config_is_answered() {
         }
     }
 }
+
+#[test]
+fn where_the_file_says_nothing_of_telemetry_the_standard_variables_do() {
+    let telemetry = |text: &str, endpoint: &str, part: &str| {
+        let env = |name: &str| match name {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(endpoint.to_owned()),
+            "OTEL_TRACES_SAMPLER_ARG" => Some(part.to_owned()),
+            _ => None,
+        };
+        let source = Source { name: "b.toml".to_owned(), text: text.to_owned(), base: "/srv".into() };
+        let config = read(&source, &env).unwrap_or_else(|mistakes| panic!("{}", render(&source, &mistakes)));
+        (config.telemetry.otlp.map(String::from), config.telemetry.sample)
+    };
+    let there = |url: &str| Some(url.to_owned());
+    assert_eq!(telemetry("", "http://otel:4318", "0.25"), (there("http://otel:4318/"), 25));
+    let own = "[telemetry]\notlp = \"https://other\"\nsample = 7";
+    assert_eq!(telemetry(own, "http://otel:4318", "0.25"), (there("https://other/"), 7));
+    for nonsense in ["", "otel:4318", "ftp://otel", "http://user:password@otel"] {
+        assert_eq!(telemetry("[telemetry]", nonsense, "much"), (None, 100), "{nonsense}");
+    }
+    assert_eq!(telemetry("", "", "-1").1, 100);
+    assert_eq!(telemetry("", "", "1.5").1, 100);
+}

@@ -371,17 +371,32 @@ impl Typing<'_, '_> {
         }
     }
 
-    pub(super) fn telemetry(&mut self, table: TelemetryTable) -> TelemetrySettings {
+    pub(super) fn telemetry(&mut self, table: Option<TelemetryTable>) -> TelemetrySettings {
+        let (otlp, metrics, kept) = table.map_or((None, None, None), |table| (table.otlp, table.metrics, table.sample));
+        let sample = self.standard_sample().unwrap_or(TelemetrySettings::DEFAULT_SAMPLE);
         TelemetrySettings {
-            otlp: table.otlp.and_then(|at| self.http_url("telemetry.otlp", &at)),
-            metrics: table.metrics.map(|metrics| metrics.value).unwrap_or_default(),
-            sample: self.count("telemetry.sample", table.sample, TelemetrySettings::DEFAULT_SAMPLE, 0, 100),
+            otlp: match otlp {
+                Some(at) => self.http_url("telemetry.otlp", &at),
+                None => self.standard_collector(),
+            },
+            metrics: metrics.map(|metrics| metrics.value).unwrap_or_default(),
+            sample: self.count("telemetry.sample", kept, sample, 0, 100),
         }
     }
 
+    /// The collector that OpenTelemetry's own variable names, where the file names none. One that is no URL is none.
+    fn standard_collector(&self) -> Option<Url> {
+        (self.env)("OTEL_EXPORTER_OTLP_ENDPOINT").and_then(|text| plain_http_url(&text))
+    }
+
+    /// How many traces of a hundred OpenTelemetry's own variable keeps: it says so as a part of one.
+    fn standard_sample(&self) -> Option<u32> {
+        let part: f64 = (self.env)("OTEL_TRACES_SAMPLER_ARG")?.trim().parse().ok()?;
+        (0..=100).find(|percent| f64::from(*percent) >= part * 100.0).filter(|_| part >= 0.0)
+    }
+
     fn http_url(&mut self, key: &str, at: &At<String>) -> Option<Url> {
-        let url = Url::parse(&at.value).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let fits = url.filter(|url| url.has_host() && url.username().is_empty() && url.password().is_none());
+        let fits = plain_http_url(&at.value);
         if fits.is_none() {
             self.wrong(key, at, HTTP_LEGAL);
         }
@@ -402,6 +417,12 @@ impl Typing<'_, '_> {
         let message = format!("`{key}` cannot be `{}`", at.value);
         self.reading.note(Mistake::new(code::VALUE, at.place.clone(), message).legal(legal));
     }
+}
+
+/// A URL of HTTP that names a host and nobody's password.
+fn plain_http_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    (url.has_host() && url.username().is_empty() && url.password().is_none()).then_some(url)
 }
 
 /// A host as it stands in a `Host` header, in lower case and without a port.

@@ -446,8 +446,7 @@ impl Typing<'_, '_> {
             file.gateway.map_or_else(GatewaySettings::default, |gateway| self.gateway(gateway.value, &policies));
         let keys = self.keys(file.keys.unwrap_or_default(), &policies);
         let approval = file.approval.map_or_else(ApprovalSettings::default, |approval| self.approval(approval.value));
-        let telemetry =
-            file.telemetry.map_or_else(TelemetrySettings::default, |telemetry| self.telemetry(telemetry.value));
+        let telemetry = self.telemetry(file.telemetry.map(|telemetry| telemetry.value));
         let policies = policies.into_iter().filter_map(|(name, policy)| Some((name, policy?))).collect();
         Config { host, audit, gateway, policies, keys, approval, telemetry, plugins, lock: None }
     }
