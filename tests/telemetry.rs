@@ -344,8 +344,7 @@ fn open_to_all(policy: &str, telemetry: &str) -> String {
 fn what_is_counted_is_for_those_who_may_manage_or_for_all_or_for_none() {
     let asked = |text: &str| World::new().serve_http(text).get("/metrics", &[]);
     let refused = asked(&open_to_all("execute = true", ""));
-    let detail =
-        "reading metrics takes a policy with `manage = true`, or `metrics = \"open\"` under `[telemetry]`";
+    let detail = "reading metrics takes a policy with `manage = true`, or `metrics = \"open\"` under `[telemetry]`";
     assert_eq!(refused.told(), (403, json!({"detail": detail})));
     for text in [open_to_all("manage = true", "metrics = \"key\""), open_to_all("", "metrics = \"open\"")] {
         let answer = asked(&text);
@@ -415,7 +414,11 @@ fn call(tool: &str, arguments: Value, meta: Value) -> (Vec<(&'static str, String
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_over_http_is_a_trace_from_its_client_to_whom_its_tool_asks() {
     let (web, collector) = (Upstream::hello().await, Upstream::hello().await);
-    let text = config(&web, Some(&collector), "[gateway]\nanonymous = \"all\"\n[policies.all]\ntools = [\"*\"]\nexecute = true");
+    let text = config(
+        &web,
+        Some(&collector),
+        "[gateway]\nanonymous = \"all\"\n[policies.all]\ntools = [\"*\"]\nexecute = true",
+    );
     let server = World::new().serve_http(&text);
     let ask = |meta: Value, parent: Option<&str>| {
         let (mut headers, body) = call("get", json!({"url": web.url("/")}), meta);
@@ -429,12 +432,14 @@ async fn a_request_over_http_is_a_trace_from_its_client_to_whom_its_tool_asks() 
     ask(json!({"traceparent": other}), Some("nonsense"));
     let (_, said, _) = server.end();
     let spans = spans(&collector);
-    let of = |trace: &str| spans.iter().filter(|span| hex::encode(&span.trace_id) == trace).cloned().collect::<Vec<_>>();
+    let of =
+        |trace: &str| spans.iter().filter(|span| hex::encode(&span.trace_id) == trace).cloned().collect::<Vec<_>>();
     let names = |spans: &[Span]| {
         let shown = shown(spans, &[]);
         shown.iter().map(|line| line.split(" {").next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
     };
-    let chain = ["GET < execute_tool get", "POST /mcp < -", "execute_tool get < tools/call get", "tools/call get < POST /mcp"];
+    let chain =
+        ["GET < execute_tool get", "POST /mcp < -", "execute_tool get < tools/call get", "tools/call get < POST /mcp"];
     assert_eq!(names(&of(TRACE)), chain, "{said}");
     // What MCP itself says comes before what the HTTP request says.
     let chain = ["GET < execute_tool get", "execute_tool get < tools/call get", "tools/call get < -"];
