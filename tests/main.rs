@@ -10,6 +10,7 @@ mod support;
 
 mod approvals;
 mod builtins;
+mod chat;
 mod cli;
 mod clients;
 mod compile;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use url::Host;
+use url::{Host, Url};
 
 use crate::config::{Class, ComponentSource, Config, Place, Plugin};
 use crate::grant::pattern::HostPattern;
@@ -254,6 +254,16 @@ impl Confinement {
         Self::nothing(Life::Once)
     }
 
+    /// The same, with what is at `url` in reach too. `what` and `at` say who asks for it.
+    #[must_use]
+    pub fn and_host(mut self, url: &Url, what: &str, at: &str) -> Self {
+        self.hosts.extend(host_rule(url, what, at));
+        if !self.hosts.is_empty() {
+            self.sockets = Sockets::Tcp;
+        }
+        self
+    }
+
     fn nothing(life: Life) -> Self {
         let (files, hosts, commands, pinned) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { life, files, sockets: Sockets::None, hosts, commands, pinned }
@@ -330,12 +340,7 @@ impl Confinement {
         let issuer = oauth.map(|oauth| (&oauth.issuer, "`issuer` under `[gateway.oauth]`"));
         let jwks = oauth.and_then(|oauth| oauth.jwks.as_ref()).map(|url| (url, "`jwks` under `[gateway.oauth]`"));
         for (url, what) in [telemetry, webhook, issuer, jwks].into_iter().flatten() {
-            let Some(port) = url.port_or_known_default() else { continue };
-            let name = match url.host() {
-                Some(Host::Domain(name)) => Some(HostPattern::Name(name.trim_end_matches('.').to_owned())),
-                Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => None,
-            };
-            self.hosts.push(HostRule { port, name, what: what.to_owned(), at: file.display().to_string() });
+            self.hosts.extend(host_rule(url, what, &file.display().to_string()));
         }
     }
 
@@ -429,6 +434,16 @@ impl FileRule {
     fn covers(&self, other: &Self) -> bool {
         other.path.starts_with(&self.path) && self.reach.covers(other.reach)
     }
+}
+
+/// What a request of the host's own to `url` takes.
+fn host_rule(url: &Url, what: &str, at: &str) -> Option<HostRule> {
+    let name = match url.host()? {
+        Host::Domain(name) => Some(HostPattern::Name(name.trim_end_matches('.').to_owned())),
+        Host::Ipv4(_) | Host::Ipv6(_) => None,
+    };
+    let port = url.port_or_known_default()?;
+    Some(HostRule { port, name, what: what.to_owned(), at: at.to_owned() })
 }
 
 /// Whether a folder holds what is none of the host's business: the user's home, what lies around it, or a place where

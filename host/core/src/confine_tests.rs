@@ -258,3 +258,12 @@ fn what_the_host_itself_asks_for_is_in_reach() {
     let names: Vec<String> = all.names().iter().map(ToString::to_string).collect();
     assert_eq!(names, ["hooks.example.com", "id.example.com"]);
 }
+
+#[test]
+fn what_a_command_names_stays_in_reach_beside_the_rest() {
+    let nothing = confinement("", Life::Once, &[]);
+    assert_eq!(nothing.sockets, Sockets::None);
+    let more = nothing.and_host(&Url::parse("http://gpu.lan:8000/v1").unwrap(), "`--base-url`", "--base-url");
+    assert_eq!((more.sockets, more.ports().into_iter().collect::<Vec<_>>()), (Sockets::Tcp, vec![8000]));
+    assert_eq!(more.names().iter().map(ToString::to_string).collect::<Vec<_>>(), ["gpu.lan"]);
+}

@@ -176,7 +176,7 @@ impl Audience {
     }
 
     /// One line of what the person types; none when they closed the input.
-    async fn line(&mut self, prompt: &str) -> Option<String> {
+    pub(super) async fn line(&mut self, prompt: &str) -> Option<String> {
         say(prompt);
         self.last = LastLine::Prompt;
         let line = self.lines.get_or_insert_with(typed_lines).recv().await;

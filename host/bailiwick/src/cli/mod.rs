@@ -13,6 +13,7 @@ mod watch;
 mod approvals;
 mod audit;
 mod call;
+mod chat;
 mod check;
 mod codes;
 mod completions;
@@ -98,6 +99,9 @@ enum Command {
     /// Call a tool and print its result
     #[command(after_long_help = call::EXAMPLES)]
     Call(CallArguments),
+    /// Let a model use the tools, in a conversation
+    #[command(after_long_help = chat::EXAMPLES)]
+    Chat(ChatArguments),
     /// List the tools
     #[command(after_long_help = list::EXAMPLES)]
     List,
@@ -217,6 +221,31 @@ struct ServeArguments {
     /// Write down what plugins ask for and are refused, for `bailiwick suggest`
     #[arg(long)]
     observe: bool,
+}
+
+/// Which model, with which tools.
+#[derive(Debug, Args)]
+struct ChatArguments {
+    /// The model's name, as its server knows it
+    #[arg(long, value_name = "NAME")]
+    model: String,
+    /// The server of the model: a URL below which `/chat/completions` is
+    #[arg(long, value_name = "URL")]
+    base_url: String,
+    /// The tools it gets: names with commas between them, `*` for all, `!name` for all but this one
+    #[arg(long, value_name = "SELECTOR", default_value = "*")]
+    tools: String,
+    /// How often it is asked in one turn
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    max_loops: u32,
+    /// What it is told before everything else
+    #[arg(long, value_name = "TEXT")]
+    system: Option<String>,
+    /// The variable with the key of its server; without this, OPENAI_API_KEY if that is set
+    #[arg(long, value_name = "NAME")]
+    api_key_env: Option<String>,
+    /// What to say to it; without this, standard input, or a conversation at the terminal
+    prompt: Option<String>,
 }
 
 /// What would be asked for, and by whom.
@@ -339,6 +368,7 @@ impl Cli {
             // What hostile plugins print is no news.
             Command::Selftest => &["bailiwick::load", "plugin"],
             Command::Call(_)
+            | Command::Chat(_)
             | Command::List
             | Command::Show { .. }
             | Command::Explain(_)
@@ -373,6 +403,7 @@ pub fn run(cli: Cli) -> Exit {
 fn dispatch(command: Command, global: &Global, terminal: &Terminal) -> Result<Exit, Trouble> {
     match command {
         Command::Call(call) => call::run(terminal, global, call),
+        Command::Chat(arguments) => chat::run(terminal, global, arguments),
         Command::List => list::run(terminal, global),
         Command::Show { tool } => show::run(terminal, global, &tool),
         Command::Explain(asked) => explain::run(terminal, global, &asked),

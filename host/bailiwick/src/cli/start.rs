@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use url::Url;
 
 use bailiwick_core::config::{self, Config, Confine, Mistake};
 use bailiwick_core::confine::Life;
@@ -78,6 +79,18 @@ pub(super) fn stand(
     life: Life,
     out: Option<&Path>,
 ) -> Result<Ground, Trouble> {
+    stand_beside(terminal, global, settings, life, out, None)
+}
+
+/// The same; what is at `beside` stays in reach too.
+pub(super) fn stand_beside(
+    terminal: &Terminal,
+    global: &Global,
+    settings: Settings,
+    life: Life,
+    out: Option<&Path>,
+    beside: Option<&Url>,
+) -> Result<Ground, Trouble> {
     let required = settings.config.host.confine == Confine::Required;
     if global.no_confine {
         if required {
@@ -89,6 +102,7 @@ pub(super) fn stand(
         return Ok(Ground { settings, wall: None });
     }
     let planned = confine::plan(&settings.config, &settings.path, life, out).map_err(|error| cannot_start(&error))?;
+    let planned = beside.into_iter().fold(planned, |planned, url| planned.and_host(url, "`--base-url`", "--base-url"));
     let wall = Wall::raise(planned).map_err(|error| unconfined(&error))?;
     let missing = &wall.hold().missing;
     let (essential, others): (Vec<_>, Vec<_>) = missing.iter().cloned().partition(|missing| missing.is_essential());
