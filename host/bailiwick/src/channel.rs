@@ -1,9 +1,10 @@
 //! The way back to whoever made a call: progress, and questions that only a person can answer.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use bailiwick_core::approval::Facts;
 use bailiwick_core::name::PluginName;
 
 /// What a caller is able to hear and answer. Without a sender, there is no way back of that kind.
@@ -44,9 +45,9 @@ pub struct Question {
     pub message: String,
     /// A JSON Schema object with flat properties; empty for a plain yes or no.
     pub schema: Value,
-    /// What it is about, if it asks whether a call may run. Then an answer may hold `arguments` to run with instead, and
-    /// `minutes` for which it stands.
-    pub approval: Option<Box<Facts>>,
+    /// For how long it stands, if it asks whether a call may run. Then an answer may hold `arguments` to run with instead,
+    /// and `minutes` for which it is to hold.
+    pub approval: Option<Duration>,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Answer>,
 }
@@ -70,10 +71,11 @@ impl Channel {
         self.put(|reply| Question { from, message, schema, approval: None, reply }).await
     }
 
-    /// Asks whether a call may run, and waits; `Unavailable` when there is nobody to ask.
-    pub async fn ask_for_approval(&self, message: String, facts: Facts) -> Answer {
+    /// Asks whether a call may run, and waits; `Unavailable` when there is nobody to ask. Whoever calls gives up after
+    /// `time`.
+    pub async fn ask_for_approval(&self, message: String, time: Duration) -> Answer {
         let (from, schema) = (Asker::Host, json!({"type": "object", "properties": {}}));
-        self.put(|reply| Question { from, message, schema, approval: Some(Box::new(facts)), reply }).await
+        self.put(|reply| Question { from, message, schema, approval: Some(time), reply }).await
     }
 
     async fn put(&self, question: impl FnOnce(oneshot::Sender<Answer>) -> Question) -> Answer {

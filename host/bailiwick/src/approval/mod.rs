@@ -229,7 +229,7 @@ impl Desk {
         }
         let asked = async {
             match own {
-                true => self.ask(&ticket.id, &name, &facts, channel).await,
+                true => self.ask((&ticket.id, ticket.until), &name, &facts, channel).await,
                 false => std::future::pending().await,
             }
         };
@@ -252,14 +252,16 @@ impl Desk {
     }
 
     /// Asks the caller itself until it has answered. Comes back if it cannot be asked.
-    async fn ask(self: &Arc<Self>, id: &ApprovalId, name: &str, facts: &Facts, channel: &Channel) {
+    async fn ask(self: &Arc<Self>, ticket: (&ApprovalId, Instant), name: &str, facts: &Facts, channel: &Channel) {
+        let (id, until) = ticket;
         let mut text = facts.text();
         loop {
-            let reply = match channel.ask_for_approval(text.clone(), facts.clone()).await {
-                Answer::Accepted(form) => Reply::accepted(&form),
-                Answer::Declined | Answer::Cancelled => Ok(Reply::NO),
-                Answer::Unavailable => return,
-            };
+            let reply =
+                match channel.ask_for_approval(text.clone(), until.saturating_duration_since(Instant::now())).await {
+                    Answer::Accepted(form) => Reply::accepted(&form),
+                    Answer::Declined | Answer::Cancelled => Ok(Reply::NO),
+                    Answer::Unavailable => return,
+                };
             let wrong = match reply {
                 Err(wrong) => wrong,
                 Ok(reply) => match self.answer(id, name, reply).await {

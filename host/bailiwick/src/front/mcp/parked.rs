@@ -14,8 +14,10 @@ use crate::channel::{Answer, Question};
 
 /// Calls that may wait at once; one more, and the one that has waited longest is cancelled.
 const MAX_PARKED: usize = 64;
-/// Longer than a person has to answer (120 seconds), so that the client also learns that time ran out.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// How long a plugin's question stands.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How much longer than a question stands its call is kept, so that the client also learns that time ran out.
+const LONGER: Duration = Duration::from_secs(30);
 /// The name of our only question among a result's `inputRequests`.
 const KEY: &str = "question";
 
@@ -52,7 +54,8 @@ impl Parked {
             let oldest = entries.remove(0);
             tracing::warn!(call = %oldest.call.id, "too many calls wait for an answer; the oldest is cancelled");
         }
-        entries.push(Entry { state: state.clone(), until: Instant::now() + PATIENCE, call, question });
+        let until = Instant::now() + question.approval.unwrap_or(PATIENCE) + LONGER;
+        entries.push(Entry { state: state.clone(), until, call, question });
         let requests = InputRequests::from([(KEY.to_owned(), InputRequest::Elicitation(form))]);
         Parking::Waits(InputRequiredResult::new(Some(requests), Some(state)))
     }
@@ -183,7 +186,7 @@ mod tests {
         let others: Vec<_> = (0..MAX_PARKED).map(|_| park(&parked)).collect();
         assert!(answer.await.is_err(), "the oldest made room");
         assert!(resume(&parked, &first, &request("read", Some("accept"))).starts_with("-32602"));
-        tokio::time::advance(PATIENCE).await;
+        tokio::time::advance(PATIENCE + LONGER).await;
         assert!(resume(&parked, &others[0].0, &request("read", Some("accept"))).starts_with("-32602"));
         parked.expire();
         for (_, answer) in others {
