@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::support::host::World;
+use crate::support::served::Served;
 use crate::support::server::Server;
 use crate::support::upstream::Reply as Answered;
 use crate::support::{TestHost, Upstream, told};
@@ -532,4 +533,77 @@ async fn over_http_a_key_answers_if_it_may() {
         served.end();
     })
     .await;
+}
+
+/// What waits for an answer over HTTP, once it is so much.
+fn waiting_over_http(served: &Served, number: usize) -> Vec<Value> {
+    let begun = Instant::now();
+    loop {
+        let listed = served.get("/api/v1/approvals?state=pending", &[("Authorization", BOSS)]).json();
+        match listed["approvals"].as_array() {
+            Some(entries) if entries.len() == number => return entries.clone(),
+            Some(_) | None => assert!(begun.elapsed() < Duration::from_secs(30), "not so much waits: {listed}"),
+        }
+    }
+}
+
+#[test]
+fn no_way_to_call_over_http_leads_around_a_person() {
+    let gateway = "[gateway]\nper_ip = 0\nper_key = 0\n[gateway.api]\nenable_tool_execute = true\n";
+    let served = World::new().serve_http(&format!("{POLITE}{KEYS}{gateway}"));
+    let agent = |path: &str, body: Value| served.post(path, &[("Authorization", AGENT)], &body).told().1;
+    let answer = |entry: &Value, body: Value| {
+        let path = format!("/api/v1/approvals/{}", entry["id"].as_str().expect("it has an id"));
+        assert_eq!(served.post(&path, &[("Authorization", BOSS)], &body).status, 200);
+    };
+    let (yes, no) = (json!({"decision": "approve"}), json!({"decision": "reject"}));
+    std::thread::scope(|scope| {
+        let call = || agent("/api/v1/tools/launch/execute", json!({"parameters": {"target": "moon"}}));
+        let called = scope.spawn(call);
+        let entry = waiting_over_http(&served, 1).remove(0);
+        assert_eq!((&entry["caller"], &entry["tool"]), (&json!("key:agent"), &json!("launch")));
+        answer(&entry, json!({"decision": "approve", "minutes": 5}));
+        let told = called.join().expect("it does not panic");
+        assert_eq!((&told["output"], &told["success"]), (&json!("launched at moon"), &json!(true)));
+        assert_eq!(call()["output"], "launched at moon", "nobody is asked again");
+
+        let call = |id: &str, target: &str| {
+            let arguments = json!({"target": target}).to_string();
+            json!({"id": id, "type": "function", "function": {"name": "launch", "arguments": arguments}})
+        };
+        let calls = json!({"tool_calls": [call("a", "mars"), call("b", "moon"), call("c", "venus")]});
+        let called = scope.spawn(move || agent("/api/v1/tool-calls", calls));
+        for entry in waiting_over_http(&served, 2) {
+            answer(&entry, if entry["arguments"]["target"] == "mars" { no.clone() } else { yes.clone() });
+        }
+        let told = called.join().expect("it does not panic");
+        let said: Vec<&Value> =
+            told["messages"].as_array().expect("a list").iter().map(|said| &said["content"]).collect();
+        assert_eq!(said, ["Tool call rejected by user.", "launched at moon", "launched at venus"]);
+
+        let body = json!({"tool": "launch", "arguments": {"target": "mars"}});
+        let called = scope.spawn(move || agent("/api/tools/v1/execute", body));
+        let begun = Instant::now();
+        while !called.is_finished() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it waits for nobody");
+            let listed = served.get("/api/v1/approvals?state=pending", &[("Authorization", BOSS)]).json();
+            if let Some(entry) = listed["approvals"].get(0) {
+                answer(entry, no.clone());
+            }
+        }
+        let told = called.join().expect("it does not panic").to_string();
+        assert!(told.contains("rejected by user"), "{told}");
+    });
+    served.end();
+}
+
+#[test]
+fn where_no_key_may_approve_a_call_is_refused_at_once() {
+    let gateway = "[gateway]\nper_ip = 0\nper_key = 0\n[gateway.api]\nenable_tool_execute = true\n";
+    let keys = KEYS.replace("approve = true", "manage = true");
+    let served = World::new().serve_http(&format!("{POLITE}{keys}{gateway}"));
+    let body = json!({"parameters": {"target": "moon"}});
+    let told = served.post("/api/v1/tools/launch/execute", &[("Authorization", AGENT)], &body).json();
+    assert_eq!((&told["code"], &told["success"]), (&json!("denied.approval"), &json!(false)));
+    served.end();
 }

@@ -13,10 +13,12 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use futures::Stream;
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use bailiwick_core::approval::{self, ApprovalId, Reply, may_answer};
 use bailiwick_core::redact::visible_json;
 
+use super::body::Detail;
 use super::{Face, Gateway, Identity, Refusal};
 use crate::approval::AnswerError;
 use crate::store::StoreError;
@@ -68,12 +70,33 @@ fn shown(value: &Value) -> Response {
 }
 
 /// The query of a list.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Asked {
+    /// `pending`, `approved`, `rejected`, `expired` or `cancelled`; without it, all
     state: Option<String>,
 }
 
+/// An answer, for the description; [`Reply::read`] reads it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a description")]
+struct ApprovalAnswer {
+    /// `approve` or `reject`
+    decision: String,
+    /// With an approval: what to run with instead of the caller's arguments
+    #[schema(value_type = Option<Object>)]
+    arguments: Option<Value>,
+    /// With an approval: how long it stands for the same caller, tool and arguments, 1 to 1440
+    #[schema(minimum = 1, maximum = 1440)]
+    minutes: Option<u32>,
+    /// Why
+    reason: Option<String>,
+}
+
+/// Lists calls that wait for a person, or did, the newest first. For callers that may approve.
+#[utoipa::path(get, path = "/api/v1/approvals", tag = "approvals", params(Asked),
+    responses((status = 200, body = Object), (status = 422, body = Detail)))]
 async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(identity): Extension<Identity>,
@@ -90,6 +113,10 @@ async fn list(
     Ok(shown(&json!({"approvals": entries})))
 }
 
+/// One approval.
+#[utoipa::path(get, path = "/api/v1/approvals/{id}", tag = "approvals",
+    params(("id" = String, Path, description = "The approval")),
+    responses((status = 200, body = Object), (status = 404, body = Detail)))]
 async fn show(
     State(gateway): State<Arc<Gateway>>,
     Extension(identity): Extension<Identity>,
@@ -102,6 +129,11 @@ async fn show(
     Ok(shown(&json!(entry)))
 }
 
+/// Answers: the call runs, perhaps with other arguments, or it does not. The first answer counts.
+#[utoipa::path(post, path = "/api/v1/approvals/{id}", tag = "approvals",
+    params(("id" = String, Path, description = "The approval")), request_body = ApprovalAnswer,
+    responses((status = 200, body = Object), (status = 404, body = Detail),
+        (status = 409, description = "it is settled already", body = Detail), (status = 422, body = Detail)))]
 async fn answer(
     State(gateway): State<Arc<Gateway>>,
     Extension(identity): Extension<Identity>,
@@ -120,6 +152,8 @@ async fn answer(
 }
 
 /// What waits, now and after each change, as server-sent events.
+#[utoipa::path(get, path = "/api/v1/approvals/stream", tag = "approvals",
+    responses((status = 200, content_type = "text/event-stream", body = String)))]
 async fn stream(
     State(gateway): State<Arc<Gateway>>,
     Extension(identity): Extension<Identity>,

@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
 use utoipa::{OpenApi as _, ToSchema};
 
 use super::refusal::Face;
-use super::{artifacts, auxot, batch, body, render, tools};
+use super::{approvals, artifacts, auxot, batch, body, render, tools};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -26,6 +26,10 @@ use super::{artifacts, auxot, batch, body, render, tools};
         auxot::list,
         auxot::tools,
         auxot::execute,
+        approvals::list,
+        approvals::show,
+        approvals::answer,
+        approvals::stream,
         super::alive,
         super::ready,
         super::health,
@@ -35,6 +39,7 @@ use super::{artifacts, auxot, batch, body, render, tools};
     tags(
         (name = "tools", description = "The tools, and calls of them"),
         (name = "auxot", description = "The same for Auxot's clients"),
+        (name = "approvals", description = "Calls that wait for a person"),
         (name = "server", description = "The server itself"),
     )
 )]
