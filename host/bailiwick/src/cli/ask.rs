@@ -303,6 +303,32 @@ mod tests {
         check("11", &json!({"type": "integer", "maximum": 10}), None);
     }
 
+    /// What comes of typing these lines.
+    async fn answered(typed: &[&str]) -> Answer {
+        let (sender, lines) = mpsc::channel(8);
+        for line in typed {
+            sender.try_send((*line).to_owned()).unwrap();
+        }
+        drop(sender);
+        let (_, mut audience) = audience(&Terminal::new(false, true), false);
+        audience.lines = Some(lines);
+        audience.approval().await
+    }
+
+    #[tokio::test]
+    async fn a_person_allows_changes_or_refuses_a_call() {
+        assert_eq!(answered(&["y"]).await, Answer::Accepted(json!({})));
+        assert_eq!(answered(&["10m"]).await, Answer::Accepted(json!({"minutes": 10})));
+        let changed = Answer::Accepted(json!({"arguments": {"target": "mars"}}));
+        assert_eq!(answered(&["e", "mars", "[]", "{\"target\": \"mars\"}"]).await, changed);
+        assert_eq!(answered(&["e", "1", "2", "3"]).await, Answer::Declined);
+        for no in ["", "n", "90s", "perhaps"] {
+            assert_eq!(answered(&[no]).await, Answer::Declined, "{no}");
+        }
+        assert_eq!(answered(&[]).await, Answer::Cancelled);
+        assert_eq!(answered(&["e"]).await, Answer::Cancelled);
+    }
+
     #[test]
     fn an_answer_stands_for_whole_minutes() {
         assert_eq!([minutes("10m"), minutes("1h"), minutes("24h")], [Ok(10), Ok(60), Ok(1_440)]);

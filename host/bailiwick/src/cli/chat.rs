@@ -295,8 +295,8 @@ impl Chat<'_> {
         }
         let mut answer: Value = serde_json::from_str(&text)
             .map_err(|error| trouble("chat.answer", &format!("the model's server gave no JSON: {error}")))?;
-        let message = answer["choices"][0]["message"].take();
-        if message.is_object() {
+        let message = answer.pointer_mut("/choices/0/message").map(Value::take);
+        if let Some(message) = message.filter(Value::is_object) {
             return Ok(message);
         }
         Err(trouble("chat.answer", &format!("the model's server gave no message: {}", self.spoken(&text))))
