@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bailiwick::audit::Archive;
-use bailiwick::channel::{Answer, Asker, Channel, Progress, Question};
+use bailiwick::channel::{Answer, Asker, Channel, Matter, Progress, Question};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -22,11 +22,12 @@ fn answering(answer: Answer) -> (Channel, mpsc::UnboundedReceiver<(Asker, String
     let (noted, notes) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Some(question) = received.recv().await {
-            drop(noted.send((question.from, question.message, question.schema)));
+            let Matter::Form { message, schema } = question.matter else { panic!("a form was asked") };
+            drop(noted.send((question.from, message, schema)));
             drop(question.reply.send(answer.clone()));
         }
     });
-    (Channel { progress: None, questions: Some(questions) }, notes)
+    (Channel { questions: Some(questions), ..Channel::default() }, notes)
 }
 
 #[tokio::test]
@@ -350,14 +351,15 @@ async fn a_question_of_a_plugin_goes_to_the_caller_and_costs_no_time() {
     let (questions, mut received) = mpsc::channel::<Question>(1);
     let host = TestHost::new(&polite("limits.time = \"300ms\""))
         .await
-        .channel(Channel { progress: None, questions: Some(questions) });
+        .channel(Channel { questions: Some(questions), ..Channel::default() });
     let answer = async {
         let question = received.recv().await.expect("it asks");
         assert_eq!(
-            (&question.from, question.message.as_str()),
+            (&question.from, question.message()),
             (&Asker::Plugin(bailiwick_core::name::PluginName::parse("polite").expect("a name")), "which?")
         );
-        assert_eq!(question.schema["required"], json!(["answer"]));
+        let Matter::Form { schema, .. } = &question.matter else { panic!("a form was asked") };
+        assert_eq!(schema["required"], json!(["answer"]));
         // Longer than the call may take: what is waited for is the point here.
         tokio::time::sleep(Duration::from_millis(700)).await;
         drop(question.reply.send(Answer::Accepted(json!({"answer": "this"}))));
@@ -409,7 +411,7 @@ async fn a_question_is_answered_within_its_form_or_not_at_all() {
 #[tokio::test]
 async fn progress_grows_and_keeps_its_pace() {
     let (progress, mut reports) = mpsc::channel::<Progress>(64);
-    let host = TestHost::new(POLITE).await.channel(Channel { progress: Some(progress), questions: None });
+    let host = TestHost::new(POLITE).await.channel(Channel { progress: Some(progress), ..Channel::default() });
     assert_eq!(host.told("steps", json!({"steps": 5})).await, "ok: done");
     let heard: Vec<Progress> = std::iter::from_fn(|| reports.try_recv().ok()).collect();
     let expected: Vec<Progress> = (1..=5)

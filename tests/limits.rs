@@ -18,7 +18,7 @@ fn unruly(lines: &str) -> String {
 /// A channel whose questions come to us, so that a test knows when a call runs.
 fn asked() -> (Channel, mpsc::Receiver<Question>) {
     let (questions, received) = mpsc::channel(64);
-    (Channel { progress: None, questions: Some(questions) }, received)
+    (Channel { questions: Some(questions), ..Channel::default() }, received)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

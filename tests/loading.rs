@@ -273,7 +273,7 @@ async fn calls_under_way_keep_their_rights_when_the_configuration_changes() {
         format!("[plugins.probe]\ncomponent = \"probe.wasm\"\nnet = [\"http://127.0.0.1:{}\"]\n{POLITE}", web.port);
     let without = "[plugins.probe]\ncomponent = \"probe.wasm\"\n";
     let (questions, mut received) = mpsc::channel::<Question>(1);
-    let host = TestHost::new(&with).await.channel(Channel { progress: None, questions: Some(questions) });
+    let host = TestHost::new(&with).await.channel(Channel { questions: Some(questions), ..Channel::default() });
     let mut changes = host.host.watch();
     let asked = json!({"url": web.url("/")});
     let under_way = host.call("get_after_question", asked.clone());

@@ -57,7 +57,7 @@ impl Listener {
                 }
             }
         });
-        Self { channel: Channel { progress: Some(progress), questions: Some(questions) }, heard }
+        Self { channel: Channel { progress: Some(progress), questions: Some(questions), ..Channel::default() }, heard }
     }
 }
 

@@ -89,7 +89,7 @@ fn every_guest_is_a_program_of_its_own_that_a_test_uses() {
 
 #[test]
 fn every_item_of_our_contracts_says_what_it_is_and_since_when() {
-    for file in ["wit/tool.wit", "wit/worlds.wit", "wit/deps/bailiwick-host.wit"] {
+    for file in ["wit/tool.wit", "wit/context.wit", "wit/worlds.wit", "wit/deps/bailiwick-host.wit"] {
         let text = read(file);
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         for (number, line) in lines.iter().enumerate() {
@@ -99,7 +99,7 @@ fn every_item_of_our_contracts_says_what_it_is_and_since_when() {
                 "interface" | "world" | "record" | "variant" | "enum" | "flags" | "resource" | "type"
             ) && line.ends_with('{');
             let function = line.contains(": func(");
-            let in_world = matches!(keyword, "import" | "export" | "include");
+            let in_world = matches!(keyword, "import" | "export" | "include" | "use");
             let package = keyword == "package";
             let member = !item
                 && !function

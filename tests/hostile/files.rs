@@ -37,7 +37,7 @@ fn texts(told: &str) -> Vec<String> {
 async fn a_directory_that_is_moved_out_while_it_is_open_has_no_way_up() {
     let (questions, mut received) = mpsc::channel::<Question>(1);
     let world = world().file("data/a/b/deep.txt", "deep").folder("outside/into");
-    let host = world.start(DELVER).await.channel(Channel { progress: None, questions: Some(questions) });
+    let host = world.start(DELVER).await.channel(Channel { questions: Some(questions), ..Channel::default() });
     let attempts: Vec<Value> = [
         ("read", "deep.txt"),
         ("read", "../secret.txt"),

@@ -30,14 +30,14 @@ fn listener() -> (Channel, tokio::task::JoinHandle<String>) {
             tokio::select! {
                 Some(report) = reports.recv() => heard.push_str(&report.message.unwrap_or_default()),
                 Some(question) = asked.recv() => {
-                    heard.push_str(&question.message);
+                    heard.push_str(question.message());
                     drop(question.reply.send(Answer::Accepted(json!({}))));
                 }
                 else => return heard,
             }
         }
     });
-    (Channel { progress: Some(progress), questions: Some(questions) }, heard)
+    (Channel { progress: Some(progress), questions: Some(questions), ..Channel::default() }, heard)
 }
 
 /// Every text of a JSON value.

@@ -106,7 +106,7 @@ async fn a_secret_that_is_replaced_is_replaced_for_new_calls_and_hidden_in_old_o
         .secret("canary", "canary-of-yesterday")
         .start(&text)
         .await
-        .channel(Channel { progress: None, questions: Some(questions) });
+        .channel(Channel { questions: Some(questions), ..Channel::default() });
     // It asks in the middle, between having the secret and telling it.
     let under_way = host.told("tell", json!({"name": "TOKEN", "how": "spread"}));
     let meanwhile = async {

@@ -15,7 +15,7 @@ use bailiwick_core::outcome::{Code, Failure};
 use bailiwick_core::redact::Redactor;
 
 use crate::artifact::Artifacts;
-use crate::channel::{Channel, Progress};
+use crate::channel::{Channel, LogLine, Progress};
 use crate::deadline::Deadline;
 use crate::egress::Egress;
 use crate::secrets::Secrets;
@@ -29,6 +29,9 @@ const MAX_WANTS: usize = 64;
 const MAX_OPERATIONS: usize = 64;
 /// Reports of progress that reach a caller in a second.
 const PROGRESS_PER_SECOND: u32 = 10;
+/// Lines of a call's log that reach a caller in a second, and the longest of them.
+const LINES_PER_SECOND: u32 = 50;
+const MAX_LINE: usize = 4096;
 /// Artifacts a call may keep, however small: each is a file.
 pub(crate) const MAX_ARTIFACTS: u32 = 1_000;
 /// Questions a call may ask.
@@ -70,12 +73,23 @@ impl CallContext {
         self.secrets.redactor()
     }
 
-    /// Writes one line of a guest's to the host's log.
-    pub fn log(&self, level: tracing::Level, message: &str) {
+    /// Writes one line of a guest's to the host's log, and to a caller who asked for it.
+    pub fn say(&self, level: tracing::Level, message: &str) {
+        let Some(text) = self.log(level, message) else { return };
+        let Some(sink) = self.channel.log.as_ref().filter(|sink| level <= sink.least) else { return };
+        if self.ledger.admit_line() {
+            let text = text.chars().take(MAX_LINE).collect();
+            // A caller who does not listen loses lines, never the call.
+            let _ = sink.lines.try_send(LogLine { level, plugin: self.plugin.clone(), text });
+        }
+    }
+
+    /// Writes one line of a guest's to the host's log, and gives back what it wrote.
+    pub fn log(&self, level: tracing::Level, message: &str) -> Option<String> {
         let budget = self.effective.limits.log;
         let before = self.ledger.log_bytes.fetch_add(message.len() as u64 + 1, Ordering::Relaxed);
         if before > budget {
-            return;
+            return None;
         }
         let left = usize::try_from(budget - before).unwrap_or(usize::MAX);
         let cut = message.len() > left;
@@ -95,6 +109,7 @@ impl CallContext {
         if cut {
             tracing::warn!(target: "plugin", %call, %plugin, limit = budget, "the call wrote more than `limits.log`; the rest is dropped");
         }
+        Some(text.into_owned())
     }
 
     /// Passes a report of progress on, if it says something new and there is room for it.
@@ -117,6 +132,8 @@ pub struct Ledger {
     refused: AtomicU64,
     operations: Mutex<BTreeMap<String, u32>>,
     progress: Mutex<Option<Pace>>,
+    lines: Mutex<Option<(Instant, u32)>>,
+    unasked: Mutex<Option<Code>>,
     trouble: Mutex<Option<Code>>,
     /// Bytes written to the log, standard output and standard error.
     pub log_bytes: AtomicU64,
@@ -210,6 +227,28 @@ impl Ledger {
     #[must_use]
     pub fn operations(&self) -> BTreeMap<String, u32> {
         lock(&self.operations).clone()
+    }
+
+    /// Notes what the caller lacks that could not be asked something.
+    pub fn note_unasked(&self, code: Code) {
+        *lock(&self.unasked) = Some(code);
+    }
+
+    /// What the caller lacks that could not be asked something last.
+    #[must_use]
+    pub fn unasked(&self) -> Option<Code> {
+        *lock(&self.unasked)
+    }
+
+    fn admit_line(&self) -> bool {
+        let mut lines = lock(&self.lines);
+        let now = Instant::now();
+        let (since, count) = lines.get_or_insert((now, 0));
+        if now.duration_since(*since).as_secs() >= 1 {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= LINES_PER_SECOND
     }
 
     fn admit_progress(&self, done: f64) -> bool {

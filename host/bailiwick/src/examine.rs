@@ -13,7 +13,7 @@ use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Eff
 use bailiwick_core::grant::Limits;
 use bailiwick_core::lock::{Difference, Pin, Published};
 use bailiwick_core::name::{PluginName, ToolName};
-use bailiwick_core::registry::{Definition, Trust, check_definitions};
+use bailiwick_core::registry::{Definition, Trust};
 
 use crate::artifact::Artifacts;
 use crate::channel::Channel;
@@ -22,7 +22,7 @@ use crate::deadline::Deadline;
 use crate::egress::Egress;
 use crate::load::{self, StartError};
 use crate::resolver::Resolver;
-use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Runtime};
+use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Runtime};
 use crate::surface::Surface;
 use crate::telemetry::Trail;
 use crate::{ambient, settings};
@@ -42,10 +42,19 @@ pub struct Bench {
 pub struct Examined {
     /// What the component shows; none if it could not be read.
     pub surface: Option<Surface>,
-    /// What it published; none if it could not be asked.
+    /// What it published, prompts and resources as definitions too; none if it could not be asked.
     pub definitions: Option<Vec<Definition>>,
+    /// Those of them that are tools.
+    pub tools: Vec<Definition>,
     /// Why it would not be loaded.
     pub fault: Option<String>,
+}
+
+impl Examined {
+    /// One that would not be loaded.
+    fn broken(surface: Option<Surface>, fault: String) -> Self {
+        Self { surface, definitions: None, tools: Vec::new(), fault: Some(fault) }
+    }
 }
 
 impl Bench {
@@ -91,11 +100,11 @@ impl Bench {
         let Class::Component(source) = &plugin.class;
         let bytes = match load::bytes(source).await {
             Ok((bytes, _)) => bytes,
-            Err(fault) => return Examined { surface: None, definitions: None, fault: Some(fault.message) },
+            Err(fault) => return Examined::broken(None, fault.message),
         };
         let mut examined = self.component(bytes, &plugin.name, load::trust(source)).await;
-        if let (Some(definitions), None) = (&examined.definitions, &examined.fault) {
-            examined.fault = load::tools(plugin, definitions, None, 0).err();
+        if let (Some(_), None) = (&examined.definitions, &examined.fault) {
+            examined.fault = load::tools(plugin, &examined.tools, None, 0).err();
         }
         examined
     }
@@ -104,20 +113,19 @@ impl Bench {
     pub async fn component(&self, bytes: Bytes, name: &PluginName, trust: Trust) -> Examined {
         let surface = match Surface::read(&bytes) {
             Ok(surface) => surface,
-            Err(error) => return Examined { surface: None, definitions: None, fault: Some(error.to_string()) },
+            Err(error) => return Examined::broken(None, error.to_string()),
         };
-        let described = self.describe(bytes, name, trust).await;
-        let (definitions, fault) = match described {
-            Ok(definitions) => {
-                let fault = check_definitions(&definitions).err();
-                (Some(definitions), fault.map(|error| error.to_string()))
+        match self.describe(bytes, name, trust).await {
+            Ok(described) => {
+                let fault = described.check().err();
+                let definitions = Some(described.definitions());
+                Examined { surface: Some(surface), definitions, tools: described.tools, fault }
             }
-            Err(fault) => (None, Some(fault)),
-        };
-        Examined { surface: Some(surface), definitions, fault }
+            Err(fault) => Examined::broken(Some(surface), fault),
+        }
     }
 
-    async fn describe(&self, bytes: Bytes, name: &PluginName, trust: Trust) -> Result<Vec<Definition>, String> {
+    async fn describe(&self, bytes: Bytes, name: &PluginName, trust: Trust) -> Result<Described, String> {
         let component = self.runtime.load(bytes, name.as_ref(), trust).await.map_err(|error| error.to_string())?;
         let described = runtime::describe(&component, &nothing(name, &self.egress, &self.artifacts)).await;
         described.map_err(|failure| format!("`describe` failed: {failure}"))

@@ -9,9 +9,10 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use bailiwick_core::call::{Call, CallId, Caller};
 use bailiwick_core::config::{self, Config};
+use bailiwick_core::context::Wanted;
 use bailiwick_core::name::ToolName;
 use bailiwick_core::outcome::{Code, Failure, Outcome, Output};
-use bailiwick_core::policy::{Permitted, Verdict, permit};
+use bailiwick_core::policy::{Permitted, Verdict, permit_wanted};
 use bailiwick_core::registry::{Registry, Tool};
 
 use crate::approval::{Desk, Settled};
@@ -160,13 +161,18 @@ impl Host {
         CallId::new(&format!("{}-{number}", self.run))
     }
 
-    /// Runs a tool: resolve, authorise, prepare (all in [`permit`]), charge, approve, admit, invoke, seal, record.
+    /// Runs a tool: resolve, authorise, prepare (all in [`permit_wanted`]), charge, approve, admit, invoke, seal, record.
     ///
     /// Dropping the future cancels the call; it is recorded all the same.
     pub async fn call(&self, call: Call, channel: Channel) -> Outcome {
+        self.pass(Wanted::Tool, call, channel).await
+    }
+
+    /// The gate: the same for tools, prompts and resources.
+    pub(crate) async fn pass(&self, wanted: Wanted, call: Call, channel: Channel) -> Outcome {
         let snapshot = self.snapshot.load_full();
         let mut recorder = Recorder::start(&self.audit, self.observer.as_ref(), &self.telemetry, &call);
-        let verdict = permit(&snapshot.registry, call);
+        let verdict = permit_wanted(&snapshot.registry, wanted, call);
         let mut spending = match self.meters.charge(verdict.pending()).await {
             Ok(spending) => spending,
             Err(failure) => return recorder.refused(verdict.pending().map(|call| call.tool().as_ref()), failure),
@@ -202,7 +208,7 @@ impl Host {
         recorder.running(&context);
         spending.runs();
         let result = invoke(&permitted, plugin, &context).await;
-        let outcome = seal(result, permitted.tool(), &context).await;
+        let outcome = seal(result, &permitted, &context).await;
         spending.done(&outcome);
         recorder.done(outcome)
     }

@@ -16,6 +16,7 @@ pub mod audit;
 pub mod builtin;
 pub mod channel;
 pub mod context;
+pub mod contexts;
 pub mod deadline;
 pub mod examine;
 pub mod keys;

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 use bailiwick_core::call::CallId;
 use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective};
+use bailiwick_core::context::{Catalogue, Contexts, Offer};
 use bailiwick_core::grant::limit::Size;
 use bailiwick_core::grant::{FsGrant, FsGrants, Grants, Limits, SecretGrant};
 use bailiwick_core::lock::{Difference, Lock};
@@ -19,7 +21,8 @@ use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::outcome::{Code, Failure};
 use bailiwick_core::redact::visible;
 use bailiwick_core::registry::{
-    Candidate, Definition, DefinitionError, Held, Registry, Tool, Trust, annotations, check_definitions,
+    Annotations, Candidate, Definition, DefinitionError, Held, Registry, Risk, Tool, Trust, annotations,
+    check_definitions,
 };
 use bailiwick_core::schema::{ArgumentSchema, ResultSchema};
 
@@ -36,7 +39,9 @@ use crate::host::Snapshot;
 use crate::keys::Environment;
 use crate::observe::{self, Observer};
 use crate::resolver::Resolver;
-use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, Directories, LoadError, MAX_COMPONENT, Runtime};
+use crate::runtime::{
+    self, Cache, CompileLimits, Compiler, Component, Described, Directories, LoadError, MAX_COMPONENT, Runtime,
+};
 use crate::secrets::Secrets;
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::Trail;
@@ -210,13 +215,15 @@ fn unchanged(
     configured: &config::Plugin,
     lock: &Lock,
     component: &Component,
-    described: &[Definition],
+    described: &Described,
     bytes: &[u8],
 ) -> Result<(), Fault> {
     let Some(pin) = lock.plugins.get(&configured.name) else { return Ok(()) };
     // What is no definition at all is refused for that, and not compared.
-    check_definitions(described).map_err(|error| error.to_string())?;
-    let Some(difference) = examine::difference(configured, pin, component, described, bytes)? else { return Ok(()) };
+    described.check()?;
+    let Some(difference) = examine::difference(configured, pin, component, &described.definitions(), bytes)? else {
+        return Ok(());
+    };
     // Not those it has now: a change nobody accepted takes no name from anybody.
     let tools = pin.published.tools.keys().filter_map(|name| ToolName::parse(name).ok()).collect();
     let quarantine = Quarantine { lock: lock.file.clone(), difference, tools };
@@ -332,15 +339,18 @@ impl Loader<'_> {
         let loads: Vec<_> = enabled.iter().map(|plugin| self.plugin(plugin, &own, lock)).collect();
         let loaded: Vec<_> = stream::iter(loads).buffered(LOADS).collect().await;
         let (mut plugins, mut candidates, mut problems, mut held) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut offers = Vec::new();
         for (configured, loaded) in enabled.into_iter().zip(loaded) {
             let tools = loaded.and_then(|(plugin, described, reason)| {
-                let tools = tools(configured, &described, reason.as_deref(), plugins.len())?;
-                Ok((plugin, tools))
+                let tools = tools(configured, &described.tools, reason.as_deref(), plugins.len())?;
+                let offer = offer(configured, described.context, reason.as_deref(), plugins.len())?;
+                Ok((plugin, tools, offer))
             });
             match tools {
-                Ok((plugin, tools)) => {
+                Ok((plugin, tools, offer)) => {
                     plugins.push(plugin);
                     candidates.extend(tools);
+                    offers.extend(offer);
                 }
                 Err(fault) => {
                     let (problem, quarantined) = fault.told(configured);
@@ -350,11 +360,12 @@ impl Loader<'_> {
                 }
             }
         }
-        let registry = Registry::beside(candidates, &held).unwrap_or_else(|message| {
+        let mut registry = Registry::beside(candidates, &held).unwrap_or_else(|message| {
             tracing::error!("no tools: {message}");
             problems.extend(plugins.first().map(|plugin| Problem::left_out(&plugin.name, &plugin.at, message)));
             Registry::default()
         });
+        registry.contexts = Contexts::new(offers);
         Snapshot { registry, plugins, problems }
     }
 
@@ -367,7 +378,7 @@ impl Loader<'_> {
         let described: Vec<_> = stream::iter(described.collect::<Vec<_>>()).buffered(LOADS).collect().await;
         let (mut candidates, mut problems) = (Vec::new(), Vec::new());
         for (index, (configured, described)) in enabled.iter().zip(described).enumerate() {
-            let tools = described.and_then(|described| Ok(tools(configured, &described, None, index)?));
+            let tools = described.and_then(|described| Ok(tools(configured, &described.tools, None, index)?));
             match tools {
                 Ok(tools) => candidates.extend(tools),
                 Err(fault) => problems.push(Fault::told(fault, configured).0),
@@ -386,7 +397,7 @@ impl Loader<'_> {
     }
 
     /// What the plugin publishes, asked before anything is granted.
-    async fn describe(&self, configured: &config::Plugin, component: &Component) -> Result<Vec<Definition>, LoadFault> {
+    async fn describe(&self, configured: &config::Plugin, component: &Component) -> Result<Described, LoadFault> {
         let nothing = examine::nothing(&configured.name, self.egress, self.artifacts);
         runtime::describe(component, &nothing).await.map_err(|failure| gave_up("describe", &failure))
     }
@@ -396,7 +407,7 @@ impl Loader<'_> {
         configured: &config::Plugin,
         own: &[PathBuf],
         lock: Option<&Lock>,
-    ) -> Result<(Plugin, Vec<Definition>, Option<String>), Fault> {
+    ) -> Result<(Plugin, Described, Option<String>), Fault> {
         let (component, source, bytes) = self.component(configured).await?;
         let described = self.describe(configured, &component).await?;
         // Before anything of what was granted is opened for it.
@@ -563,6 +574,41 @@ pub(crate) fn tools(
         .collect()
 }
 
+/// The prompts and resources of one plugin, if it gives any.
+pub(crate) fn offer(
+    configured: &config::Plugin,
+    catalogue: Catalogue,
+    reason: Option<&str>,
+    plugin_index: usize,
+) -> Result<Option<Offer>, String> {
+    catalogue.check()?;
+    if catalogue.is_empty() {
+        return Ok(None);
+    }
+    let Class::Component(source) = &configured.class;
+    let carrier = |name: &str, schema: &Value| {
+        // None of the rules for a tool's arguments is for these.
+        let effective =
+            Effective { arguments: Vec::new(), inject: serde_json::Map::new(), ..configured.rules_for("*") };
+        let definition = Definition {
+            name: name.to_owned(),
+            title: None,
+            description: String::new(),
+            input_schema: schema.to_string(),
+            output_schema: None,
+            annotations: Annotations::default(),
+            risk: Risk::Low,
+        };
+        ready(configured, &definition, effective, reason, plugin_index, trust(source))
+    };
+    let whole = json!({"type": "object", "properties": {}});
+    let prompts = catalogue.prompts.iter().map(|prompt| carrier(&prompt.name, &prompt.schema()));
+    let prompts = prompts.collect::<Result<_, _>>()?;
+    let (reader, completer) = (carrier("read-resource", &whole)?, carrier("complete", &whole)?);
+    let (reader, completer) = (Arc::new(reader), Arc::new(completer));
+    Ok(Some(Offer { plugin: configured.name.clone(), catalogue, prompts, reader, completer }))
+}
+
 fn tool(
     configured: &config::Plugin,
     definition: &Definition,
@@ -570,9 +616,21 @@ fn tool(
     plugin_index: usize,
     trust: Trust,
 ) -> Result<Tool, String> {
+    let effective = configured.rules_for(&definition.name);
+    ready(configured, definition, effective, reason, plugin_index, trust)
+}
+
+/// A definition with the rights it runs under.
+fn ready(
+    configured: &config::Plugin,
+    definition: &Definition,
+    effective: Effective,
+    reason: Option<&str>,
+    plugin_index: usize,
+    trust: Trust,
+) -> Result<Tool, String> {
     let name = &definition.name;
     let schema = |which, error| DefinitionError::Schema { tool: name.clone(), which, error }.to_string();
-    let effective = configured.rules_for(name);
     let arguments = ArgumentSchema::compile(&definition.input_schema, &effective.arguments, effective.inject.clone())
         .map_err(|error| schema("input schema", error))?;
     let output = definition.output_schema.as_deref().map(ResultSchema::compile).transpose();

@@ -3,8 +3,10 @@
 
 use serde_json::Value;
 
+use bailiwick_core::context::Wanted;
 use bailiwick_core::outcome::{Code, Content, Failure, Outcome, Output, ResourceBody, ResourceLink};
-use bailiwick_core::redact::Redactor;
+use bailiwick_core::policy::Permitted;
+use bailiwick_core::redact::{Redactor, quotable};
 use bailiwick_core::registry::Tool;
 
 use crate::context::CallContext;
@@ -20,15 +22,20 @@ const MAX_MIME_TYPE: usize = 255;
 const MAX_PIECES: usize = 1_000;
 
 /// Makes the outcome of what the plugin gave.
-pub(crate) async fn seal(result: Result<Output, Failure>, tool: &Tool, context: &CallContext) -> Outcome {
+pub(crate) async fn seal(result: Result<Output, Failure>, permitted: &Permitted, context: &CallContext) -> Outcome {
+    let tool = permitted.tool();
     let redactor = context.redactor();
     let result = match result {
         Ok(mut output) => {
             redact(&mut output, redactor);
-            if output.size() > context.effective.limits.output {
-                spill(output, tool, context).await
-            } else {
-                Ok(output)
+            let fits = output.size() <= context.effective.limits.output;
+            match permitted.wanted() {
+                _ if fits => Ok(output),
+                Wanted::Tool => spill(output, tool, context).await,
+                // In these there is no place for a link.
+                Wanted::Prompt(_) | Wanted::Resource(_) | Wanted::Completion { .. } => {
+                    Err(too_large(&permitted.call().tool, output.size(), "output", context))
+                }
             }
         }
         Err(failure) => Err(clean(failure, redactor)),
@@ -110,10 +117,7 @@ fn redact_value(value: &mut Value, redactor: &Redactor) {
 async fn spill(output: Output, tool: &Tool, context: &CallContext) -> Result<Output, Failure> {
     let size = output.size();
     if size > context.effective.limits.artifacts {
-        let message = format!("`{}` gave a result of {size} bytes, more than can be kept", tool.name);
-        let grants = &context.effective.grants;
-        let fix = format!("ask for less, or raise `limits.artifacts` under `[{}]` ({})", grants.table, grants.at);
-        return Err(Failure::new(Code::LimitOutput, message).with_fix(fix));
+        return Err(too_large(tool.name.as_str(), size, "artifacts", context));
     }
     if output.content.len() > MAX_PIECES {
         let message =
@@ -158,6 +162,14 @@ async fn spill(output: Output, tool: &Tool, context: &CallContext) -> Result<Out
         return Err(Failure::new(Code::LimitOutput, message).with_fix("ask for less"));
     }
     Ok(sealed)
+}
+
+fn too_large(name: &str, size: u64, limit: &str, context: &CallContext) -> Failure {
+    let than = if limit == "artifacts" { "more than can be kept" } else { "more than it may have" };
+    let message = format!("`{}` gave a result of {size} bytes, {than}", quotable(name, 200));
+    let grants = &context.effective.grants;
+    let fix = format!("ask for less, or raise `limits.{limit}` under `[{}]` ({})", grants.table, grants.at);
+    Failure::new(Code::LimitOutput, message).with_fix(fix)
 }
 
 /// Keeps one piece and leaves a link in its place, after a preview of a text where there is still room for one.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::name::ToolName;
+use crate::name::{PluginName, ToolName};
 use crate::trace::TraceContext;
 
 /// One request to run a tool, as it came in.
@@ -173,6 +173,14 @@ impl Selector {
         selector
     }
 
+    /// Whether the prompts and resources of `plugin` are in the set: by `*` or `context:PLUGIN`, unless `!context:PLUGIN`
+    /// takes them out.
+    #[must_use]
+    pub fn has_context(&self, plugin: &PluginName) -> bool {
+        let is = |entry: &String| entry.strip_prefix("context:") == Some(plugin.as_str());
+        (self.all || self.named.iter().any(is)) && !self.excluded.iter().any(is)
+    }
+
     /// Whether `tool` is in the set. An exclusion always wins.
     #[must_use]
     pub fn contains(&self, tool: &ToolName) -> bool {
@@ -217,6 +225,14 @@ mod tests {
         for list in [&[][..], &["*"], &["a", "b"], &["*", "!a"]] {
             assert_eq!(Selector::of(list.iter().copied()).entries(), list);
         }
+    }
+
+    #[test]
+    fn context_is_had_by_plugin() {
+        let has =
+            |entries: &[&str]| Selector::of(entries.iter().copied()).has_context(&PluginName::parse("house").unwrap());
+        assert!(has(&["*"]) && has(&["context:house"]));
+        assert!(!has(&[]) && !has(&["house"]) && !has(&["context:other"]) && !has(&["*", "!context:house"]));
     }
 
     #[test]

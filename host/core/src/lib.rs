@@ -4,6 +4,7 @@
 //!
 //! 1. [`config`] reads what the operator wrote; [`grant`] holds one right per file; [`name`] what things are called.
 //! 2. [`registry`] is an immutable snapshot of all tools: a name resolves to one [`registry::Tool`] or to none.
+//!    [`context`] is what plugins give beside tools: prompts and resources.
 //! 3. [`policy::permit`] judges a [`call::Call`]: only it makes a [`policy::Permitted`], and running takes one. [`key`] is
 //!    what callers prove themselves with, [`bucket`] what they had of late.
 //!    [`approval`] is what a person is shown before that, where one has to agree, and what they can answer.
@@ -32,6 +33,7 @@ pub mod approval;
 pub mod bucket;
 pub mod call;
 pub mod chain;
+pub mod context;
 pub mod key;
 pub mod policy;
 pub mod registry;

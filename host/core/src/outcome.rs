@@ -318,6 +318,12 @@ codes! {
     PluginInvalid = "plugin.invalid",
     /// The operator has to set something first.
     PluginNotConfigured = "plugin.not-configured",
+    /// The tool has to ask a person something, and this caller cannot show a form.
+    CallerNoInput = "caller.no-input",
+    /// The tool has to ask a model something, and this caller lends none.
+    CallerNoSampling = "caller.no-sampling",
+    /// The tool has to know where the caller works, and this caller does not say.
+    CallerNoRoots = "caller.no-roots",
     /// A service did not answer in time.
     UpstreamTimeout = "upstream.timeout",
     /// A name could not be resolved.

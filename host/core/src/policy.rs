@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::approval::{self, Facts};
 use crate::call::{Call, Caller};
 use crate::config::Approval;
+use crate::context::Wanted;
 use crate::outcome::{Code, Failure};
 use crate::redact::Redactor;
 use crate::registry::{Definition, Registry, Risk, Tool};
@@ -19,6 +20,7 @@ pub struct Permitted {
     tool: Arc<Tool>,
     call: Call,
     arguments: Arguments,
+    wanted: Wanted,
 }
 
 impl Permitted {
@@ -32,6 +34,22 @@ impl Permitted {
     #[must_use]
     pub fn call(&self) -> &Call {
         &self.call
+    }
+
+    /// What is called, as a person is told: a tool's name, or what a prompt or a resource is called in the audit.
+    fn name(&self) -> String {
+        match self.wanted {
+            Wanted::Tool => self.tool.name.to_string(),
+            Wanted::Prompt(_) | Wanted::Resource(_) | Wanted::Completion { .. } => {
+                crate::redact::quotable(&self.call.tool, 200)
+            }
+        }
+    }
+
+    /// What of the plugin is wanted; prompts under the plugin's own names for them.
+    #[must_use]
+    pub fn wanted(&self) -> &Wanted {
+        &self.wanted
     }
 
     /// The arguments, completed and checked.
@@ -55,7 +73,7 @@ impl Question {
     /// What the person is shown. `redactor` knows the plugin's secrets.
     #[must_use]
     pub fn facts(&self, redactor: &Redactor) -> Facts {
-        let Permitted { tool, call, arguments } = &self.0;
+        let Permitted { tool, call, arguments, .. } = &self.0;
         let effective = &tool.effective;
         let why = match effective.approval {
             Approval::Always => format!("`approval = \"always\"` holds for it ({})", effective.grants.at),
@@ -67,7 +85,7 @@ impl Question {
         }
         let facts = Facts {
             caller: call.caller.name.clone(),
-            tool: tool.name.to_string(),
+            tool: self.0.name(),
             plugin: tool.plugin.to_string(),
             risk: tool.definition.risk,
             why,
@@ -83,14 +101,16 @@ impl Question {
     /// `component` names the plugin's code.
     #[must_use]
     pub fn digest(&self, component: &str) -> QuestionDigest {
-        let Permitted { tool, call, arguments } = &self.0;
+        let Permitted { tool, call, arguments, wanted } = &self.0;
         let Definition { name, title, description, input_schema, output_schema, annotations, risk } = &tool.definition;
         let definition = json!([name, title, description, input_schema, output_schema, annotations, risk]);
-        let tool_parts = json!([tool.plugin.to_string(), component, tool.grants_digest, definition]);
+        // Of a resource and a completion this says all that is asked for.
+        let wanted = format!("{wanted:?}");
+        let tool_parts = json!([tool.plugin.to_string(), component, tool.grants_digest, definition, wanted]);
         let value = crate::schema::parse(&arguments.text).unwrap_or(Value::Null);
         QuestionDigest {
             caller: call.caller.name.clone(),
-            tool: tool.name.to_string(),
+            tool: self.0.name(),
             definition: sha256(&tool_parts.to_string()),
             arguments: sha256(&sorted(value).to_string()),
         }
@@ -197,10 +217,22 @@ impl Verdict {
 /// to agree?
 #[must_use]
 pub fn permit(registry: &Registry, call: Call) -> Verdict {
+    permit_wanted(registry, Wanted::Tool, call)
+}
+
+/// Judges `call` for a tool or for anything else a plugin gives: prompts and resources are had under the same rules.
+#[must_use]
+pub fn permit_wanted(registry: &Registry, wanted: Wanted, call: Call) -> Verdict {
     if let Err(failure) = may_run(&call.caller) {
         return Verdict::Denied { tool: None, failure };
     }
-    let tool = match resolve(registry, &call) {
+    let resolved = match &wanted {
+        Wanted::Tool => resolve(registry, &call),
+        Wanted::Prompt(_) | Wanted::Resource(_) | Wanted::Completion { .. } => {
+            resolve_context(registry, &wanted, &call)
+        }
+    };
+    let tool = match resolved {
         Ok(tool) => Arc::clone(tool),
         Err(failure) => return Verdict::Denied { tool: None, failure },
     };
@@ -213,7 +245,8 @@ pub fn permit(registry: &Registry, call: Call) -> Verdict {
         Approval::Never => false,
         Approval::Auto => tool.definition.risk == Risk::High,
     };
-    let permitted = Permitted { tool, call, arguments };
+    let wanted = registry.contexts.own(wanted);
+    let permitted = Permitted { tool, call, arguments, wanted };
     if ask { Verdict::Ask(Box::new(Question(permitted))) } else { Verdict::Permitted(Box::new(permitted)) }
 }
 
@@ -230,6 +263,27 @@ pub fn may_run(caller: &Caller) -> Result<(), Failure> {
         Some(policy) => failure.with_fix(format!("set `execute = true` under `[policies.{policy}]`")),
         None => failure.with_fix("make it another key with `bailiwick keys create NAME --execute`"),
     })
+}
+
+/// What runs for a prompt or a resource, if the caller may have its plugin's.
+fn resolve_context<'r>(registry: &'r Registry, wanted: &Wanted, call: &Call) -> Result<&'r Arc<Tool>, Failure> {
+    let tool = registry.contexts.resolve(wanted)?;
+    let (plugin, at) = (&tool.plugin, &tool.effective.grants.at);
+    if !tool.effective.allowed {
+        let message = format!("the prompts and resources of `{plugin}` are switched off in the configuration");
+        let fix = format!("set `allow = true` under `[plugins.{plugin}.tools.\"*\"]` ({at})");
+        return Err(Failure::new(Code::DeniedTool, message).with_fix(fix));
+    }
+    if !call.caller.tools.has_context(plugin) {
+        let message =
+            format!("the prompts and resources of `{plugin}` are not among what `{}` may use", call.caller.name);
+        let failure = Failure::new(Code::DeniedTool, message);
+        return Err(match &call.caller.policy {
+            Some(policy) => failure.with_fix(format!("add `context:{plugin}` to `tools` under `[policies.{policy}]`")),
+            None => failure,
+        });
+    }
+    Ok(tool)
 }
 
 /// The tool a call names, if its caller may use it.

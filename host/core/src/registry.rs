@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::call::Selector;
 use crate::config::Effective;
+use crate::context::Contexts;
 use crate::grant::Access;
 use crate::grant::pattern::Methods;
 use crate::name::{NameError, PluginName, ToolName};
@@ -203,7 +204,7 @@ fn hidden(value: &Value) -> Option<char> {
     }
 }
 
-fn check_text(text: &str) -> Result<(), String> {
+pub(crate) fn check_text(text: &str) -> Result<(), String> {
     if text.len() > MAX_DESCRIPTION {
         return Err(format!("a description of {} bytes; at most {MAX_DESCRIPTION} are taken", text.len()));
     }
@@ -277,6 +278,8 @@ pub struct Held {
 /// All tools by name.
 #[derive(Debug, Default)]
 pub struct Registry {
+    /// What plugins give beside tools.
+    pub contexts: Contexts,
     tools: Vec<Arc<Tool>>,
     by_name: BTreeMap<ToolName, usize>,
     held: BTreeMap<ToolName, Failure>,
@@ -399,6 +402,25 @@ fn names(candidates: &[Candidate], held: &[Held]) -> (Vec<ToolName>, BTreeMap<To
         kept.extend(aliases.iter().map(|alias| (alias.clone(), failure.clone())));
     }
     (own, kept)
+}
+
+/// Names for things of which no two may be called the same: of those that want the same, each gets a longer one.
+pub(crate) fn distinct(wanted: &[(PluginName, ToolName)]) -> Vec<ToolName> {
+    let ladders: Vec<[ToolName; 3]> = wanted.iter().map(|(plugin, name)| ladder(plugin, name)).collect();
+    let mut steps = vec![0; ladders.len()];
+    loop {
+        let mut taken: BTreeMap<&ToolName, usize> = BTreeMap::new();
+        for (ladder, step) in ladders.iter().zip(&steps) {
+            *taken.entry(&ladder[*step]).or_default() += 1;
+        }
+        let clash = |(ladder, step): (&[ToolName; 3], &usize)| taken[&ladder[*step]] > 1 && *step + 1 < ladder.len();
+        let moved: Vec<usize> = (0..steps.len()).filter(|index| clash((&ladders[*index], &steps[*index]))).collect();
+        if moved.is_empty() {
+            break;
+        }
+        moved.into_iter().for_each(|index| steps[index] += 1);
+    }
+    ladders.into_iter().zip(steps).map(|(ladder, step)| ladder[step].clone()).collect()
 }
 
 /// The names a tool can have, from the one it wants to one that is nobody else's: its own, `PLUGIN__TOOL`, and that with

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::Failure;
+pub use crate::bindings::exports::bailiwick::tool::context::Guest as ContextGuest;
 pub use crate::bindings::exports::bailiwick::tool::tool::Guest;
 
 /// The JSON Schema of what a `T` is read from.
@@ -54,6 +55,26 @@ pub fn arguments<T: DeserializeOwned>(json: &str) -> Result<T, Failure> {
 /// The answer to a call of a tool this plugin does not have.
 pub fn unknown_tool(name: &str) -> Failure {
     Failure::not_found(format!("This plugin has no tool `{name}`."))
+}
+
+/// The answer to a call of a prompt this plugin does not have.
+pub fn unknown_prompt(name: &str) -> Failure {
+    Failure::not_found(format!("This plugin has no prompt `{name}`."))
+}
+
+/// The answer where this plugin does not have a resource.
+pub fn unknown_resource(uri: &str) -> Failure {
+    Failure::not_found(format!("This plugin has no resource `{uri}`."))
+}
+
+/// An argument of a prompt, if it was given.
+pub fn given(arguments: &[(String, String)], name: &str) -> Option<String> {
+    arguments.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+}
+
+/// An argument of a prompt that has to be given.
+pub fn required(arguments: &[(String, String)], name: &str) -> Result<String, Failure> {
+    given(arguments, name).ok_or_else(|| Failure::invalid(format!("The argument `{name}` is missing.")))
 }
 
 /// Takes out what schemars adds for Rust and callers cannot use: `"default": null` and `"items": true`, which say nothing

@@ -1,6 +1,6 @@
 //! What `wit-bindgen` makes of the WIT in `wit/`: plain types and the calls behind the other modules.
 //!
-//! Nothing here is needed to write a plugin; it is public because the `export!` it contains expands in the plugin.
+//! Nothing here is needed to write a plugin; it is public because the `export!`s it contains expand in the plugin.
 
 wit_bindgen::generate!({
     inline: "
@@ -15,6 +15,7 @@ wit_bindgen::generate!({
             import bailiwick:host/artifact@0.1.0;
             import wasi:config/store@0.2.0-rc.1;
             export bailiwick:tool/tool@0.1.0;
+            export bailiwick:tool/context@0.1.0;
         }
     ",
     path: "wit",
@@ -23,3 +24,6 @@ wit_bindgen::generate!({
     pub_export_macro: true,
     default_bindings_module: "bailiwick_sdk::bindings",
 });
+
+/// As `export!`, for a plugin that gives no context: its component does not export what it has nothing for.
+pub use bailiwick_sdk_plain::export as export_tools;

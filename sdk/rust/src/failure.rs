@@ -30,6 +30,12 @@ impl Failure {
         Self::NotFound(message.into())
     }
 
+    /// `caller.*`: the tool has to ask its caller something, and this caller cannot be asked that. The host adds what it
+    /// would have to be able to do.
+    pub fn unasked(message: impl Into<String>) -> Self {
+        Self::Unasked(message.into())
+    }
+
     /// `plugin.not-configured`: the operator has to set something first. Name it.
     pub fn not_configured(message: impl Into<String>) -> Self {
         Self::NotConfigured(message.into())
@@ -142,7 +148,10 @@ impl From<artifact::Refusal> for Failure {
 impl From<ask::Refusal> for Failure {
     fn from(refusal: ask::Refusal) -> Self {
         Self::failed(match refusal {
-            ask::Refusal::Unavailable => "The tool has to ask something, and this caller cannot be asked.",
+            ask::Refusal::Unavailable => {
+                return Self::unasked("The tool has to ask something, and this caller cannot be asked.");
+            }
+            ask::Refusal::InvalidQuestion => "The tool asked something that is no question.",
             ask::Refusal::InvalidSchema => "The tool asked with a form the host does not accept.",
             ask::Refusal::TimedOut => "The tool asked something, and nobody answered in time.",
             ask::Refusal::TooMany => "The tool asked too many questions in one call.",

@@ -39,6 +39,7 @@ pub mod bindings;
 pub mod artifact;
 pub mod ask;
 pub mod config;
+pub mod context;
 mod failure;
 #[cfg(feature = "http")]
 pub mod http;
@@ -50,7 +51,7 @@ pub mod secret;
 #[doc(hidden)]
 pub mod __private;
 
-pub use bailiwick_sdk_macros::{args, check, output, plugin, tool};
+pub use bailiwick_sdk_macros::{args, check, complete, output, plugin, prompt, resource, tool};
 pub use bindings::exports::bailiwick::tool::tool::{
     Annotations, Content, Definition, EmbeddedResource, Failure, Media, Output, ResourceBody, ResourceLink, Risk,
     Upstream, Wanted,
@@ -63,7 +64,7 @@ pub mod prelude {
     #[cfg(feature = "http")]
     pub use crate::http;
     pub use crate::{
-        Args, Content, Failure, IntoOutput, Json, Output, artifact, ask, check, config, log, plugin, progress, secret,
-        tool,
+        Args, Content, Failure, IntoOutput, Json, Output, artifact, ask, check, complete, config, context, log, plugin,
+        progress, prompt, resource, secret, tool,
     };
 }

@@ -11,7 +11,7 @@ use bailiwick_core::grant::limit::parse_duration;
 use bailiwick_core::redact::visible;
 use bailiwick_core::schema::{self, ResultSchema};
 
-use crate::channel::{Answer, Asker, Channel, Progress, Question};
+use crate::channel::{Answer, Asker, Channel, Matter, Progress, Question};
 
 use super::terminal::{BOLD, DIM, Terminal, YELLOW, say};
 
@@ -41,8 +41,11 @@ pub(super) fn audience(terminal: &Terminal, input: bool) -> (Channel, Audience) 
     let (questions, questions_asked) = mpsc::channel(1);
     let watched = std::io::stderr().is_terminal();
     let answers = input && watched && std::io::stdin().is_terminal();
-    let channel =
-        Channel { progress: terminal.is_watched().then_some(progress), questions: answers.then_some(questions) };
+    let channel = Channel {
+        progress: terminal.is_watched().then_some(progress),
+        questions: answers.then_some(questions),
+        ..Channel::default()
+    };
     (channel, Audience { progress: progress_reports, questions: questions_asked, lines: None, last: LastLine::Empty })
 }
 
@@ -74,7 +77,9 @@ impl Audience {
 
     async fn question(&mut self, question: Question) {
         self.clear();
-        let Question { from, message, schema, approval, mut reply } = question;
+        let Question { from, matter, approval, mut reply, .. } = question;
+        // There is no model here and no place of work: nobody asks for them.
+        let Matter::Form { message, schema } = matter else { return };
         let answer = tokio::select! {
             answer = self.put(&from, &message, &schema, approval.is_some()) => answer,
             () = reply.closed() => {
@@ -225,15 +230,29 @@ fn described(name: &str, schema: &Value, required: bool) -> String {
             text.push_str(&format!(": {}", visible(words).replace('\n', " ")));
         }
     }
-    if let Some(choices) = schema["enum"].as_array() {
-        let choices: Vec<String> =
-            choices.iter().map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned)).collect();
-        text.push_str(&format!("; one of {}", visible(&choices.join(", "))));
+    let (which, choices) = match kind {
+        "array" => ("any of, with commas between", choices(&schema["items"])),
+        _ => ("one of", choices(schema)),
+    };
+    if !choices.is_empty() {
+        text.push_str(&format!("; {which} {}", visible(&choices.join(", "))));
     }
     if let Some(default) = schema.get("default") {
         text.push_str(&format!("; empty for {}", visible(&default.to_string())));
     }
     text + "\n"
+}
+
+/// What can be chosen: the values, with what they are called behind those that have a title.
+fn choices(schema: &Value) -> Vec<String> {
+    let titled = schema["oneOf"].as_array().or(schema["anyOf"].as_array()).into_iter().flatten();
+    let titled = titled.map(|option| {
+        let text = |name: &str| option[name].as_str().unwrap_or_default();
+        format!("{} ({})", text("const"), text("title"))
+    });
+    let plain = schema["enum"].as_array().into_iter().flatten();
+    let plain = plain.map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned));
+    titled.chain(plain).collect()
 }
 
 /// What was typed as a value of the field's type.
@@ -244,6 +263,7 @@ fn typed(line: &str, schema: &Value) -> Result<Value, String> {
         Some("boolean") => return Err("write `yes` or `no`".to_owned()),
         Some("integer") => line.parse::<i64>().map(Value::from).map_err(|_| "write a whole number".to_owned())?,
         Some("number") => serde_json::from_str(line).ok().filter(Value::is_number).ok_or("write a number")?,
+        Some("array") => line.split(',').map(|choice| Value::from(choice.trim())).collect(),
         Some(_) | None => Value::String(line.to_owned()),
     };
     match ResultSchema::compile(&schema.to_string()) {

@@ -90,6 +90,9 @@ impl Exit {
             Code::HostAudit
             | Code::ToolNotFound
             | Code::ToolFailed
+            | Code::CallerNoInput
+            | Code::CallerNoSampling
+            | Code::CallerNoRoots
             | Code::PluginTrap
             | Code::PluginExit
             | Code::PluginInvalid

@@ -1,4 +1,5 @@
-//! The contracts in `wit/`, as Rust. Generated; the documentation of every item is in the WIT.
+//! The contracts in `wit/`, as Rust. Generated; the documentation of every item is in the WIT. A component need not export
+//! `context`, so the two exports are looked up one by one and not as this world.
 
 wasmtime::component::bindgen!({
     path: "../../wit",
@@ -12,10 +13,11 @@ wasmtime::component::bindgen!({
             import bailiwick:host/artifact@0.1.0;
             import wasi:config/store@0.2.0-rc.1;
             export bailiwick:tool/tool@0.1.0;
+            export bailiwick:tool/context@0.1.0;
         }
     ",
     world: "bailiwick:runtime/component",
-    imports: { "bailiwick:host/ask.input": async, "bailiwick:host/artifact.put": async },
+    imports: { "bailiwick:host/ask.input": async, "bailiwick:host/ask.all": async, "bailiwick:host/artifact.put": async },
     exports: { default: async },
     require_store_data_send: true,
 });

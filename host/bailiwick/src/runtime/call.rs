@@ -11,14 +11,15 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
+use bailiwick_core::context::{Catalogue, Wanted};
 use bailiwick_core::grant::{Access, Want, Witness};
 use bailiwick_core::name::SecretName;
 use bailiwick_core::outcome::{Code, Content, EmbeddedResource, Failure, Media, Output, ResourceBody, ResourceLink};
 use bailiwick_core::policy::Permitted;
 use bailiwick_core::redact::quotable;
-use bailiwick_core::registry::{Annotations, Definition, Risk};
+use bailiwick_core::registry::{Annotations, Definition, Risk, check_definitions};
 
-use super::bindings::exports::bailiwick::tool::tool;
+use super::bindings::exports::bailiwick::tool::{context, tool};
 use super::engine::PREVIEWS as PREVIEW_SLOTS;
 use super::imports::files::Listings;
 use super::imports::http::Outgoing;
@@ -66,7 +67,7 @@ pub async fn call(
     directories: &Directories,
     context: &Arc<CallContext>,
 ) -> Result<Output, Failure> {
-    let work = Work::of(component, &permitted.tool().definition.name, &permitted.arguments().text)?;
+    let work = Work::of(component, permitted)?;
     let mut store = store(component, directories, context).map_err(|error| setup(&error))?;
     // Dropped before the store is: what waits to be sent is not sent any more while the store takes things down.
     let _closing = Closing(context);
@@ -80,6 +81,8 @@ pub async fn call(
     match answer {
         Some(Ok(Answer::Contract(Ok(output)))) => convert(output),
         Some(Ok(Answer::Contract(Err(failure)))) => Err(said(failure, context)),
+        Some(Ok(Answer::Context(Ok(output)))) => Ok(output),
+        Some(Ok(Answer::Context(Err(failure)))) => Err(said(failure, context)),
         Some(Ok(Answer::Typed(call, value))) => call.answer(value, context.redactor()),
         Some(Err(error)) => Err(trapped(&error, store.data(), context)),
         None => Err(timed_out(context)),
@@ -89,22 +92,34 @@ pub async fn call(
 /// What is asked of a guest.
 enum Work<'c> {
     Contract { pre: &'c InstancePre<State>, call: ComponentExportIndex, tool: &'c str, arguments: &'c str },
+    Context { pre: &'c InstancePre<State>, context: &'c context::GuestIndices, permitted: &'c Permitted },
     Typed(typed::Call<'c>),
 }
 
 /// What a guest that came to its end gave.
 enum Answer<'c> {
     Contract(Result<tool::Output, tool::Failure>),
+    Context(Result<Output, tool::Failure>),
     Typed(typed::Call<'c>, Option<Val>),
 }
 
 impl<'c> Work<'c> {
-    fn of(component: &'c Component, tool: &'c str, arguments: &'c str) -> Result<Self, Failure> {
-        match &component.kind {
-            Kind::Contract { pre, call } => {
-                Ok(Self::Contract { pre: pre.instance_pre(), call: *call, tool, arguments })
+    fn of(component: &'c Component, permitted: &'c Permitted) -> Result<Self, Failure> {
+        let (tool, arguments) = (permitted.tool().definition.name.as_str(), permitted.arguments().text.as_str());
+        let no_context = || Failure::new(Code::PluginInvalid, "the plugin gives no prompts and resources");
+        match (&component.kind, permitted.wanted()) {
+            (Kind::Contract { pre, call, .. }, Wanted::Tool) => {
+                Ok(Self::Contract { pre, call: *call, tool, arguments })
             }
-            Kind::Typed(typed) => typed.prepare(tool, arguments).map(Self::Typed),
+            (
+                Kind::Contract { pre, context, .. },
+                Wanted::Prompt(_) | Wanted::Resource(_) | Wanted::Completion { .. },
+            ) => {
+                let context = context.as_ref().ok_or_else(no_context)?;
+                Ok(Self::Context { pre, context, permitted })
+            }
+            (Kind::Typed(typed), Wanted::Tool) => typed.prepare(tool, arguments).map(Self::Typed),
+            (Kind::Typed(_), Wanted::Prompt(_) | Wanted::Resource(_) | Wanted::Completion { .. }) => Err(no_context()),
         }
     }
 
@@ -117,6 +132,11 @@ impl<'c> Work<'c> {
                 let (answer,) = call.call_async(store, (tool, arguments)).await?;
                 Ok(Answer::Contract(answer))
             }
+            Self::Context { pre, context, permitted } => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                let guest = context.load(&mut *store, &instance)?;
+                super::context::answer(&guest, store, permitted).await.map(Answer::Context)
+            }
             Self::Typed(call) => {
                 let value = call.run(store).await?;
                 Ok(Answer::Typed(call, value))
@@ -125,25 +145,60 @@ impl<'c> Work<'c> {
     }
 }
 
-/// What tools the component has. It runs with the rights in `context`, which should be none.
+/// What a component publishes.
+#[derive(Debug, Clone, Default)]
+pub struct Described {
+    /// Its tools.
+    pub tools: Vec<Definition>,
+    /// What it gives beside them.
+    pub context: Catalogue,
+}
+
+impl Described {
+    /// All of it as definitions, as a reviewer sees it and a lock pins it.
+    #[must_use]
+    pub fn definitions(&self) -> Vec<Definition> {
+        self.tools.iter().cloned().chain(self.context.definitions()).collect()
+    }
+
+    /// Checks names, texts and counts.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, in a sentence.
+    pub fn check(&self) -> Result<(), String> {
+        check_definitions(&self.tools).map_err(|error| error.to_string())?;
+        self.context.check()
+    }
+}
+
+/// What the component publishes. It runs with the rights in `context`, which should be none.
 ///
 /// # Errors
 /// Why it could not say.
-pub async fn describe(component: &Component, context: &Arc<CallContext>) -> Result<Vec<Definition>, Failure> {
-    let pre = match &component.kind {
-        Kind::Contract { pre, .. } => pre,
-        Kind::Typed(typed) => return Ok(typed.definitions()),
+pub async fn describe(component: &Component, context: &Arc<CallContext>) -> Result<Described, Failure> {
+    let (pre, of_tool, of_context) = match &component.kind {
+        Kind::Contract { pre, tool, context, .. } => (pre, tool, context),
+        Kind::Typed(typed) => return Ok(Described { tools: typed.definitions(), context: Catalogue::default() }),
     };
     // Never closed.
     let _slot = PREVIEWS.acquire().await.ok();
     let mut store = store(component, &Directories::default(), context).map_err(|error| setup(&error))?;
     let giving_way = store.data().giving_way.clone();
     let run = turn::over(&context.plugin, &giving_way, async {
-        let guest = pre.instantiate_async(&mut store).await?;
-        guest.bailiwick_tool_tool().call_describe(&mut store).await
+        let instance = pre.instantiate_async(&mut store).await?;
+        let guest = of_tool.load(&mut store, &instance)?;
+        let tools = guest.call_describe(&mut store).await?.into_iter().map(definition).collect();
+        let context = match of_context {
+            None => Catalogue::default(),
+            Some(of_context) => {
+                let guest = of_context.load(&mut store, &instance)?;
+                super::context::catalogue(guest.call_describe(&mut store).await?)
+            }
+        };
+        Ok(Described { tools, context })
     });
     match tokio::time::timeout(PREVIEW_TIME, run).await {
-        Ok(Ok(definitions)) => Ok(definitions.into_iter().map(definition).collect()),
+        Ok(Ok(described)) => Ok(described),
         Ok(Err(error)) => Err(trapped(&error, store.data(), context)),
         Err(_) => Err(Failure::new(Code::LimitTime, format!("`describe` took longer than {PREVIEW_TIME:?}"))),
     }
@@ -154,8 +209,8 @@ pub async fn describe(component: &Component, context: &Arc<CallContext>) -> Resu
 /// # Errors
 /// Why it could not say.
 pub async fn check(component: &Component, context: &Arc<CallContext>) -> Result<Option<String>, Failure> {
-    let pre = match &component.kind {
-        Kind::Contract { pre, .. } => pre,
+    let (pre, of_tool) = match &component.kind {
+        Kind::Contract { pre, tool, .. } => (pre, tool),
         // It has no way to say so.
         Kind::Typed(_) => return Ok(None),
     };
@@ -164,8 +219,8 @@ pub async fn check(component: &Component, context: &Arc<CallContext>) -> Result<
     let mut store = store(component, &Directories::default(), context).map_err(|error| setup(&error))?;
     let giving_way = store.data().giving_way.clone();
     let run = turn::over(&context.plugin, &giving_way, async {
-        let guest = pre.instantiate_async(&mut store).await?;
-        guest.bailiwick_tool_tool().call_check(&mut store).await
+        let instance = pre.instantiate_async(&mut store).await?;
+        of_tool.load(&mut store, &instance)?.call_check(&mut store).await
     });
     match tokio::time::timeout(PREVIEW_TIME, run).await {
         Ok(Ok(reason)) => Ok(reason.map(|text| context.redactor().text(&text).chars().take(500).collect())),
@@ -342,6 +397,7 @@ fn said(failure: tool::Failure, context: &CallContext) -> Failure {
         tool::Failure::InvalidArguments(text) => Failure::new(Code::ArgumentsInvalid, text),
         tool::Failure::NotConfigured(text) => Failure::new(Code::PluginNotConfigured, text),
         tool::Failure::NotFound(text) => Failure::new(Code::ToolNotFound, text),
+        tool::Failure::Unasked(text) => Failure::new(context.ledger.unasked().unwrap_or(Code::ToolFailed), text),
         tool::Failure::Failed(text) => Failure::new(Code::ToolFailed, text),
         tool::Failure::Denied(wanted) => denied(wanted),
         tool::Failure::Upstream(upstream) => gave_up(upstream, context),
@@ -434,27 +490,27 @@ fn parse(text: &str) -> Result<Value, Failure> {
     })
 }
 
-fn content(content: tool::Content) -> Content {
+pub(super) fn content(content: tool::Content) -> Content {
     let media = |media: tool::Media| Media { data: media.data, mime_type: media.mime_type };
     match content {
         tool::Content::Text(text) => Content::Text(text),
         tool::Content::Image(image) => Content::Image(media(image)),
         tool::Content::Audio(audio) => Content::Audio(media(audio)),
-        tool::Content::Resource(resource) => Content::Resource(EmbeddedResource {
-            uri: resource.uri,
-            mime_type: resource.mime_type,
-            body: match resource.body {
-                tool::ResourceBody::Text(text) => ResourceBody::Text(text),
-                tool::ResourceBody::Blob(blob) => ResourceBody::Blob(blob),
-            },
-        }),
-        tool::Content::Link(link) => Content::Link(ResourceLink {
-            uri: link.uri,
-            name: link.name,
-            title: link.title,
-            description: link.description,
-            mime_type: link.mime_type,
-            size: link.size,
-        }),
+        tool::Content::Resource(resource) => Content::Resource(embedded(resource)),
+        tool::Content::Link(named) => Content::Link(link(named)),
     }
+}
+
+pub(super) fn embedded(resource: tool::EmbeddedResource) -> EmbeddedResource {
+    let tool::EmbeddedResource { uri, mime_type, body } = resource;
+    let body = match body {
+        tool::ResourceBody::Text(text) => ResourceBody::Text(text),
+        tool::ResourceBody::Blob(blob) => ResourceBody::Blob(blob),
+    };
+    EmbeddedResource { uri, mime_type, body }
+}
+
+pub(super) fn link(link: tool::ResourceLink) -> ResourceLink {
+    let tool::ResourceLink { uri, name, title, description, mime_type, size } = link;
+    ResourceLink { uri, name, title, description, mime_type, size }
 }

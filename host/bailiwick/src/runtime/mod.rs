@@ -4,6 +4,7 @@ mod bindings;
 mod call;
 mod child;
 mod compile;
+mod context;
 mod engine;
 mod guard;
 mod imports;
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{ComponentExportIndex, Linker};
+use wasmtime::component::{ComponentExportIndex, InstancePre, Linker};
 
 use bailiwick_core::capability::Capability;
 use bailiwick_core::grant::fs::{Access, FsGrants};
@@ -27,7 +28,7 @@ use bailiwick_core::outcome::Code;
 use bailiwick_core::registry::Trust;
 use bailiwick_core::typed::LeftOut;
 
-pub use call::{call, check, describe};
+pub use call::{Described, call, check, describe};
 pub use child::{COMMAND as CHILD_COMMAND, compile_if_child};
 pub use compile::{Cache, CompileError, ComponentDigest, host_key};
 pub use engine::{Engines, TICK, config as engine_config};
@@ -37,12 +38,15 @@ pub use turn::executor;
 
 use crate::ambient;
 use crate::telemetry::Tally;
+use bindings::exports::bailiwick::tool as exports;
 use guard::Guard;
 use state::State;
 use typed::{Tools, Typed};
 
 /// The interface a plugin exports, without its version.
 const TOOL: &str = "bailiwick:tool/tool";
+/// The interface it exports when it has prompts or resources too.
+const CONTEXT: &str = "bailiwick:tool/context";
 /// The version of the contracts this host speaks.
 pub const CONTRACT: &str = "0.1.0";
 
@@ -72,7 +76,11 @@ pub struct Component {
 enum Kind {
     /// It says what its tools are, and is called by the contract.
     Contract {
-        pre: bindings::ComponentPre<State>,
+        pre: InstancePre<State>,
+        /// Where its functions are.
+        tool: exports::tool::GuestIndices,
+        /// Where those of its context are, if it has one.
+        context: Option<exports::context::GuestIndices>,
         /// Where its `call` is, so that a call need not look up and check the other functions too.
         call: ComponentExportIndex,
     },
@@ -83,7 +91,7 @@ enum Kind {
 impl Component {
     fn engine(&self) -> &wasmtime::Engine {
         match &self.kind {
-            Kind::Contract { pre, .. } => pre.engine(),
+            Kind::Contract { pre, .. } => pre.component().engine(),
             Kind::Typed(typed) => typed.engine(),
         }
     }
@@ -166,7 +174,7 @@ impl Runtime {
         let compiled = compile::load(self, wasm.clone(), digest, name, trust).await?;
         let pooled = wasmtime::Engine::same(&compiled.engine, &self.engines.pooled);
         let linker = if pooled { &self.pooled } else { &self.on_demand };
-        let tools = if speaks_contract(&compiled)? { None } else { Some(Tools::find(&compiled, &wasm, name)) };
+        let tools = if exported(&compiled, TOOL)? { None } else { Some(Tools::find(&compiled, &wasm, name)) };
         if let Some(none) = tools.as_ref().filter(|tools| tools.is_empty()) {
             return Err(LoadError::NoTools(none.left_out.clone()));
         }
@@ -180,8 +188,12 @@ impl Runtime {
             None => {
                 let call =
                     call_of(&compiled.component).ok_or_else(|| LoadError::Mismatch("it has no `call`".to_owned()))?;
-                let kind = Kind::Contract { pre: bindings::ComponentPre::new(pre).map_err(mismatch)?, call };
-                Ok(Component { kind, digest, left_out: Vec::new() })
+                let tool = exports::tool::GuestIndices::new(&pre).map_err(mismatch)?;
+                let context = match exported(&compiled, CONTEXT)? {
+                    true => Some(exports::context::GuestIndices::new(&pre).map_err(mismatch)?),
+                    false => None,
+                };
+                Ok(Component { kind: Kind::Contract { pre, tool, context, call }, digest, left_out: Vec::new() })
             }
             Some(mut tools) => {
                 let left_out = std::mem::take(&mut tools.left_out);
@@ -224,15 +236,17 @@ fn reasons(left_out: &[LeftOut]) -> String {
     text
 }
 
-/// Whether the component exports the contract.
+/// Whether the component exports `interface`, without its version, of the contract.
 ///
 /// # Errors
 /// When it does so in a version this host does not speak.
-fn speaks_contract(compiled: &compile::Compiled) -> Result<bool, LoadError> {
+fn exported(compiled: &compile::Compiled, interface: &str) -> Result<bool, LoadError> {
     let ty = compiled.component.component_type();
-    let exported = ty.exports(&compiled.engine).map(|(name, _)| name.to_owned()).find(|name| name.starts_with(TOOL));
+    let of_interface =
+        |name: &&str| name.strip_prefix(interface).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'));
+    let exported = ty.exports(&compiled.engine).map(|(name, _)| name).find(of_interface).map(str::to_owned);
     match exported {
-        Some(name) if name == format!("{TOOL}@{CONTRACT}") => Ok(true),
+        Some(name) if name == format!("{interface}@{CONTRACT}") => Ok(true),
         Some(name) => Err(LoadError::OtherContract(name)),
         None => Ok(false),
     }

@@ -1,7 +1,9 @@
 //! The attribute macros of `bailiwick-sdk`, which re-exports them; depend on that crate, not on this one.
 //!
-//! `plugin.rs` turns a module into the exports of a component, `tool.rs` reads one function.
+//! `plugin.rs` turns a module into the exports of a component, `tool.rs` reads one function, `context.rs` those that are
+//! prompts and resources.
 
+mod context;
 mod plugin;
 mod tool;
 
@@ -64,6 +66,7 @@ pub fn plugin(options: TokenStream, item: TokenStream) -> TokenStream {
 /// | `open_world`, `closed_world` | deals (only) with things outside (inside) the host's machine |
 /// | `risk = "low"`, `"medium"`, `"high"` | else low when `read_only`, high when `destructive`, medium otherwise |
 /// | `output = Type` | the output schema is that of `Type: JsonSchema` |
+/// | `input_schema = TEXT` | JSON Schema instead of the one made of the parameters, usually with one `Args<Value>` |
 /// | `rename_all = "camelCase"` | how callers spell the parameters |
 #[proc_macro_attribute]
 pub fn tool(_options: TokenStream, _item: TokenStream) -> TokenStream {
@@ -77,6 +80,35 @@ pub fn tool(_options: TokenStream, _item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn check(_options: TokenStream, _item: TokenStream) -> TokenStream {
     outside("check")
+}
+
+/// Marks a function in a `#[plugin]` module as a prompt: a text with blanks that a person picks.
+///
+/// The doc comment is the description. The parameters are its arguments, `String` or, where one may be left out,
+/// `Option<String>`, each with its own doc comment. The function returns a `T: IntoConversation` (a text is one message of
+/// the person's), or a `Result` of one whose error is `Into<Failure>`. Options: `name`, `title`, `description`.
+#[proc_macro_attribute]
+pub fn prompt(_options: TokenStream, _item: TokenStream) -> TokenStream {
+    outside("prompt")
+}
+
+/// Marks a function in a `#[plugin]` module as a resource with `uri = "…"`, or as a family of them with
+/// `template = "…{place}…"`.
+///
+/// The doc comment is the description. The parameters are the places of the template, in any order, as they stand in the
+/// URI. The function returns a `T: IntoContents` (text or bytes), or a `Result` of one whose error is `Into<Failure>`.
+/// Further options: `name` (else the function's), `title`, `description`, `mime_type`, `size` (in bytes; with `uri`).
+#[proc_macro_attribute]
+pub fn resource(_options: TokenStream, _item: TokenStream) -> TokenStream {
+    outside("resource")
+}
+
+/// Marks the function in a `#[plugin]` module that suggests values for arguments of prompts and places of templates:
+/// `fn name(subject: Subject, argument: String, value: String, known: Vec<(String, String)>)`, which returns the values
+/// that begin as `value` does, best first.
+#[proc_macro_attribute]
+pub fn complete(_options: TokenStream, _item: TokenStream) -> TokenStream {
+    outside("complete")
 }
 
 /// Makes a struct or an enum usable in a tool's arguments: derives `Deserialize` and `JsonSchema` and refuses unknown

@@ -41,6 +41,7 @@ struct Options {
     rename_all: Option<LitStr>,
     risk: Option<Ident>,
     output: Option<Type>,
+    input_schema: Option<Expr>,
     read_only: Option<bool>,
     destructive: Option<bool>,
     idempotent: Option<bool>,
@@ -71,8 +72,8 @@ impl Tool {
         }
         let ident = function.sig.ident.clone();
         let name = match &options.name {
-            Some(name) => valid_name(&name.value(), name.span())?,
-            None => valid_name(&unraw(&ident), ident.span())?,
+            Some(name) => valid_name(&name.value(), name.span(), "tool")?,
+            None => valid_name(&unraw(&ident), ident.span(), "tool")?,
         };
         let description = match &options.description {
             Some(description) => description.value(),
@@ -118,13 +119,17 @@ impl Tool {
             [options.read_only, options.destructive, options.idempotent, options.open_world]
                 .map(|hint| option(hint.map(|hint| quote!(#hint))));
         let risk = options.risk();
+        let input_schema = match &options.input_schema {
+            Some(schema) => quote!(::std::string::String::from(#schema)),
+            None => quote!(::bailiwick_sdk::__private::input_schema::<#arguments>()),
+        };
         quote! {
             #(#conditions)*
             ::bailiwick_sdk::Definition {
                 name: ::std::string::String::from(#name),
                 title: #title,
                 description: ::std::string::String::from(#description),
-                input_schema: ::bailiwick_sdk::__private::input_schema::<#arguments>(),
+                input_schema: #input_schema,
                 output_schema: #output,
                 annotations: ::bailiwick_sdk::Annotations {
                     read_only: #read_only,
@@ -193,6 +198,7 @@ impl Options {
             "rename_all" => self.rename_all = Some(meta.value()?.parse()?),
             "risk" => self.risk = Some(read_risk(&meta.value()?.parse()?)?),
             "output" => self.output = Some(meta.value()?.parse()?),
+            "input_schema" => self.input_schema = Some(meta.value()?.parse()?),
             "read_only" => self.read_only = Some(true),
             "destructive" => self.destructive = Some(true),
             "not_destructive" => self.destructive = Some(false),
@@ -216,8 +222,8 @@ impl Options {
     }
 }
 
-const UNKNOWN: &str = "expected one of `name`, `title`, `description`, `rename_all`, `risk`, `output`, `read_only`, \
-                       `destructive`, `not_destructive`, `idempotent`, `open_world`, `closed_world`";
+const UNKNOWN: &str = "expected one of `name`, `title`, `description`, `rename_all`, `risk`, `output`, `input_schema`, \
+                       `read_only`, `destructive`, `not_destructive`, `idempotent`, `open_world`, `closed_world`";
 
 impl Parameters {
     fn take(function: &mut ItemFn) -> Result<Self> {
@@ -269,16 +275,16 @@ fn read_risk(risk: &LitStr) -> Result<Ident> {
     Ok(Ident::new(variant, risk.span()))
 }
 
-fn valid_name(name: &str, span: Span) -> Result<String> {
+pub(crate) fn valid_name(name: &str, span: Span, what: &str) -> Result<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
         return Ok(name.to_owned());
     }
-    Err(Error::new(span, "a tool's name is 1 to 64 of `A-Z a-z 0-9 _ -`"))
+    Err(Error::new(span, format!("a {what}'s name is 1 to 64 of `A-Z a-z 0-9 _ -`")))
 }
 
 /// The text of the doc comment, without the space that follows `///`.
-fn doc_text(attributes: &[Attribute]) -> String {
+pub(crate) fn doc_text(attributes: &[Attribute]) -> String {
     let lines = attributes.iter().filter_map(|attribute| {
         let Meta::NameValue(meta) = &attribute.meta else { return None };
         let Expr::Lit(ExprLit { lit: Lit::Str(line), .. }) = &meta.value else { return None };
@@ -288,14 +294,14 @@ fn doc_text(attributes: &[Attribute]) -> String {
     lines.join("\n").trim().to_owned()
 }
 
-fn option(value: Option<TokenStream>) -> TokenStream {
+pub(crate) fn option(value: Option<TokenStream>) -> TokenStream {
     match value {
         Some(value) => quote!(::core::option::Option::Some(#value)),
         None => quote!(::core::option::Option::None),
     }
 }
 
-fn unraw(ident: &Ident) -> String {
+pub(crate) fn unraw(ident: &Ident) -> String {
     let name = ident.to_string();
     name.strip_prefix("r#").unwrap_or(&name).to_owned()
 }

@@ -88,6 +88,7 @@ impl Connection {
         let channel = Channel {
             progress: context.meta.get_progress_token().map(|_| progress),
             questions: (Manner::of(context) != Manner::Never).then_some(questions),
+            ..Channel::default()
         };
         let id = self.host.new_call_id();
         let tool = request.name.into_owned();

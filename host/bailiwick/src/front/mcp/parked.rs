@@ -122,12 +122,13 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::channel::Asker;
+    use crate::channel::{Asker, Matter};
 
     fn question() -> (Question, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
         let schema = json!({"type": "object", "properties": {}});
-        (Question { from: Asker::Host, message: "may it run?".to_owned(), schema, approval: None, reply }, answer)
+        let matter = Matter::Form { message: "may it run?".to_owned(), schema };
+        (Question { from: Asker::Host, key: KEY.to_owned(), matter, approval: None, more: 0, reply }, answer)
     }
 
     fn park(parked: &Parked) -> (String, oneshot::Receiver<Answer>) {

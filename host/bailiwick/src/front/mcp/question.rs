@@ -6,7 +6,7 @@ use rmcp::service::{Peer, PeerRequestOptions, RequestContext};
 use serde_json::{Map, Value};
 
 use super::wire::Vocabulary;
-use crate::channel::{Answer, Asker, Question};
+use crate::channel::{Answer, Asker, Matter, Question};
 
 /// How this client can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +35,12 @@ impl Manner {
 
 /// The question as a form that says who asks; none for a schema that MCP has no form for.
 pub(super) fn form(question: &Question) -> Option<ElicitRequest> {
+    let Matter::Form { message, schema } = &question.matter else { return None };
     let message = match &question.from {
-        Asker::Host => format!("Bailiwick asks: {}", question.message),
-        Asker::Plugin(name) => format!("Plugin `{name}` asks: {}", question.message),
+        Asker::Host => format!("Bailiwick asks: {message}"),
+        Asker::Plugin(name) => format!("Plugin `{name}` asks: {message}"),
     };
-    let requested_schema = serde_json::from_value(question.schema.clone()).ok()?;
+    let requested_schema = serde_json::from_value(schema.clone()).ok()?;
     Some(ElicitRequest::new(ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema }))
 }
 

@@ -27,7 +27,7 @@ impl log::Host for State {
             log::Level::Warn => Level::WARN,
             log::Level::Error => Level::ERROR,
         };
-        self.call.log(level, &message);
+        self.call.say(level, &message);
     }
 }
 
