@@ -14,6 +14,8 @@ use crate::world::World;
 const ROUNDS: usize = 20;
 const BATCH: usize = 100;
 const FLIGHT: usize = 64;
+/// Connections that send a byte of their head now and then.
+const SLOW: usize = 1_000;
 
 /// A server and where it listens; it says so on its first line.
 struct Server {
@@ -130,7 +132,7 @@ pub(crate) fn run(report: &mut Report) {
     let config = world.path().join("bailiwick.toml");
     let polite = bailiwick_tests::guest("polite");
     let text = format!(
-        "[gateway]\nlisten = \"127.0.0.1:0\"\nanonymous = \"all\"\nper_ip = 0\nper_key = 0\n\
+        "[gateway]\nlisten = \"127.0.0.1:0\"\nanonymous = \"all\"\nper_ip = 0\nper_key = 0\nheader_time = \"10m\"\n\
          [policies.all]\ntools = [\"*\"]\nexecute = true\nper_minute = 0\n\
          [plugins.polite]\ncomponent = {polite:?}\nlimits = {{ concurrency = {FLIGHT} }}\n"
     );
@@ -171,4 +173,24 @@ pub(crate) fn run(report: &mut Report) {
         ratio(&our_rates, &bare_rates),
         Goal::AtLeast(0.5),
     );
+    beside_slow_ones(report, &ours, &mut our_connections[0], &request);
+}
+
+/// The same calls without and with a thousand connections that never get to the end of their head.
+fn beside_slow_ones(report: &mut Report, server: &Server, connection: &mut Connection, request: &[u8]) {
+    let (mut quiet, mut besides) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let alone: Vec<f64> = (0..5).flat_map(|_| one_by_one(connection, request)).collect();
+        quiet.push(quantile(&alone, 0.99));
+        let mut slow: Vec<TcpStream> =
+            (0..SLOW).map(|_| TcpStream::connect(server.address).expect("it listens")).collect();
+        for (number, stream) in slow.iter_mut().enumerate() {
+            stream.write_all(&b"POST /mcp HTTP/1.1\r\n"[..1 + number % 18]).expect("it reads");
+        }
+        let together: Vec<f64> = (0..5).flat_map(|_| one_by_one(connection, request)).collect();
+        besides.push(quantile(&together, 0.99));
+        slow.iter_mut().for_each(|stream| drop(stream.write_all(b"x")));
+    }
+    report.plain("99th percentile beside 1,000 slow connections", median(&besides), "µs");
+    report.gated("99th percentile beside 1,000 slow connections / alone", ratio(&besides, &quiet), Goal::AtMost(1.2));
 }
