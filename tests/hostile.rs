@@ -4,7 +4,7 @@
 mod all;
 mod config;
 mod files;
-mod index;
+pub(crate) mod index;
 mod network;
 mod records;
 mod resources;

@@ -17,6 +17,7 @@ mod compile;
 mod crowd;
 mod escape;
 mod explain;
+mod features;
 mod foreign;
 mod fs_twins;
 mod gate;

@@ -28,12 +28,12 @@ fn root() -> &'static Path {
 }
 
 /// What the catalogue says of one case.
-enum Entry {
+pub(crate) enum Entry {
     Covered(Vec<String>),
     LeftOut(String),
 }
 
-fn entry(id: &str, value: &Value) -> Entry {
+pub(crate) fn entry(id: &str, value: &Value) -> Entry {
     let table = value.as_table().unwrap_or_else(|| panic!("{id} is no table"));
     let texts = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
@@ -67,7 +67,7 @@ fn source(path: &str) -> Option<String> {
 }
 
 /// Whether there is such a test.
-fn exists(path: &str) -> bool {
+pub(crate) fn exists(path: &str) -> bool {
     let name = path.rsplit("::").next().unwrap_or_default();
     let Some(text) = source(path) else { return false };
     let function = format!("fn {name}(");
