@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rmcp::ErrorData;
-use rmcp::model::{CallToolRequestParams, ElicitResult, InputRequest, InputRequests, InputRequiredResult};
+use rmcp::model::{ElicitResult, InputRequest, InputRequests, InputRequiredResult};
 use tokio::time::Instant;
 
-use super::call::Running;
+use super::call::{Asked, Running};
 use super::question;
 use crate::channel::{Answer, Question};
 
@@ -63,16 +63,16 @@ impl Parked {
     /// Answers the question of the call behind `state`.
     ///
     /// # Errors
-    /// When there is none, `request` is another call, or its answer cannot be read; the call goes on waiting.
-    pub(super) fn resume(&self, state: &str, request: &CallToolRequestParams) -> Result<Parking, ErrorData> {
+    /// When there is none, what is `asked` is another call, or its answer cannot be read; the call goes on waiting.
+    pub(super) fn resume(&self, state: &str, asked: &Asked<'_>) -> Result<Parking, ErrorData> {
         let mut entries = self.entries();
         let waiting = entries.iter().position(|entry| entry.state == state && entry.until > Instant::now());
         let index = waiting
             .ok_or_else(|| invalid("`requestState` is unknown or has expired; make the call again without it"))?;
-        if !entries[index].call.is(request) {
+        if !entries[index].call.is(asked) {
             return Err(invalid("`requestState` belongs to another call"));
         }
-        let answer = request.input_responses.as_ref().and_then(|responses| responses.get(KEY));
+        let answer = asked.responses.and_then(|responses| responses.get(KEY));
         let answer = answer.map(|answer| serde_json::from_value::<ElicitResult>(answer.clone())).transpose();
         let answer =
             answer.map_err(|error| invalid(format!("`inputResponses.{KEY}` is not an elicitation result: {error}")))?;
@@ -118,6 +118,7 @@ fn new_state() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use rmcp::model::CallToolRequestParams;
     use serde_json::json;
     use tokio::sync::oneshot;
 
@@ -148,7 +149,7 @@ mod tests {
     }
 
     fn resume(parked: &Parked, state: &str, request: &CallToolRequestParams) -> String {
-        match parked.resume(state, request) {
+        match parked.resume(state, &Asked::from(request)) {
             Ok(Parking::GoesOn(_)) => "goes on".to_owned(),
             Ok(Parking::Waits(_)) => "waits".to_owned(),
             Err(error) => format!("{} {}", error.code.0, error.message),
