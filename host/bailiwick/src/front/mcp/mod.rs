@@ -3,6 +3,7 @@
 //! differ for us is how a question reaches a person ([`question`]) and how a change of tools is told.
 //!
 //! Nothing here decides anything: calls go to [`Host::call`], and [`wire`] turns what came of them into MCP's shapes.
+#![expect(deprecated, reason = "lines of the log and subscriptions are for clients of versions that have them")]
 
 mod artifacts;
 mod call;
