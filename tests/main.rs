@@ -14,6 +14,7 @@ mod chat;
 mod cli;
 mod clients;
 mod compile;
+mod conformance;
 mod escape;
 mod explain;
 mod foreign;
