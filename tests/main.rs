@@ -15,6 +15,7 @@ mod cli;
 mod clients;
 mod compile;
 mod conformance;
+mod context;
 mod escape;
 mod explain;
 mod foreign;
