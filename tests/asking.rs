@@ -23,10 +23,13 @@ fn answering(mut asked: mpsc::Receiver<Question>) -> tokio::task::JoinHandle<Vec
         while let Some(question) = asked.recv().await {
             let (what, answer) = match &question.matter {
                 Matter::Form { message, .. } => (message.clone(), json!({"name": "Ada", "color": "blue", "ok": true})),
-                Matter::Sample(sampling) => {
-                    (format!("{:?} {}", sampling.messages, sampling.max_tokens), json!({"text": "Hello!", "model": "m"}))
+                Matter::Sample(sampling) => (
+                    format!("{:?} {}", sampling.messages, sampling.max_tokens),
+                    json!({"text": "Hello!", "model": "m"}),
+                ),
+                Matter::Roots => {
+                    ("roots".to_owned(), json!([{"uri": "file:///here", "name": "Here"}, {"uri": "file:///there"}]))
                 }
-                Matter::Roots => ("roots".to_owned(), json!([{"uri": "file:///here", "name": "Here"}, {"uri": "file:///there"}])),
             };
             heard.push(format!("{} {}: {what}", question.key, question.more));
             open.push((question.reply, answer));
@@ -42,7 +45,8 @@ fn answering(mut asked: mpsc::Receiver<Question>) -> tokio::task::JoinHandle<Vec
 #[tokio::test]
 async fn what_a_caller_cannot_be_asked_is_told_by_its_code() {
     let host = TestHost::new(CONFORMANCE).await;
-    let asked = async |host: &TestHost, tool: &str| host.told(tool, json!({})).await.split(':').next().unwrap().to_owned();
+    let asked =
+        async |host: &TestHost, tool: &str| host.told(tool, json!({})).await.split(':').next().unwrap().to_owned();
     assert_eq!(asked(&host, "test_input_required_result_elicitation").await, "caller.no-input");
     assert_eq!(asked(&host, "test_missing_capability").await, "caller.no-sampling");
     assert_eq!(asked(&host, "test_input_required_result_list_roots").await, "caller.no-roots");

@@ -103,20 +103,23 @@ async fn what_is_switched_off_for_all_tools_is_off_here_too() {
 #[tokio::test]
 async fn a_prompt_that_hides_something_keeps_its_plugin_out() {
     let host = World::new().try_start("[plugins.sly]\ncomponent = \"sly.wasm\"\n").await.unwrap();
-    let problem = "plugin `sly` (bailiwick.toml:1) is left out: prompt `harmless`: the description hides a character (U+202E)";
+    let problem =
+        "plugin `sly` (bailiwick.toml:1) is left out: prompt `harmless`: the description hides a character (U+202E)";
     assert!(host.problems().iter().any(|told| told.ends_with(&problem[11..])), "{:?}", host.problems());
     assert_eq!(host.offered(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn what_two_plugins_publish_goes_to_neither_under_its_own_name() {
-    let host = TestHost::new("[plugins.a]\ncomponent = \"house.wasm\"\n[plugins.b]\ncomponent = \"house.wasm\"\n").await;
+    let host =
+        TestHost::new("[plugins.a]\ncomponent = \"house.wasm\"\n[plugins.b]\ncomponent = \"house.wasm\"\n").await;
     let prompts: Vec<String> = host.offered().into_iter().take(8).collect();
     let expected = ["a__blab", "a__endless", "a__greet", "a__long", "b__blab", "b__endless", "b__greet", "b__long"];
     assert_eq!(prompts, expected);
     let said = "user: Text(\"Greet Ada kindly.\")\nassistant: Text(\"Gladly.\")";
     assert_eq!(host.prompt("b__greet", json!({"name": "Ada"})).await, said);
-    let nobodys = "tool.unknown: Resource 'house://rules' not found; more than one plugin publishes it, so it is nobody's";
+    let nobodys =
+        "tool.unknown: Resource 'house://rules' not found; more than one plugin publishes it, so it is nobody's";
     assert_eq!(host.resource("house://rules").await, nobodys);
 }
 

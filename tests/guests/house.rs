@@ -48,7 +48,11 @@ mod house {
     /// What happened on a day.
     #[resource(template = "house://diary/{day}", mime_type = "text/plain")]
     fn diary(day: String) -> Result<String, Failure> {
-        if day == "never" { Err(Failure::not_found("There is no such day.")) } else { Ok(format!("On {day} it rained.")) }
+        if day == "never" {
+            Err(Failure::not_found("There is no such day."))
+        } else {
+            Ok(format!("On {day} it rained."))
+        }
     }
 
     #[complete]

@@ -107,10 +107,11 @@ fn roots(result: ListRootsResult) -> Answer {
 
 /// Asks by a request and passes the answer on. Takes the request back when nobody waits for the answer any more.
 pub(super) async fn ask(peer: &Peer<RoleServer>, mut question: Question) {
-    let request = request(&question).map(|request| match request {
-        InputRequest::Elicitation(form) => ServerRequest::ElicitRequest(form),
-        InputRequest::CreateMessage(message) => ServerRequest::CreateMessageRequest(message),
-        InputRequest::ListRoots(list) => ServerRequest::ListRootsRequest(list),
+    let request = request(&question).and_then(|request| match request {
+        InputRequest::Elicitation(form) => Some(ServerRequest::ElicitRequest(form)),
+        InputRequest::CreateMessage(message) => Some(ServerRequest::CreateMessageRequest(message)),
+        InputRequest::ListRoots(list) => Some(ServerRequest::ListRootsRequest(list)),
+        _ => None,
     });
     let sent = match request {
         Some(request) => peer.send_request_with_option(request, PeerRequestOptions::no_options()).await.ok(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rmcp::model::{
-    self, CallToolResult, ContentBlock, ErrorCode, JsonObject, ListToolsResult, LoggingLevel, MetaObject, ProtocolVersion,
-    ResourceContents, ToolAnnotations,
+    self, CallToolResult, ContentBlock, ErrorCode, JsonObject, ListToolsResult, LoggingLevel, MetaObject,
+    ProtocolVersion, ResourceContents, ToolAnnotations,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
@@ -138,16 +138,13 @@ pub(super) fn answer(outcome: Outcome, vocabulary: Vocabulary) -> Result<CallToo
 
 /// The capability of a client that a failure names.
 pub(super) fn lacks(code: Code) -> Option<&'static str> {
-    let of = [
-        (Code::CallerNoInput, "elicitation"),
-        (Code::CallerNoSampling, "sampling"),
-        (Code::CallerNoRoots, "roots"),
-    ];
+    let of =
+        [(Code::CallerNoInput, "elicitation"), (Code::CallerNoSampling, "sampling"), (Code::CallerNoRoots, "roots")];
     of.into_iter().find(|(known, _)| *known == code).map(|(_, capability)| capability)
 }
 
 /// What a client is told that would have had to declare a capability.
-fn incapable(failure: &Failure) -> ErrorData {
+pub(super) fn incapable(failure: &Failure) -> ErrorData {
     let required = lacks(failure.code).map(|capability| json!({"requiredCapabilities": {capability: {}}}));
     ErrorData::new(ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY, failure.to_string(), required)
 }
