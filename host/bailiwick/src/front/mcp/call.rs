@@ -6,34 +6,119 @@ use std::task::{Context, Poll};
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use rmcp::model::{CallToolRequestParams, CallToolResponse, JsonObject, ProgressNotificationParam};
+use rmcp::RoleServer;
+use rmcp::model::{
+    CallToolRequestParams, GetPromptRequestParams, InputRequiredResult, InputResponses, JsonObject,
+    LoggingMessageNotificationParam, ProgressNotificationParam,
+};
 use rmcp::service::RequestContext;
-use rmcp::{ErrorData, RoleServer};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
+use tracing::Level;
 
-use bailiwick_core::call::{Call, CallId};
+use bailiwick_core::call::{Call, CallId, Caller};
+use bailiwick_core::context::Conversation;
 use bailiwick_core::outcome::{Code, Failure, Outcome};
 
 use super::desk::Asker;
 use super::parked::Parking;
-use super::question::{Manner, ask};
+use super::question::{Manner, able, ask};
 use super::wire::Vocabulary;
 use super::{Connection, wire};
-use crate::channel::{Answer, Channel, Progress, Question};
+use crate::channel::{Answer, Channel, LogLine, LogSink, Progress, Question};
+use crate::host::Host;
+use crate::telemetry::Span;
 
 /// Reports of progress that wait for a slow client; the context sends ten in a second at most and drops the rest.
 const MAX_REPORTS: usize = 64;
+/// Lines of a plugin's log that do; the rest is dropped as well.
+const MAX_LINES: usize = 64;
+
+/// What a call is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Tool,
+    Prompt,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub(super) enum Told {
+    Tool(Outcome),
+    Prompt(Result<Conversation, Failure>),
+}
+
+impl Told {
+    fn failed(kind: Kind, failure: Failure) -> Self {
+        match kind {
+            Kind::Tool => Self::Tool(Outcome::failed(failure)),
+            Kind::Prompt => Self::Prompt(Err(failure)),
+        }
+    }
+
+    /// Why it failed, if it did.
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Tool(outcome) => outcome.result.is_err().then(|| outcome.code()),
+            Self::Prompt(made) => made.as_ref().err().map(|failure| failure.code.as_str()),
+        }
+    }
+}
+
+/// What a request gets for waiting.
+#[derive(Debug)]
+pub(super) enum Attended {
+    Told(Told),
+    /// The call waits for an answer; this asks for it.
+    Asks(InputRequiredResult),
+}
+
+/// What a request asks for, and what it answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'r> {
+    pub(super) kind: Kind,
+    pub(super) name: &'r str,
+    pub(super) arguments: Option<&'r JsonObject>,
+    pub(super) state: Option<&'r str>,
+    pub(super) responses: Option<&'r InputResponses>,
+}
+
+impl<'r> From<&'r CallToolRequestParams> for Asked<'r> {
+    fn from(request: &'r CallToolRequestParams) -> Self {
+        Self {
+            kind: Kind::Tool,
+            name: &request.name,
+            arguments: request.arguments.as_ref(),
+            state: request.request_state.as_deref(),
+            responses: request.input_responses.as_ref(),
+        }
+    }
+}
+
+impl<'r> From<&'r GetPromptRequestParams> for Asked<'r> {
+    fn from(request: &'r GetPromptRequestParams) -> Self {
+        Self {
+            kind: Kind::Prompt,
+            name: &request.name,
+            arguments: request.arguments.as_ref(),
+            state: request.request_state.as_deref(),
+            responses: request.input_responses.as_ref(),
+        }
+    }
+}
 
 /// A call under way. Dropping it cancels the call.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) id: CallId,
+    kind: Kind,
     tool: String,
     arguments: JsonObject,
     task: Task,
     progress: mpsc::Receiver<Progress>,
     questions: mpsc::Receiver<Question>,
+    log: mpsc::Receiver<LogLine>,
 }
 
 impl Running {
@@ -42,27 +127,39 @@ impl Running {
     pub(super) fn endless(tool: &str) -> Self {
         Self {
             id: CallId::new("test-0"),
+            kind: Kind::Tool,
             tool: tool.to_owned(),
             arguments: JsonObject::new(),
             task: Task(tokio::spawn(std::future::pending())),
             progress: mpsc::channel(1).1,
             questions: mpsc::channel(1).1,
+            log: mpsc::channel(1).1,
         }
     }
 
-    /// Whether `request` asks for this same call.
-    pub(super) fn is(&self, request: &CallToolRequestParams) -> bool {
-        let arguments = request.arguments.as_ref();
-        self.tool == request.name && arguments.map_or(self.arguments.is_empty(), |given| *given == self.arguments)
+    /// A question with those that are asked together with it.
+    async fn together(&mut self, first: Question) -> Vec<Question> {
+        let mut questions = vec![first];
+        while questions.last().is_some_and(|last| last.more > 0) {
+            let Some(next) = self.questions.recv().await else { break };
+            questions.push(next);
+        }
+        questions
+    }
+
+    /// Whether a request asks for this same call.
+    pub(super) fn is(&self, asked: &Asked<'_>) -> bool {
+        let same = asked.arguments.map_or(self.arguments.is_empty(), |given| *given == self.arguments);
+        self.kind == asked.kind && self.tool == asked.name && same
     }
 }
 
 /// The task a call runs in: it outlives the request when the call waits for an answer.
 #[derive(Debug)]
-struct Task(JoinHandle<Outcome>);
+struct Task(JoinHandle<Told>);
 
 impl Future for Task {
-    type Output = Result<Outcome, JoinError>;
+    type Output = Result<Told, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(context)
@@ -77,24 +174,20 @@ impl Drop for Task {
 
 impl Connection {
     /// Starts a call.
-    pub(super) fn start(
-        &self,
-        asker: &Asker,
-        request: CallToolRequestParams,
-        context: &RequestContext<RoleServer>,
-    ) -> Running {
+    pub(super) fn start(&self, asker: &Asker, asked: Asked<'_>, context: &RequestContext<RoleServer>) -> Running {
         let (progress, reports) = mpsc::channel(MAX_REPORTS);
-        let (questions, asked) = mpsc::channel(1);
+        let (questions, open) = mpsc::channel(1);
+        let (lines, log) = mpsc::channel(MAX_LINES);
         let channel = Channel {
             progress: context.meta.get_progress_token().map(|_| progress),
             questions: (Manner::of(context) != Manner::Never).then_some(questions),
-            ..Channel::default()
+            able: able(context),
+            log: self.least(context).map(|least| LogSink { least, lines }),
         };
-        let id = self.host.new_call_id();
-        let tool = request.name.into_owned();
-        let arguments = request.arguments.unwrap_or_default();
+        let (id, kind, tool) = (self.host.new_call_id(), asked.kind, asked.name.to_owned());
+        let arguments = asked.arguments.cloned().unwrap_or_default();
         let text = serde_json::to_string(&arguments).unwrap_or_else(|_| unreachable!("a JSON object has a text"));
-        let (caller, mut span) = (Arc::clone(&asker.caller), self.seen_call(&tool, &asker.caller, context));
+        let (caller, mut span) = (Arc::clone(&asker.caller), self.seen_as(kind, &tool, &asker.caller, context));
         let trace = span.place().cloned();
         let call = Call { id: id.clone(), tool: tool.clone(), arguments: text, caller, trace };
         let host = Arc::clone(&self.host);
@@ -102,19 +195,32 @@ impl Connection {
         let revoked = asker.revoked.clone();
         let task = Task(tokio::spawn(async move {
             let _under_way = under_way;
-            let outcome = tokio::select! {
+            let told = tokio::select! {
                 biased;
                 () = revoked.cancelled() => {
-                    Outcome::failed(Failure::new(Code::Cancelled, "the key of this call was revoked"))
+                    Told::failed(kind, Failure::new(Code::Cancelled, "the key of this call was revoked"))
                 }
-                outcome = host.call(call, channel) => outcome,
+                told = run(&host, kind, call, channel) => told,
             };
-            if outcome.result.is_err() {
-                span.fail(outcome.code());
+            if let Some(code) = told.code() {
+                span.fail(code);
             }
-            outcome
+            told
         }));
-        Running { id, tool, arguments, task, progress: reports, questions: asked }
+        Running { id, kind, tool, arguments, task, progress: reports, questions: open, log }
+    }
+
+    fn seen_as(&self, kind: Kind, name: &str, caller: &Caller, context: &RequestContext<RoleServer>) -> Span {
+        match kind {
+            Kind::Tool => self.seen_call(name, caller, context),
+            Kind::Prompt => self.seen("prompts/get", context),
+        }
+    }
+
+    /// The least that a line of the log has to matter for this client to be sent it; none where it asked for none.
+    fn least(&self, context: &RequestContext<RoleServer>) -> Option<Level> {
+        let asked = if Vocabulary::of(context).stateless { context.meta.log_level() } else { *self.log_level() };
+        asked.map(wire::level)
     }
 
     /// Waits for a call, passing on what it says, until it is done, has a question or is cancelled.
@@ -122,8 +228,9 @@ impl Connection {
         &self,
         asker: &Asker,
         mut call: Running,
+        given: Option<&InputResponses>,
         context: &RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
+    ) -> Attended {
         let manner = Manner::of(context);
         let mut open = FuturesUnordered::new();
         let outcome = loop {
@@ -132,13 +239,19 @@ impl Connection {
                 () = context.ct.cancelled() => break None,
                 () = self.life.over() => break None,
                 Some(progress) = call.progress.recv() => report(context, progress).await,
-                Some(question) = call.questions.recv() => match manner {
-                    Manner::Request => open.push(ask(&context.peer, question)),
-                    Manner::Result if self.life.is_open() => match asker.desk.parked.park(call, question) {
-                        Parking::Waits(result) => return Ok(result.into()),
-                        Parking::GoesOn(told) => call = told,
-                    },
-                    Manner::Result | Manner::Never => { let _ = question.reply.send(Answer::Unavailable); }
+                Some(line) = call.log.recv() => tell(context, line).await,
+                Some(question) = call.questions.recv() => {
+                    let questions = call.together(question).await;
+                    match manner {
+                        Manner::Request => open.extend(questions.into_iter().map(|one| ask(&context.peer, one))),
+                        Manner::Result if self.life.is_open() => match asker.desk.parked.park(call, questions, given) {
+                            Parking::Waits(result) => return Attended::Asks(result),
+                            Parking::GoesOn(told) => call = told,
+                        },
+                        Manner::Result | Manner::Never => {
+                            questions.into_iter().for_each(|one| drop(one.reply.send(Answer::Unavailable)));
+                        }
+                    }
                 },
                 Some(()) = open.next() => {}
                 outcome = &mut call.task => break Some(outcome),
@@ -152,19 +265,22 @@ impl Connection {
                 while let Ok(progress) = call.progress.try_recv() {
                     report(context, progress).await;
                 }
-                outcome.unwrap_or_else(|error| crashed(&call.id, &error))
+                while let Ok(line) = call.log.try_recv() {
+                    tell(context, line).await;
+                }
+                outcome.unwrap_or_else(|error| crashed(&call, &error))
             }
             None => {
                 // Once the task is gone, the call is recorded. rmcp drops the answer if the client cancelled.
                 let _ = (&mut call.task).await;
-                Outcome::failed(Failure::new(Code::Cancelled, "the call was cancelled"))
+                Told::failed(call.kind, Failure::new(Code::Cancelled, "the call was cancelled"))
             }
         };
         answered.await;
-        if let Ok(output) = &outcome.result {
+        if let Told::Tool(Outcome { result: Ok(output), .. }) = &outcome {
             asker.desk.artifacts.note(&call.id, output);
         }
-        wire::answer(outcome, Vocabulary::of(context)).map(CallToolResponse::from)
+        Attended::Told(outcome)
     }
 }
 
@@ -178,7 +294,22 @@ async fn report(context: &RequestContext<RoleServer>, progress: Progress) {
     let _ = context.peer.notify_progress(report).await;
 }
 
-fn crashed(id: &CallId, error: &JoinError) -> Outcome {
-    tracing::error!(call = %id, %error, "the call crashed");
-    Outcome::failed(Failure::new(Code::Internal, "the call crashed inside the host; the host's log says more"))
+/// Passes a line of a plugin's log on. It belongs to this request, like everything that is said here.
+async fn tell(context: &RequestContext<RoleServer>, line: LogLine) {
+    let message = LoggingMessageNotificationParam::new(wire::logging_level(line.level), Value::String(line.text));
+    // As with progress.
+    let _ = context.peer.notify_logging_message(message.with_logger(line.plugin.to_string())).await;
+}
+
+fn crashed(call: &Running, error: &JoinError) -> Told {
+    tracing::error!(call = %call.id, %error, "the call crashed");
+    let failure = Failure::new(Code::Internal, "the call crashed inside the host; the host's log says more");
+    Told::failed(call.kind, failure)
+}
+
+async fn run(host: &Host, kind: Kind, call: Call, channel: Channel) -> Told {
+    match kind {
+        Kind::Tool => Told::Tool(host.call(call, channel).await),
+        Kind::Prompt => Told::Prompt(host.prompt(call, channel).await),
+    }
 }

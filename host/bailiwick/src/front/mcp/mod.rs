@@ -3,11 +3,13 @@
 //! differ for us is how a question reaches a person ([`question`]) and how a change of tools is told.
 //!
 //! Nothing here decides anything: calls go to [`Host::call`], and [`wire`] turns what came of them into MCP's shapes.
+#![expect(deprecated, reason = "lines of the log and subscriptions are for clients of versions that have them")]
 
 mod artifacts;
 mod call;
 mod desk;
 mod ending;
+mod given;
 mod http;
 mod parked;
 mod question;
@@ -17,15 +19,17 @@ mod wire;
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
-    ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+    CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest, CustomResult,
+    ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, LoggingLevel, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SetLevelRequestParams,
+    SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
 };
 use rmcp::service::{
     NotificationContext, Peer, RequestContext, ServerInitializeError, SubscriptionContext, serve_server,
@@ -39,8 +43,11 @@ use tokio_util::sync::CancellationToken;
 
 use bailiwick_core::call::Caller;
 
+use crate::channel::Channel;
+use crate::contexts;
 use crate::front::life::Life;
 use crate::host::Host;
+use call::{Asked, Attended, Told};
 use desk::{Asker, Askers, Desk};
 use ending::Ending;
 use parked::Parking;
@@ -162,6 +169,8 @@ struct Connection {
     life: Arc<Life>,
     /// Whether somebody tells the client of changes already; it begins with `initialize` then.
     told: AtomicBool,
+    /// The lines of plugins' logs that a client with a session wants.
+    log_level: Mutex<Option<LoggingLevel>>,
     /// Ends with the connection.
     here: CancellationToken,
 }
@@ -169,7 +178,42 @@ struct Connection {
 impl Connection {
     fn new(host: Arc<Host>, askers: Askers, life: Arc<Life>) -> Self {
         let (told, here) = (AtomicBool::new(false), CancellationToken::new());
-        Self { changes: host.watch(), host, askers, life, told, here }
+        Self { changes: host.watch(), host, askers, life, told, log_level: Mutex::default(), here }
+    }
+
+    fn log_level(&self) -> MutexGuard<'_, Option<LoggingLevel>> {
+        self.log_level.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a call, or goes on with the one that the request answers a question of.
+    async fn ask(&self, asked: Asked<'_>, context: &RequestContext<RoleServer>) -> Result<Attended, ErrorData> {
+        let _under_way = self.life.enter();
+        let asker = self.askers.of(&context.extensions)?;
+        let given = asked.responses.filter(|_| asked.state.is_none());
+        let call = match asked.state {
+            None => self.start(&asker, asked, context),
+            Some(state) => match asker.desk.parked.resume(state, &asked)? {
+                Parking::GoesOn(call) => call,
+                Parking::Waits(result) => return Ok(Attended::Asks(result)),
+            },
+        };
+        Ok(self.attend(&asker, call, given, context).await)
+    }
+
+    /// Does something for as long as its caller waits for it and may.
+    async fn unless_over<T>(
+        &self,
+        asker: &Asker,
+        context: &RequestContext<RoleServer>,
+        work: impl Future<Output = T>,
+    ) -> Result<T, ErrorData> {
+        tokio::select! {
+            biased;
+            () = context.ct.cancelled() => Err(ErrorData::internal_error("the request was cancelled", None)),
+            () = asker.revoked.cancelled() => Err(ErrorData::internal_error("the key was revoked", None)),
+            () = self.life.over() => Err(ErrorData::internal_error("the server is stopping", None)),
+            done = work => Ok(done),
+        }
     }
 }
 
@@ -179,14 +223,22 @@ impl Drop for Connection {
     }
 }
 
+fn cursor(request: &Option<PaginatedRequestParams>) -> Option<&str> {
+    request.as_ref()?.cursor.as_deref()
+}
+
 /// Tells a client of every change of the tools, for as long as it is there.
 async fn tell(client: Peer<RoleServer>, mut changes: watch::Receiver<u64>, here: CancellationToken) {
     loop {
         tokio::select! {
             () = here.cancelled() => return,
             changed = changes.changed() => match changed {
-                // A client that is gone need not know.
-                Ok(()) => drop(client.notify_tool_list_changed().await),
+                Ok(()) => {
+                    // A client that is gone need not know.
+                    let _ = client.notify_tool_list_changed().await;
+                    let _ = client.notify_prompt_list_changed().await;
+                    let _ = client.notify_resource_list_changed().await;
+                }
                 Err(_) => return,
             }
         }
@@ -195,8 +247,17 @@ async fn tell(client: Peer<RoleServer>, mut changes: watch::Receiver<u64>, here:
 
 impl ServerHandler for Connection {
     fn get_info(&self) -> ServerConfig {
-        let capabilities =
-            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().enable_resources().build();
+        let capabilities = ServerCapabilities::builder()
+            .enable_logging()
+            .enable_completions()
+            .enable_prompts()
+            .enable_prompts_list_changed()
+            .enable_resources()
+            .enable_resources_list_changed()
+            .enable_resources_subscribe()
+            .enable_tools()
+            .enable_tool_list_changed()
+            .build();
         let us = Implementation::new("bailiwick", env!("CARGO_PKG_VERSION")).with_title("Bailiwick");
         ServerConfig::new(capabilities).with_server_info(us).with_instructions(INSTRUCTIONS)
     }
@@ -229,25 +290,50 @@ impl ServerHandler for Connection {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let _under_way = self.life.enter();
-        let asker = self.askers.of(&context.extensions)?;
-        let call = match request.request_state.as_deref() {
-            None => self.start(&asker, request, &context),
-            Some(state) => match asker.desk.parked.resume(state, &request)? {
-                Parking::GoesOn(call) => call,
-                Parking::Waits(result) => return Ok(result.into()),
-            },
-        };
-        self.attend(&asker, call, &context).await
+        match self.ask(Asked::from(&request), &context).await? {
+            Attended::Asks(result) => Ok(result.into()),
+            Attended::Told(Told::Tool(outcome)) => wire::answer(outcome, Vocabulary::of(&context)).map(Into::into),
+            Attended::Told(Told::Prompt(_)) => Err(ErrorData::internal_error("a tool gave a prompt", None)),
+        }
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let _seen = self.seen("prompts/list", &context);
+        given::prompts(&self.host, &self.askers.of(&context.extensions)?, cursor(&request))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        match self.ask(Asked::from(&request), &context).await? {
+            Attended::Asks(result) => Ok(result.into()),
+            Attended::Told(Told::Prompt(made)) => given::conversation(made, Vocabulary::of(&context)).map(Into::into),
+            Attended::Told(Told::Tool(_)) => Err(ErrorData::internal_error("a prompt ran a tool", None)),
+        }
     }
 
     async fn list_resources(
         &self,
-        _request: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         let _seen = self.seen("resources/list", &context);
-        Ok(self.askers.of(&context.extensions)?.desk.artifacts.list())
+        given::resources(&self.host, &self.askers.of(&context.extensions)?, cursor(&request))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let _seen = self.seen("resources/templates/list", &context);
+        given::templates(&self.host, &self.askers.of(&context.extensions)?, cursor(&request))
     }
 
     async fn read_resource(
@@ -257,8 +343,52 @@ impl ServerHandler for Connection {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _under_way = self.life.enter();
         let _seen = self.seen("resources/read", &context);
+        let (asker, uri) = (self.askers.of(&context.extensions)?, request.uri.as_str());
+        if uri.starts_with("artifact:") {
+            return asker.desk.artifacts.read(&self.host.artifacts, uri).await.map(Into::into);
+        }
+        let call = contexts::call(&self.host, &asker.caller, uri, String::new());
+        let reading = self.host.resource(call, Channel::default());
+        let read = self.unless_over(&asker, &context, reading).await?;
+        given::documents(read, uri, Vocabulary::of(&context)).map(Into::into)
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let _under_way = self.life.enter();
+        let _seen = self.seen("completion/complete", &context);
         let asker = self.askers.of(&context.extensions)?;
-        asker.desk.artifacts.read(&self.host.artifacts, &request.uri).await.map(ReadResourceResponse::from)
+        let call = contexts::call(&self.host, &asker.caller, "", String::new());
+        self.unless_over(&asker, &context, given::complete(&self.host, call, request)).await?
+    }
+
+    async fn set_level(
+        &self,
+        request: SetLevelRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        *self.log_level() = Some(request.level);
+        Ok(())
+    }
+
+    /// What a plugin's resource holds can be different at any reading; nobody says when.
+    async fn subscribe(
+        &self,
+        _request: SubscribeRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        Ok(())
+    }
+
+    async fn unsubscribe(
+        &self,
+        _request: UnsubscribeRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        Ok(())
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
@@ -269,7 +399,8 @@ impl ServerHandler for Connection {
     }
 
     fn accepted_subscription_filter(&self, _requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
-        Some(SubscriptionFilter::builder().tools_list_changed().build())
+        let lists = SubscriptionFilter::builder().tools_list_changed().prompts_list_changed().resources_list_changed();
+        Some(lists.build())
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
@@ -283,6 +414,8 @@ impl ServerHandler for Connection {
                 Ok(()) = changes.changed() => {
                     // Refused when the client did not ask for it; it still holds the subscription.
                     let _ = context.sink().notify_tool_list_changed().await;
+                    let _ = context.sink().notify_prompt_list_changed().await;
+                    let _ = context.sink().notify_resource_list_changed().await;
                 }
             }
         }
@@ -294,7 +427,18 @@ impl ServerHandler for Connection {
         request: CustomRequest,
         _context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        let known = ["tools/call", "tools/list", "resources/list", "resources/read", "subscriptions/listen"];
+        let known = [
+            "completion/complete",
+            "logging/setLevel",
+            "prompts/get",
+            "prompts/list",
+            "resources/list",
+            "resources/read",
+            "resources/templates/list",
+            "subscriptions/listen",
+            "tools/call",
+            "tools/list",
+        ];
         if known.contains(&request.method.as_str()) {
             let message =
                 format!("the parameters of `{}` do not have the shape the protocol gives them", request.method);

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rmcp::model::{
-    self, CallToolResult, ContentBlock, JsonObject, ListToolsResult, MetaObject, ProtocolVersion, ResourceContents,
-    ToolAnnotations,
+    self, CallToolResult, ContentBlock, ErrorCode, JsonObject, ListToolsResult, LoggingLevel, MetaObject,
+    ProtocolVersion, ResourceContents, ToolAnnotations,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::{Value, json};
+use tracing::Level;
 
 use bailiwick_core::name::ToolName;
 use bailiwick_core::outcome::{
@@ -63,28 +64,41 @@ pub(super) fn page(
     cursor: Option<&str>,
     vocabulary: Vocabulary,
 ) -> Result<ListToolsResult, ErrorData> {
-    let start = match cursor {
-        Some(cursor) => {
-            let last = after(cursor).ok_or_else(|| ErrorData::invalid_params("the cursor is unknown", None))?;
-            tools.partition_point(|(name, _)| *name <= last)
-        }
-        None => 0,
-    };
-    let page: Vec<_> = tools[start..].iter().take(PAGE).collect();
+    let (page, next_cursor) = slice(tools, cursor, |(name, _)| name.as_ref())?;
     let mut result =
         ListToolsResult::with_all_items(page.iter().map(|(name, tool)| definition(name, tool, vocabulary)).collect());
-    result.next_cursor = page.last().filter(|_| start + page.len() < tools.len()).map(|(name, _)| cursor_of(name));
+    result.next_cursor = next_cursor;
     Ok(result)
 }
 
-/// A cursor is the last name before it, so that it stays good when tools come and go.
-fn cursor_of(name: &ToolName) -> String {
-    URL_SAFE_NO_PAD.encode(AsRef::<str>::as_ref(name))
+/// The page of a list, which is in the order of its items' names, after `cursor`, and the cursor of the next one.
+///
+/// # Errors
+/// When the cursor is none of ours.
+pub(super) fn slice<'i, T>(
+    items: &'i [T],
+    cursor: Option<&str>,
+    name: impl Fn(&T) -> &str,
+) -> Result<(&'i [T], Option<String>), ErrorData> {
+    let start = match cursor {
+        Some(cursor) => {
+            let last = after(cursor).ok_or_else(|| ErrorData::invalid_params("the cursor is unknown", None))?;
+            items.partition_point(|item| name(item) <= last.as_str())
+        }
+        None => 0,
+    };
+    let end = items.len().min(start + PAGE);
+    let next = (end < items.len()).then(|| cursor_of(name(&items[end - 1])));
+    Ok((&items[start..end], next))
 }
 
-fn after(cursor: &str) -> Option<ToolName> {
-    let name = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-    ToolName::parse(&name).ok()
+/// A cursor is the last name before it, so that it stays good when things come and go.
+fn cursor_of(name: &str) -> String {
+    URL_SAFE_NO_PAD.encode(name)
+}
+
+fn after(cursor: &str) -> Option<String> {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
 }
 
 pub(super) fn definition(name: &ToolName, tool: &Tool, vocabulary: Vocabulary) -> model::Tool {
@@ -112,6 +126,7 @@ pub(super) fn answer(outcome: Outcome, vocabulary: Vocabulary) -> Result<CallToo
         Err(failure) if failure.code == Code::ToolUnknown => {
             return Err(ErrorData::invalid_params(failure.to_string(), None));
         }
+        Err(failure) if vocabulary.stateless && lacks(failure.code).is_some() => return Err(incapable(&failure)),
         Err(failure) => CallToolResult::error(vec![ContentBlock::text(explain(&failure, &outcome.denials))]),
     };
     if !outcome.denials.is_empty() {
@@ -119,6 +134,19 @@ pub(super) fn answer(outcome: Outcome, vocabulary: Vocabulary) -> Result<CallToo
         result.meta.get_or_insert_with(MetaObject::new).insert(DENIALS.to_owned(), denials.collect());
     }
     Ok(result)
+}
+
+/// The capability of a client that a failure names.
+pub(super) fn lacks(code: Code) -> Option<&'static str> {
+    let of =
+        [(Code::CallerNoInput, "elicitation"), (Code::CallerNoSampling, "sampling"), (Code::CallerNoRoots, "roots")];
+    of.into_iter().find(|(known, _)| *known == code).map(|(_, capability)| capability)
+}
+
+/// What a client is told that would have had to declare a capability.
+pub(super) fn incapable(failure: &Failure) -> ErrorData {
+    let required = lacks(failure.code).map(|capability| json!({"requiredCapabilities": {capability: {}}}));
+    ErrorData::new(ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY, failure.to_string(), required)
 }
 
 /// What happened, what to change, the code; then what else was refused, a line each.
@@ -143,7 +171,7 @@ fn success(output: Output, vocabulary: Vocabulary) -> CallToolResult {
     result
 }
 
-fn block(content: Content, vocabulary: Vocabulary) -> ContentBlock {
+pub(super) fn block(content: Content, vocabulary: Vocabulary) -> ContentBlock {
     match content {
         Content::Text(text) => ContentBlock::text(text),
         Content::Image(media) => ContentBlock::image(STANDARD.encode(media.data), media.mime_type),
@@ -173,6 +201,26 @@ pub(super) fn contents(uri: String, mime_type: Option<String>, body: ResourceBod
         ResourceBody::Blob(blob) => {
             ResourceContents::BlobResourceContents { uri, mime_type, blob: STANDARD.encode(blob), meta: None }
         }
+    }
+}
+
+/// How much a line of the log matters, for one who asks for lines of this level.
+pub(super) fn level(asked: LoggingLevel) -> Level {
+    match asked {
+        LoggingLevel::Debug => Level::DEBUG,
+        LoggingLevel::Info | LoggingLevel::Notice => Level::INFO,
+        LoggingLevel::Warning => Level::WARN,
+        LoggingLevel::Error | LoggingLevel::Critical | LoggingLevel::Alert | LoggingLevel::Emergency => Level::ERROR,
+    }
+}
+
+/// What a line of this level is called.
+pub(super) fn logging_level(level: Level) -> LoggingLevel {
+    match level {
+        Level::ERROR => LoggingLevel::Error,
+        Level::WARN => LoggingLevel::Warning,
+        Level::INFO => LoggingLevel::Info,
+        Level::DEBUG | Level::TRACE => LoggingLevel::Debug,
     }
 }
 
@@ -275,9 +323,8 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_and_a_forged_one_does_not() {
-        let name = ToolName::parse("files__read").unwrap();
-        assert_eq!(after(&cursor_of(&name)), Some(name));
+        assert_eq!(after(&cursor_of("files__read")).as_deref(), Some("files__read"));
         assert_eq!(after("!"), None);
-        assert_eq!(after(&URL_SAFE_NO_PAD.encode("../x")), None);
+        assert_eq!(after(&URL_SAFE_NO_PAD.encode(b"\xff")), None);
     }
 }

@@ -1,6 +1,7 @@
-"""Runs `bailiwick serve --stdio` under the official Python client, in every way it can negotiate a protocol.
+"""Runs `bailiwick serve` under the official Python client, in every way it can negotiate a protocol: on standard streams,
+or over HTTP with a key.
 
-    tests/clients/.venv/bin/python tests/clients/stdio_python.py BAILIWICK CONFIG
+    tests/clients/.venv/bin/python tests/clients/python_client.py BAILIWICK CONFIG stdio|http
 
 Prints one line for each check; exits 1 when one failed. The configuration must offer `now` (the built-in `datetime`) and
 `approved` (the same with `approval = "always"`); `web_fetch`, and `steps` and `ask` of the guest `polite`, are used where
@@ -9,22 +10,38 @@ they are there. See bailiwick.toml.
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import anyio
 from mcp import StdioServerParameters
 from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
 import mcp_types as types
 
-from support import Checks, Web, environment
+from support import KEY, Checks, Web, environment
 
-BAILIWICK, CONFIG = sys.argv[1:3]
+BAILIWICK, CONFIG, WAY = sys.argv[1:4]
 NEGOTIATED = {"legacy": "2025-11-25", "auto": "2026-07-28", "2026-07-28": "2026-07-28"}
 checks = Checks()
 web = Web()
-server = StdioServerParameters(command=BAILIWICK, args=["--config", CONFIG, "serve", "--stdio"], env=environment(web))
+arguments = ["--config", CONFIG, "serve"]
+if WAY == "http":
+    daemon = subprocess.Popen(
+        [BAILIWICK, *arguments, "--listen", "127.0.0.1:0"], env=environment(web), stdout=subprocess.PIPE, text=True
+    )
+    url = daemon.stdout.readline().strip() + "/mcp"
+
+
+def connect(**options):
+    """A client of a server of its own on standard streams, or of the one that listens."""
+    if WAY == "http":
+        http_client = create_mcp_http_client(headers={"Authorization": f"Bearer {KEY}"})
+        return Client(streamable_http_client(url, http_client=http_client), **options)
+    return Client(StdioServerParameters(command=BAILIWICK, args=[*arguments, "--stdio"], env=environment(web)), **options)
 
 
 def text(result):
@@ -133,7 +150,7 @@ async def artifacts(mode, client, names):
 
 async def approval(mode):
     person = Person("accept", {})
-    async with Client(server, mode=mode, elicitation_callback=person) as client:
+    async with connect(mode=mode, elicitation_callback=person) as client:
         result = await client.call_tool("approved", {"timezone": "UTC"})
         asked = [params.message for params in person.asked]
         good = not result.is_error and len(asked) == 1 and asked[0].startswith("Bailiwick asks: ")
@@ -142,7 +159,7 @@ async def approval(mode):
         result = await client.call_tool("approved", {})
         good = result.is_error and "[denied.approval]" in text(result) and len(person.asked) == 2
         checks.line(f"{mode}: it does not when the person declines", good, result)
-    async with Client(server, mode=mode) as client:
+    async with connect(mode=mode) as client:
         result = await client.call_tool("approved", {})
         good = result.is_error and "[denied.approval]" in text(result)
         checks.line(f"{mode}: nor when nobody can be asked", good, result)
@@ -150,7 +167,7 @@ async def approval(mode):
 
 async def questions(mode):
     person = Person("accept", {"answer": "forty-two"})
-    async with Client(server, mode=mode, elicitation_callback=person) as client:
+    async with connect(mode=mode, elicitation_callback=person) as client:
         if "ask" not in [tool.name for tool in (await client.list_tools()).tools]:
             return checks.skip(f"{mode}: a plugin's question", "no tool `ask`")
         result = await client.call_tool("ask", {"question": "What is it?", "times": 2})
@@ -172,12 +189,12 @@ async def changes(mode):
             told.set()
 
     async def reload():
-        for pid in children():
+        for pid in [daemon.pid] if WAY == "http" else children():
             os.kill(pid, signal.SIGHUP)
         with anyio.move_on_after(10):
             await told.wait()
 
-    async with Client(server, mode=mode, message_handler=heard) as client:
+    async with connect(mode=mode, message_handler=heard) as client:
         if client.protocol_version == "2025-11-25":
             await client.list_tools()
             await reload()
@@ -195,7 +212,7 @@ async def changes(mode):
 
 
 async def everything(mode):
-    async with Client(server, mode=mode) as client:
+    async with connect(mode=mode) as client:
         version = client.protocol_version
         checks.line(f"{mode}: negotiates {NEGOTIATED[mode]}", version == NEGOTIATED[mode], version)
         names = await listing(mode, client)
@@ -213,4 +230,8 @@ for mode in NEGOTIATED:
         anyio.run(everything, mode)
     except BaseException:
         checks.crashed(mode)
+if WAY == "http":
+    daemon.terminate()
+    code = daemon.wait(timeout=30)
+    checks.line("the server ends in good order", code == 0, code)
 checks.done()
