@@ -11,7 +11,7 @@ CREATE TABLE records (
     tool TEXT AS (record ->> '$.tool'),
     plugin TEXT AS (record ->> '$.plugin'),
     outcome TEXT AS (record ->> '$.outcome'),
-    denied INTEGER AS (record ->> '$.denials' IS NOT NULL)
+    denied INTEGER AS (record ->> '$.denials' IS NOT NULL OR record ->> '$.outcome' LIKE 'denied.%')
 ) STRICT;
 CREATE INDEX by_caller ON records (caller, time);
 
