@@ -24,6 +24,7 @@ mod generators;
 mod hostile;
 mod http_tools;
 mod keys;
+mod killed;
 mod limits;
 mod loading;
 mod net_spellings;
