@@ -135,7 +135,7 @@ async fn a_call_of_high_risk_is_on_record_before_it_runs_and_others_are_not() {
         ]
     );
     assert_eq!(records[0]["call"], records[1]["call"]);
-    assert_eq!(records[0]["approval"], "approved");
+    assert_eq!(records[0]["approval"], "approved by test");
     assert_eq!(records[0]["arguments"], records[1]["arguments"]);
 }
 
