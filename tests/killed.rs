@@ -80,6 +80,44 @@ fn commands(world: &World, over: &AtomicBool) -> usize {
     answered
 }
 
+/// A command that is killed after so long, if it has not ended before; what it said.
+fn cut_short(world: &World, arguments: &[&str], life: Duration) -> String {
+    let mut command = Command::new(crate::support::program::path());
+    command.args(["--config", "bailiwick.toml"]).args(arguments).current_dir(world.path(""));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    std::thread::sleep(life);
+    // It may have ended.
+    drop(child.kill());
+    String::from_utf8(child.wait_with_output().expect("it ended").stdout).expect("it writes UTF-8")
+}
+
+/// What was said to the operator about keys: name and state.
+type Told = BTreeMap<String, &'static str>;
+
+/// Makes a key and revokes the one before, each killed somewhere in the middle or after it said so.
+fn keys(world: &World, round: u64, told: &mut Told) {
+    let name = format!("k{round}");
+    let said = cut_short(world, &["keys", "create", &name, "--tools", "*"], moment(2 * round + 1));
+    if said.contains("bwk_") {
+        told.insert(name, "valid");
+    }
+    let Some((last, _)) = told.iter().find(|(_, state)| **state == "valid") else { return };
+    let last = last.clone();
+    if cut_short(world, &["keys", "revoke", &last], moment(3 * round + 2) / 4).contains("is revoked") {
+        told.insert(last, "revoked");
+    }
+}
+
+/// What the host says of the keys now.
+fn listed(world: &World) -> BTreeMap<String, String> {
+    let run = world.run_bare(&["--config", "bailiwick.toml", "--json", "keys", "list"], "");
+    assert_eq!(run.exit, 0, "{}", run.err);
+    let list: Value = serde_json::from_str(&run.out).expect("it is JSON");
+    let word = |key: &Value, what: &str| key[what].as_str().expect("a text").to_owned();
+    let keys = list["keys"].as_array().expect("a list");
+    keys.iter().map(|key| (word(key, "name"), word(key, "state"))).collect()
+}
+
 /// The records that came after number `after`: how many by caller, tool and outcome; and the number of the last.
 fn recorded(world: &World, after: i64) -> (BTreeMap<(String, String, String), usize>, i64) {
     let archive = Archive::open(&world.path("state/audit.db")).expect("it can be read").expect("it is there");
@@ -107,6 +145,7 @@ fn what_was_acknowledged_outlives_a_kill_at_any_moment() {
     // Compiles the plugin, and writes the configuration.
     assert_eq!(world.run(CONFIG, &["call", "launch", "-a", "target=x"], "").exit, 0);
     let (_, mut last) = recorded(&world, 0);
+    let mut told = Told::new();
     let (mut slowest, mut acknowledged, mut unrecorded, mut not_ready) = (Duration::ZERO, 0, 0, 0);
     for round in 0..rounds {
         let begun = Instant::now();
@@ -121,6 +160,7 @@ fn what_was_acknowledged_outlives_a_kill_at_any_moment() {
             .expect("it starts");
         let (mut heard, over, process) = (Heard::default(), AtomicBool::new(false), server.id());
         let (killed, commanded) = std::thread::scope(|scope| {
+            let keys = scope.spawn(|| keys(&world, round, &mut told));
             let commands = scope.spawn(|| commands(&world, &over));
             let client = scope.spawn(|| client(server, begun, &mut heard));
             std::thread::sleep(moment(round));
@@ -128,9 +168,16 @@ fn what_was_acknowledged_outlives_a_kill_at_any_moment() {
             let kill = Command::new("kill").args(["-s", "KILL", &process.to_string()]).status();
             assert!(kill.expect("there is `kill`").success());
             client.join().expect("it ends with the server");
+            keys.join().expect("they end");
             over.store(true, Ordering::SeqCst);
             (killed, commands.join().expect("they end"))
         });
+        let listed = listed(&world);
+        for (name, state) in &told {
+            // A key that was being revoked when the command was killed may be revoked.
+            let now = listed.get(name).map(String::as_str);
+            assert!(now == Some(state) || now == Some("revoked"), "round {round}: `{name}` is {now:?}, not {state}");
+        }
         let (counts, now) = recorded(&world, last);
         last = now;
         let count = |caller: &str, tool: &str, outcome: &str| {
@@ -155,6 +202,7 @@ fn what_was_acknowledged_outlives_a_kill_at_any_moment() {
     }
     println!(
         "measured: {rounds} kills, {not_ready} before it was ready; {acknowledged} calls answered, at most {unrecorded} of \
-         one run without their record; ready after {slowest:?} at most"
+         one run without their record; {} keys made or revoked; ready after {slowest:?} at most",
+        told.len()
     );
 }
