@@ -39,14 +39,23 @@ fn verify(world: &World, more: &[&str]) -> (i32, String) {
 async fn each_change_by_plain_sql_is_caught_and_the_first_record_named() {
     for (change, told) in [
         ("", "5 records are what was written"),
-        ("UPDATE records SET record = replace(record, 'counted', 'uncounted') WHERE seq = 3", "record 3 is not what was"),
+        (
+            "UPDATE records SET record = replace(record, 'counted', 'uncounted') WHERE seq = 3",
+            "record 3 is not what was",
+        ),
         ("UPDATE records SET record = replace(record, '\"ok\"', '\"no\"') WHERE seq = 5", "record 5 is not what was"),
         ("UPDATE records SET hash = zeroblob(32) WHERE seq = 2", "record 2 is not what was"),
         ("UPDATE records SET hash = x'00' WHERE seq = 5", "record 5 is not what was"),
         ("DELETE FROM records WHERE seq = 2", "record 2 is missing"),
         ("DELETE FROM records WHERE seq = 1", "record 1 is missing"),
-        ("INSERT INTO records (seq, record, hash) SELECT 6, record, hash FROM records WHERE seq = 5", "record 6 is not"),
-        ("INSERT INTO records (seq, record, hash) SELECT 0, record, hash FROM records WHERE seq = 1", "record 0 was put in"),
+        (
+            "INSERT INTO records (seq, record, hash) SELECT 6, record, hash FROM records WHERE seq = 5",
+            "record 6 is not",
+        ),
+        (
+            "INSERT INTO records (seq, record, hash) SELECT 0, record, hash FROM records WHERE seq = 1",
+            "record 0 was put in",
+        ),
         (
             "UPDATE records SET seq = 9 WHERE seq = 3; UPDATE records SET seq = 3 WHERE seq = 4; \
              UPDATE records SET seq = 4 WHERE seq = 9",
