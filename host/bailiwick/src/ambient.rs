@@ -187,14 +187,6 @@ pub fn append_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-/// Gives a file another name in the same folder.
-///
-/// # Errors
-/// As the operating system says.
-pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    std::fs::rename(from, to)
-}
-
 /// Removes a file.
 ///
 /// # Errors

@@ -141,6 +141,13 @@ impl Recorder {
         let record = self.record();
         record.outcome = outcome.code();
         record.output = outcome.result.as_ref().map_or(0, |output| output.size());
+        // Of a refusal that a plugin reports by itself no ledger knows.
+        if let Err(failure) = &outcome.result
+            && failure.code.is_denial()
+            && !outcome.denials.contains(failure)
+        {
+            record.denials.push(Denial { code: failure.code.as_str(), message: failure.to_string() });
+        }
         self.write();
         outcome
     }

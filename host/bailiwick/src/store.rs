@@ -173,8 +173,9 @@ fn held(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests make and look at files")]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests make and look at files")]
+
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, ToSql, params};
+use rusqlite::{Connection, OptionalExtension as _, ToSql};
 
 use bailiwick_core::chain::{Break, Hash, Link, Walk};
 
-use super::{BEGUN, STEPS, Spent, unfit};
+use super::{STEPS, unfit};
 use crate::ambient;
 use crate::store::{self, StoreError};
 
@@ -181,16 +181,4 @@ fn link(row: &rusqlite::Row<'_>) -> rusqlite::Result<Link> {
     // What is no hash was not written by this program; `verify` says so.
     let hash = row.get_ref(1)?.as_blob().ok().and_then(Hash::of_bytes).unwrap_or(Hash::START);
     Ok(Link { number: row.get(0)?, hash })
-}
-
-pub(super) fn spent(connection: &Connection, caller: &str, since: Timestamp) -> rusqlite::Result<Spent> {
-    // What was let through has a component.
-    let mut sums = connection.prepare_cached(
-        "SELECT count(*), coalesce(sum(record ->> '$.micros'), 0), coalesce(sum(record ->> '$.output'), 0) FROM records \
-         WHERE caller = ?1 AND time >= ?2 AND outcome <> ?3 AND record ->> '$.component' IS NOT NULL",
-    )?;
-    let number = |row: &rusqlite::Row<'_>, at| row.get::<_, i64>(at).map(|number| u64::try_from(number).unwrap_or(0));
-    sums.query_row(params![caller, format!("{since:.3}"), BEGUN], |row| {
-        Ok(Spent { calls: number(row, 0)?, micros: number(row, 1)?, bytes: number(row, 2)? })
-    })
 }

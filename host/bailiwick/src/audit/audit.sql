@@ -13,7 +13,6 @@ CREATE TABLE records (
     outcome TEXT AS (record ->> '$.outcome'),
     denied INTEGER AS (record ->> '$.denials' IS NOT NULL)
 ) STRICT;
-CREATE INDEX by_caller ON records (caller, time);
 
 -- The last record that was removed because of its age, or to make room: the chain goes on from there.
 CREATE TABLE anchor (

@@ -10,12 +10,10 @@ mod record;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 use tokio::sync::oneshot;
 
@@ -41,8 +39,6 @@ const END_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Audit {
     queue: Arc<Queue>,
-    path: PathBuf,
-    reader: Mutex<Connection>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -62,17 +58,6 @@ pub struct Keeping {
 #[error("the audit cannot be written")]
 pub struct Unwritten;
 
-/// What a caller has used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spent {
-    /// Calls that were let through.
-    pub calls: u64,
-    /// What they took from start to end, in microseconds, waiting included.
-    pub micros: u64,
-    /// The bytes of their results.
-    pub bytes: u64,
-}
-
 impl Audit {
     /// Opens the file and starts the writer.
     ///
@@ -84,7 +69,7 @@ impl Audit {
         if let Some(folder) = path.parent() {
             crate::ambient::create_private_dir(folder).map_err(file)?;
         }
-        let (writer, reader) = store::open(&path, &Migrations::from_slice(&STEPS))?;
+        let (writer, _) = store::open(&path, &Migrations::from_slice(&STEPS))?;
         let writer =
             Writer::new(keeping, writer).map_err(|error| StoreError::Database { path: path.clone(), error })?;
         let queue = Arc::new(Queue::default());
@@ -94,7 +79,7 @@ impl Audit {
             records.finish();
         });
         let writer = thread.map_err(file)?;
-        Ok(Self { queue, path, reader: Mutex::new(reader), writer: Some(writer) })
+        Ok(Self { queue, writer: Some(writer) })
     }
 
     /// How many records wait to be written.
@@ -123,15 +108,6 @@ impl Audit {
             Ok(Err(_)) | Err(_) => Err(Unwritten),
         }
     }
-
-    /// What `caller` has used since then, as far as it is written. Blocks.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn spent(&self, caller: &str, since: Timestamp) -> Result<Spent, StoreError> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        archive::spent(&reader, caller, since).map_err(|error| unfit(&self.path, error))
-    }
 }
 
 impl Drop for Audit {
@@ -147,4 +123,100 @@ impl Drop for Audit {
 
 fn unfit(path: &Path, error: rusqlite::Error) -> StoreError {
     StoreError::Database { path: path.to_owned(), error }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use bailiwick_core::call::CallId;
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+
+    fn record(age: SignedDuration) -> Record {
+        Record {
+            time: Timestamp::now() - age,
+            call: CallId::new("1-1"),
+            caller: "test".to_owned(),
+            tool: "x".repeat(100),
+            plugin: None,
+            component: None,
+            grants: None,
+            arguments: Some("{path:string,pattern:string}".to_owned()),
+            outcome: "ok",
+            approval: None,
+            intent: None,
+            denials: Vec::new(),
+            refused: None,
+            operations: std::collections::BTreeMap::from([("fs read".to_owned(), 3)]),
+            micros: 100,
+            memory: 1 << 20,
+            output: 17,
+        }
+    }
+
+    fn keeping(folder: &tempfile::TempDir, keep: Duration, max: u64) -> Keeping {
+        Keeping { file: folder.path().join(FILE), keep, max }
+    }
+
+    fn verified(folder: &tempfile::TempDir) -> Verified {
+        Archive::open(&folder.path().join(FILE)).unwrap().unwrap().verify(None).unwrap()
+    }
+
+    const LONG: Duration = Duration::from_secs(3_600);
+    const NEW: SignedDuration = SignedDuration::ZERO;
+    const OLD: SignedDuration = SignedDuration::from_hours(2);
+
+    #[test]
+    fn what_is_too_old_goes_and_the_rest_still_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::open(keeping(&folder, LONG, 1 << 30)).unwrap();
+        (0..3_000).for_each(|_| audit.record(record(OLD)));
+        (0..10).for_each(|_| audit.record(record(NEW)));
+        drop(audit);
+        let audit = Audit::open(keeping(&folder, LONG, 1 << 30)).unwrap();
+        audit.record(record(NEW));
+        drop(audit);
+        let Verified { start, head, broken, .. } = verified(&folder);
+        assert_eq!((start.number, head.number, broken), (3_000, 3_011, None));
+    }
+
+    #[test]
+    fn what_is_too_much_goes_oldest_first_and_the_file_stays_within_its_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::open(keeping(&folder, LONG, 1 << 20)).unwrap();
+        for _ in 0..4 {
+            (0..4_000).for_each(|_| audit.record(record(NEW)));
+        }
+        drop(audit);
+        let Verified { start, head, broken, .. } = verified(&folder);
+        assert_eq!((head.number, broken), (16_000, None));
+        assert!(start.number > 8_000, "{start:?}");
+        let size = crate::ambient::fingerprint(&folder.path().join(FILE)).unwrap().2;
+        assert!(size < 4 << 20, "{size}");
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_told_the_number_and_finds_it_on_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::open(keeping(&folder, LONG, 1 << 30)).unwrap();
+        audit.record(record(NEW));
+        assert_eq!(audit.record_now(record(NEW)).await, Ok(2));
+        assert_eq!(verified(&folder).head.number, 2);
+        assert_eq!(audit.record_now(record(NEW)).await, Ok(3));
+    }
+
+    #[test]
+    fn leaving_a_record_is_cheap() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::open(keeping(&folder, LONG, 1 << 30)).unwrap();
+        let mut records: Vec<Record> = (0..20_000).map(|_| record(NEW)).collect();
+        let begun = Instant::now();
+        records.drain(..).for_each(|record| audit.record(record));
+        let left = begun.elapsed();
+        drop(audit);
+        println!("measured: 20,000 records were left in {left:?} and written after {:?}", begun.elapsed());
+        assert_eq!(verified(&folder).head.number, 20_000);
+    }
 }

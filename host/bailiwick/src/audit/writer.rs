@@ -23,6 +23,8 @@ const RETRY: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_secs(60);
 /// Records that are removed at once: no more than what delays the next group by some milliseconds.
 const AT_ONCE: i64 = 2_000;
+/// How often that is done after a group: more than a group can add.
+const BATCHES: u32 = 4;
 
 pub(super) struct Writer {
     keeping: Keeping,
@@ -145,28 +147,38 @@ impl Writer {
         })
     }
 
-    /// Removes some of what is too old or too much; the rest goes with the groups to come.
+    /// Removes what is too old or too much, more of it than a group can add; the rest goes with the groups to come.
     fn prune(&mut self) -> rusqlite::Result<()> {
+        for _ in 0..BATCHES {
+            if !self.prune_some()? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes [`AT_ONCE`] records at most. Whether there may be more.
+    fn prune_some(&mut self) -> rusqlite::Result<bool> {
         let too_much = self.size()? > self.keeping.max;
         if !too_much && Instant::now() < self.look {
-            return Ok(());
+            return Ok(false);
         }
         let keep = i64::try_from(self.keeping.keep.as_secs()).unwrap_or(i64::MAX);
-        let oldest =
-            Timestamp::from_second(Timestamp::now().as_second().saturating_sub(keep)).unwrap_or(Timestamp::MIN);
+        let oldest = Timestamp::now().as_second().saturating_sub(keep);
+        let oldest = Timestamp::from_second(oldest).unwrap_or(Timestamp::MIN);
         let removed = store::transaction(&mut self.connection, |transaction| {
-            let last =
-                if too_much { first_number(transaction)? + AT_ONCE - 1 } else { last_before(transaction, oldest)? };
+            let first = first_number(transaction)?;
+            let last = if too_much { first + AT_ONCE - 1 } else { last_before(transaction, first, oldest)? };
             remove_up_to(transaction, last)
         })?;
-        // Gives the room back to the file system, where there is more of it than the next records take.
+        // Gives room back to the file system.
         let mut vacuum = self.connection.prepare_cached("PRAGMA incremental_vacuum(256)")?;
         let mut pages = vacuum.query([])?;
         while pages.next()?.is_some() {}
         if removed < AT_ONCE {
             self.look = Instant::now() + LOOK;
         }
-        Ok(())
+        Ok(removed == AT_ONCE)
     }
 
     /// The bytes that are in use.
@@ -182,8 +194,7 @@ fn first_number(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
 }
 
 /// The number before the first record that is not older than this, no further than [`AT_ONCE`] records on.
-fn last_before(transaction: &Transaction<'_>, oldest: Timestamp) -> rusqlite::Result<i64> {
-    let first = first_number(transaction)?;
+fn last_before(transaction: &Transaction<'_>, first: i64, oldest: Timestamp) -> rusqlite::Result<i64> {
     let young = "SELECT seq FROM records WHERE seq >= ?1 AND seq < ?2 AND time >= ?3 ORDER BY seq LIMIT 1";
     let young = transaction.query_row(young, params![first, first + AT_ONCE, format!("{oldest:.3}")], |row| row.get(0));
     Ok(young.optional()?.unwrap_or(first + AT_ONCE) - 1)

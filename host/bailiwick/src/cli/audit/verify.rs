@@ -48,11 +48,11 @@ pub(super) fn run(terminal: &Terminal, path: &Path, noted: Option<Hash>) -> Resu
         terminal.print_json(&json!({"ok": true, "records": records, "first": first, "last": last, "head": hash}))?;
         return Ok(Exit::Done);
     }
-    let removed = if start.number > 0 {
-        format!("; {} before them were removed for their age", start.number)
-    } else {
-        String::new()
+    let hold = if records == 1 { "1 record is".to_owned() } else { format!("{records} records are") };
+    let removed = match start.number {
+        0 => String::new(),
+        number => format!("; {number} before were removed for their age, or to make room"),
     };
-    terminal.print(&format!("{records} records are what was written{removed}\nhead {}\n", head.hash))?;
+    terminal.print(&format!("{hold} what was written{removed}\nhead {}\n", head.hash))?;
     Ok(Exit::Done)
 }
