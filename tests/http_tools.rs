@@ -449,7 +449,7 @@ fn t3_a_caller_that_may_not_execute_sees_tools_and_runs_none() {
     assert_eq!(server.get("/api/v1/tools", &[]).json()["count"], 1);
     assert_eq!(server.get("/api/v1/tools/launch", &[]).status, 404);
     let (status, body) = post(&server, "/api/v1/tools/launch/execute", json!({"parameters": {"target": "x"}}));
-    assert_eq!((status, &body["is_error"], &body["code"]), (200, &json!(true), &json!("denied.tool")));
+    assert_eq!((status, &body["is_error"], &body["code"]), (200, &json!(true), &json!("denied.execute")));
 }
 
 #[test]

@@ -36,6 +36,7 @@ mod net_spellings;
 mod net_twins;
 mod review;
 mod sdk_readme;
+mod search;
 mod secrets;
 mod telemetry;
 mod tidy;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the real MCP clients that the tests run, by pinned versions, next to this script. Does nothing when they are
+# Installs the real clients that the tests run, by pinned versions, next to this script. Does nothing when they are
 # there already. Needs python3 (3.10 or later), node and npm of any age: the Inspector runs on a Node of its own.
 set -eu
 cd "$(dirname "$0")"
@@ -9,12 +9,18 @@ fresh() {
     [ -e "$1/.installed" ] && cmp -s "$1/.installed" "$2"
 }
 
-if ! fresh .venv requirements.txt; then
-    rm -rf .venv
-    python3 -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
-    cp requirements.txt .venv/.installed
-fi
+# What $1/requirements.txt names, in a Python of its own.
+python_in() {
+    fresh "$1/.venv" "$1/requirements.txt" && return
+    rm -rf "$1/.venv"
+    python3 -m venv "$1/.venv"
+    "$1/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$1/requirements.txt"
+    cp "$1/requirements.txt" "$1/.venv/.installed"
+}
+
+# MCP clients, and apart from them the libraries of model providers, which bring an MCP client of their own.
+python_in .
+python_in models
 
 if ! fresh node_modules package-lock.json; then
     npm ci --loglevel error

@@ -30,6 +30,7 @@ use crate::observe::Observer;
 use crate::record::Recorder;
 use crate::runtime::{self, Runtime};
 use crate::seal::seal;
+use crate::search::{self, Answer, Meant, Menu};
 use crate::store::Store;
 use crate::telemetry::{Counted, Telemetry};
 
@@ -50,6 +51,8 @@ pub struct Host {
     slots: Semaphore,
     waiting: AtomicU32,
     queue: u32,
+    /// More tools than this are searched and not listed; 0 for never.
+    search_above: u32,
     calls: AtomicU64,
     /// Makes call ids of different processes differ.
     run: String,
@@ -64,6 +67,8 @@ pub struct Snapshot {
     pub plugins: Vec<Plugin>,
     /// What could not be loaded, and why.
     pub problems: Vec<Problem>,
+    /// The tools by their words, once somebody searches.
+    pub(crate) index: search::Lazy,
 }
 
 impl Host {
@@ -99,6 +104,7 @@ impl Host {
             slots: Semaphore::new(config.host.calls as usize),
             waiting: AtomicU32::new(0),
             queue: config.host.queue,
+            search_above: config.gateway.search_above,
             calls: AtomicU64::new(0),
             run: hex::encode(run),
             changed: watch::Sender::new(0),
@@ -149,6 +155,24 @@ impl Host {
         snapshot.registry.visible(&caller.tools).map(|(name, tool)| (name.clone(), Arc::clone(tool))).collect()
     }
 
+    /// What `caller` is offered: its tools, or those with which it searches them.
+    #[must_use]
+    pub fn offer(&self, caller: &Caller, menu: Menu) -> Vec<(ToolName, Arc<Tool>)> {
+        let tools = self.list(caller);
+        if menu.searches(tools.len(), self.search_above) { search::tools().to_vec() } else { tools }
+    }
+
+    /// The tools `caller` may see that have a word of `query`, the best first.
+    pub async fn find(&self, caller: &Caller, query: &str) -> Vec<(ToolName, Arc<Tool>)> {
+        let (snapshot, tools, query) = (self.snapshot(), caller.tools.clone(), query.to_owned());
+        let found = tokio::task::spawn_blocking(move || {
+            let index = snapshot.index.of(&snapshot.registry);
+            let found = search::found(&snapshot.registry, index, &tools, &query);
+            found.into_iter().map(|(name, tool)| (name.clone(), Arc::clone(tool))).collect()
+        });
+        found.await.unwrap_or_default()
+    }
+
     /// Changes whenever the tools may have changed.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<u64> {
@@ -165,7 +189,10 @@ impl Host {
     ///
     /// Dropping the future cancels the call; it is recorded all the same.
     pub async fn call(&self, call: Call, channel: Channel) -> Outcome {
-        self.pass(Wanted::Tool, call, channel).await
+        match search::meant(call) {
+            Meant::Tool(call) => self.pass(Wanted::Tool, call, channel).await,
+            Meant::Answer(call, answer) => self.answer(&call, answer).await,
+        }
     }
 
     /// The gate: the same for tools, prompts and resources.
@@ -223,6 +250,21 @@ impl Host {
     /// Who may read that over HTTP.
     pub(crate) fn metrics_for(&self) -> config::Metrics {
         self.telemetry.metrics_for
+    }
+
+    /// Answers a search. It is recorded as a call is, and runs no plugin.
+    async fn answer(&self, call: &Call, answer: Answer) -> Outcome {
+        let recorder = Recorder::start(&self.audit, self.observer.as_ref(), &self.telemetry, call);
+        let caller = &call.caller;
+        let outcome = match answer {
+            Answer::Refused(failure) => return recorder.refused(None, failure),
+            Answer::Describe { name } => search::described(&self.snapshot().registry, &caller.tools, &name),
+            Answer::Search { query, limit } => {
+                let found = self.find(caller, &query).await;
+                search::listed(&found, limit, self.list(caller).len())
+            }
+        };
+        recorder.done(outcome)
     }
 
     /// Waits for a free slot of the plugin and of the host, if the queue is not full.

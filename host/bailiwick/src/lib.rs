@@ -28,6 +28,7 @@ mod record;
 pub mod resolver;
 pub mod runtime;
 mod seal;
+pub mod search;
 pub mod secrets;
 pub mod store;
 pub mod surface;

@@ -42,6 +42,7 @@ use crate::resolver::Resolver;
 use crate::runtime::{
     self, Cache, CompileLimits, Compiler, Component, Described, Directories, LoadError, MAX_COMPONENT, Runtime,
 };
+use crate::search;
 use crate::secrets::Secrets;
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::Trail;
@@ -366,7 +367,7 @@ impl Loader<'_> {
             Registry::default()
         });
         registry.contexts = Contexts::new(offers);
-        Snapshot { registry, plugins, problems }
+        Snapshot { registry, plugins, problems, index: search::Lazy::default() }
     }
 
     async fn published(&self, config: &Config) -> (Registry, Vec<Problem>) {

@@ -18,6 +18,14 @@ use crate::schema::{ArgumentSchema, ResultSchema, SchemaError};
 
 /// A plugin may publish this many tools.
 pub const MAX_TOOLS: usize = 256;
+/// Finds tools for a caller that has too many of them to be told of each.
+pub const SEARCH_TOOLS: &str = "search_tools";
+/// Tells about one tool.
+pub const DESCRIBE_TOOL: &str = "describe_tool";
+/// Calls one.
+pub const CALL_TOOL: &str = "call_tool";
+/// Names that no tool of a plugin gets: a caller has to be able to rely on what they are.
+pub const RESERVED: [&str; 3] = [SEARCH_TOOLS, DESCRIBE_TOOL, CALL_TOOL];
 const MAX_DESCRIPTION: usize = 16 << 10;
 
 /// How much harm a call can do if its arguments are wrong.
@@ -288,10 +296,11 @@ pub struct Registry {
 impl Registry {
     /// Gives every candidate its name. A name that two plugins want goes to neither: both get `PLUGIN__NAME`, whatever
     /// the order they were loaded in. A second name the operator wrote always holds: a tool of that name gets
-    /// `PLUGIN__NAME` too. So no plugin can take another's tools away by what it calls its own.
+    /// `PLUGIN__NAME` too. So no plugin can take another's tools away by what it calls its own, nor the host's
+    /// ([`RESERVED`]).
     ///
     /// # Errors
-    /// Two second names that are the same; the sentence names both.
+    /// Two second names that are the same, or one that is the host's; the sentence names both.
     pub fn new(candidates: Vec<Candidate>) -> Result<Self, String> {
         Self::beside(candidates, &[])
     }
@@ -314,6 +323,13 @@ impl Registry {
             }
         }
         for (alias, index) in second_names {
+            if RESERVED.contains(&alias.as_str()) {
+                let tool = &registry.tools[index];
+                let (own, plugin) = (&tool.definition.name, &tool.plugin);
+                return Err(format!(
+                    "`{alias}` is a tool of the host; give `{own}` of plugin `{plugin}` another `alias`"
+                ));
+            }
             if let Some(other) = registry.by_name.insert(alias.clone(), index) {
                 return Err(taken(&alias, &registry.tools[other], &registry.tools[index]));
             }
@@ -371,6 +387,8 @@ fn taken(name: &ToolName, first: &Tool, second: &Tool) -> String {
 fn names(candidates: &[Candidate], held: &[Held]) -> (Vec<ToolName>, BTreeMap<ToolName, Failure>) {
     let second_names = candidates.iter().flat_map(|candidate| &candidate.aliases);
     let second_names = second_names.chain(held.iter().flat_map(|held| &held.aliases));
+    let reserved: Vec<ToolName> = RESERVED.iter().filter_map(|name| ToolName::parse(name).ok()).collect();
+    let second_names = second_names.chain(&reserved);
     let own = candidates.iter().map(|candidate| (&candidate.tool.plugin, &candidate.tool.name));
     let of_held = held.iter().flat_map(|held| held.tools.iter().map(|name| (&held.plugin, name, &held.failure)));
     let ladders: Vec<[ToolName; 3]> = own

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bailiwick_core::call::Selector;
 use bailiwick_core::config::Effective;
 use bailiwick_core::name::{NameError, PluginName, SecretName, ToolName};
-use bailiwick_core::registry::{Annotations, Candidate, Definition, Registry, Risk, Tool};
+use bailiwick_core::registry::{Annotations, Candidate, Definition, RESERVED, Registry, Risk, Tool};
 use bailiwick_core::schema::ArgumentSchema;
 
 /// Compares a text with what makes a name of each sort.
@@ -85,7 +85,7 @@ pub fn check_registry(wanted: &[Wanted<'_>]) -> bool {
     for (_, tool, aliases) in &mut wanted {
         aliases.sort_unstable();
         aliases.dedup();
-        aliases.retain(|alias| alias != tool && ToolName::parse(alias).is_ok());
+        aliases.retain(|alias| alias != tool && ToolName::parse(alias).is_ok() && !RESERVED.contains(alias));
     }
     let names_ = names(wanted.iter());
     let backwards = names(wanted.iter().rev());
@@ -99,12 +99,13 @@ pub fn check_registry(wanted: &[Wanted<'_>]) -> bool {
         assert!(aliases.len() < n_aliases, "no names for {wanted:?}");
         return false;
     };
+    assert!(RESERVED.iter().all(|name| !names_.contains_key(*name)), "{wanted:?} are {names_:?}");
     assert_eq!(names_.len(), wanted.len() + aliases.len(), "{wanted:?} are {names_:?}");
     for (plugin, tool, own_aliases) in &wanted {
         let own = ((*plugin).to_owned(), (*tool).to_owned());
         assert!(own_aliases.iter().all(|alias| names_.get(*alias) == Some(&own)), "{wanted:?} are {names_:?}");
         let n_wanting = wanted.iter().filter(|(_, other, _)| other == tool).count();
-        let alone = n_wanting == 1 && !aliases.contains(tool);
+        let alone = n_wanting == 1 && !aliases.contains(tool) && !RESERVED.contains(tool);
         let is_prefixed = |name: &&String| name.starts_with(&format!("{plugin}__"));
         if alone && !tool.contains("__") {
             assert_eq!(names_.get(*tool), Some(&own), "{wanted:?} are {names_:?}");

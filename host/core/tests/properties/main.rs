@@ -11,6 +11,7 @@ mod address;
 mod arguments;
 mod config;
 mod corpora;
+mod dialect;
 mod fs;
 mod names;
 mod net;

@@ -27,6 +27,7 @@ fn tools_get_the_same_names_in_every_order_and_nobody_takes_anothers() {
         "b__a__read",
         "list",
         "a___",
+        "call_tool",
         "a-tool-with-a-name-that-is-nearly-as-long-as-a-name-can-ever-be",
     ];
     let aliases = vec(any_of(TOOLS), 0..2);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -17,7 +17,7 @@ use bailiwick_core::call::CallId;
 use bailiwick_core::outcome::{Content, Outcome, Output, ResourceLink};
 
 use super::body::Detail;
-use super::{Face, Gateway, Identity, Refusal};
+use super::{Face, Gateway, Refusal, Who};
 use crate::ambient;
 
 /// Artifacts a caller can read; after that its oldest fall out.
@@ -124,13 +124,13 @@ impl Shelf {
         (status = 404, body = Detail), (status = 413, body = Detail), (status = 500, body = Detail)))]
 async fn fetch(
     State(gateway): State<Arc<Gateway>>,
-    Extension(asker): Extension<Identity>,
+    who: Who,
     place: Result<Path<(String, String)>, PathRejection>,
 ) -> Response {
     let unknown = || Refusal::new(StatusCode::NOT_FOUND, "no call of yours left such an artifact").response(Face::Api);
     let Ok(Path((call, name))) = place else { return unknown() };
     let uri = format!("{SCHEME}{call}/{name}");
-    let Some(mime_type) = gateway.shelf.owned(&asker.caller.name, &uri) else { return unknown() };
+    let Some(mime_type) = gateway.shelf.owned(&who.owner, &uri) else { return unknown() };
     let Some(path) = gateway.host.artifacts.path(&uri) else { return unknown() };
     let read = tokio::task::spawn_blocking(move || ambient::read(&path, MAX_READ)).await;
     match read.map_err(io::Error::other).flatten() {

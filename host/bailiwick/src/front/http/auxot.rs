@@ -18,8 +18,8 @@ use bailiwick_core::outcome::{Code, Failure, Outcome, Output};
 use bailiwick_core::redact::{quotable, visible};
 
 use super::tools::DISABLED;
-use super::{Asked, Gateway, Identity, guard};
-use crate::channel::Channel;
+use super::{Gateway, Identity, Who};
+use crate::search::{Menu, TOOLS_HEADER};
 
 pub(super) fn routes() -> Router<Arc<Gateway>> {
     Router::new()
@@ -100,8 +100,13 @@ pub(super) struct AuxotErrorBody {
 
 /// The tools this caller may see.
 #[utoipa::path(get, path = "/api/tools/v1/list", tag = "auxot", responses((status = 200, body = AuxotTools)))]
-async fn list(State(gateway): State<Arc<Gateway>>, Extension(asker): Extension<Identity>) -> Json<AuxotTools> {
-    let tools = gateway.host.list(&asker.caller).into_iter().map(|(name, tool)| AuxotTool {
+async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(asker): Extension<Identity>,
+    headers: HeaderMap,
+) -> Json<AuxotTools> {
+    let menu = headers.get(TOOLS_HEADER).and_then(|menu| Menu::parse(menu.to_str().ok()?)).unwrap_or_default();
+    let tools = gateway.host.offer(&asker.caller, menu).into_iter().map(|(name, tool)| AuxotTool {
         name: name.to_string(),
         description: tool.description(),
         parameters: tool.arguments.visible().clone(),
@@ -112,20 +117,15 @@ async fn list(State(gateway): State<Arc<Gateway>>, Extension(asker): Extension<I
 
 /// The same by its other name.
 #[utoipa::path(get, path = "/api/tools/v1/tools", tag = "auxot", responses((status = 200, body = AuxotTools)))]
-async fn tools(gateway: State<Arc<Gateway>>, asker: Extension<Identity>) -> Json<AuxotTools> {
-    list(gateway, asker).await
+async fn tools(gateway: State<Arc<Gateway>>, asker: Extension<Identity>, headers: HeaderMap) -> Json<AuxotTools> {
+    list(gateway, asker, headers).await
 }
 
 /// Runs a tool.
 #[utoipa::path(post, path = "/api/tools/v1/execute", tag = "auxot", request_body = AuxotCall,
     responses((status = 200, body = AuxotResult), (status = 400, body = AuxotError), (status = 403, body = AuxotError),
         (status = 404, body = AuxotError), (status = 500, body = AuxotError), (status = 503, body = AuxotError)))]
-async fn execute(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(asker): Extension<Identity>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Response {
+async fn execute(State(gateway): State<Arc<Gateway>>, who: Who, bytes: Bytes) -> Response {
     let (tool, arguments) = match asked(&bytes) {
         Ok(asked) => asked,
         Err(message) => return error(StatusCode::BAD_REQUEST, "invalid_request_error", message, None),
@@ -133,8 +133,7 @@ async fn execute(
     if !gateway.settings.enable_tool_execute {
         return error(StatusCode::FORBIDDEN, "permission_error", DISABLED.to_owned(), None);
     }
-    let asked = Asked { tool: tool.clone(), arguments, trace: guard::trace(&headers) };
-    match gateway.call(&asker, asked, Channel::default()).await.result {
+    match gateway.call(&who, tool.clone(), arguments).await.result {
         Ok(output) => Json(AuxotResult { result: result(output), tool }).into_response(),
         Err(failure) => failed(&tool, &failure),
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -20,8 +20,7 @@ use bailiwick_core::dialect::calls::{self, Misread};
 
 use super::body::{Detail, FieldError, Invalid};
 use super::tools::{DISABLED, FormatName};
-use super::{Asked, Face, Gateway, Identity, Refusal, guard};
-use crate::channel::Channel;
+use super::{Face, Gateway, Refusal, Who};
 
 /// Calls of one message that are under way at once; the others wait, so that no message takes all of the host's queue.
 const AT_ONCE: usize = 8;
@@ -74,9 +73,8 @@ pub(super) struct ToolMessages {
     responses((status = 200, body = ToolMessages), (status = 403, body = Detail), (status = 422, body = Detail)))]
 async fn run(
     State(gateway): State<Arc<Gateway>>,
-    Extension(asker): Extension<Identity>,
+    who: Who,
     from: Result<Query<From>, QueryRejection>,
-    headers: HeaderMap,
     bytes: Bytes,
 ) -> Result<Response, Invalid> {
     let Query(from) = from.map_err(|rejection| Invalid::query(&rejection))?;
@@ -91,12 +89,10 @@ async fn run(
     if !gateway.settings.enable_tool_execute {
         return Ok(Refusal::new(StatusCode::FORBIDDEN, DISABLED).response(Face::Api));
     }
-    let trace = guard::trace(&headers);
-    let under_way = batch.calls.into_iter().map(|call| {
+    let under_way = batch.calls.into_iter().map(|call| async {
         let tool = batch.format.tool(&call.name).to_owned();
-        let asked = Asked { tool, arguments: call.arguments.clone(), trace: trace.clone() };
-        let (gateway, asker) = (&gateway, &asker);
-        async move { (call, gateway.call(asker, asked, Channel::default()).await) }
+        let outcome = gateway.call(&who, tool, call.arguments.clone()).await;
+        (call, outcome)
     });
     let answers: Vec<_> = futures::stream::iter(under_way).buffered(AT_ONCE).collect().await;
     let messages = messages(batch.format, &answers);

@@ -9,6 +9,7 @@ mod auth;
 mod auxot;
 mod batch;
 mod body;
+mod context;
 pub(crate) mod guard;
 mod limits;
 mod oauth;
@@ -24,7 +25,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
@@ -38,7 +40,7 @@ use bailiwick_core::trace::TraceContext;
 
 use crate::channel::Channel;
 use crate::front::life::Life;
-use crate::front::mcp::Endpoint;
+use crate::front::mcp::{Endpoint, principal};
 use crate::host::Host;
 
 pub(crate) use auth::Identity;
@@ -75,30 +77,49 @@ impl Gateway {
 
     /// Runs a call for who asks. It is cancelled when the answer is dropped, the key is revoked or the server's time to
     /// finish is over.
-    pub(crate) async fn call(&self, asker: &Identity, asked: Asked, channel: Channel) -> Outcome {
+    async fn call(&self, who: &Who, tool: String, arguments: String) -> Outcome {
         let _under_way = self.life.enter();
-        let Asked { tool, arguments, trace } = asked;
-        let call = Call { id: self.host.new_call_id(), tool, arguments, caller: Arc::clone(&asker.caller), trace };
+        let Who { identity: asker, owner, trace } = who;
+        let call = Call {
+            id: self.host.new_call_id(),
+            tool,
+            arguments,
+            caller: Arc::clone(&asker.caller),
+            trace: trace.clone(),
+        };
         let id = call.id.clone();
         let outcome = tokio::select! {
             biased;
             () = asker.revoked.cancelled() => cancelled("the key of this call was revoked"),
             () = self.life.over() => cancelled("the server is stopping"),
-            outcome = self.host.call(call, channel) => outcome,
+            outcome = self.host.call(call, Channel::default()) => outcome,
         };
-        self.shelf.note(&asker.caller.name, &id, &outcome);
+        self.shelf.note(owner, &id, &outcome);
         outcome
     }
 }
 
-/// What a request asks for.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    pub(crate) tool: String,
-    /// A JSON object as text.
-    pub(crate) arguments: String,
-    /// What trace it is part of, if any: see [`guard::trace`].
-    pub(crate) trace: Option<TraceContext>,
+/// Who asks, as the tools APIs need to know it.
+struct Who {
+    identity: Identity,
+    /// Whose is what a call leaves behind.
+    owner: String,
+    /// What trace the request is part of, if any.
+    trace: Option<TraceContext>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Who {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        let found = parts.extensions.get::<Identity>().cloned().zip(principal(&parts.extensions));
+        let Some((identity, owner)) = found else {
+            tracing::error!("nobody knows who asks");
+            let refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error");
+            return Err(refusal.response(Face::of(parts.uri.path())));
+        };
+        Ok(Self { identity, owner, trace: guard::trace(&parts.headers) })
+    }
 }
 
 fn cancelled(why: &str) -> Outcome {
@@ -127,6 +148,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .merge(tools::routes())
         .merge(batch::routes())
         .merge(render::routes())
+        .merge(context::routes())
         .merge(artifacts::routes())
         .merge(auxot::routes())
         .layer(from_fn_with_state(state(), guard::body))

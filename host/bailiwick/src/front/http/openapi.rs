@@ -7,11 +7,11 @@ use axum::Router;
 use axum::routing::get;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{OpenApi as _, ToSchema};
 
 use super::refusal::Face;
-use super::{approvals, artifacts, auxot, batch, body, render, tools};
+use super::{approvals, artifacts, auxot, batch, body, context, render, tools};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -22,6 +22,7 @@ use super::{approvals, artifacts, auxot, batch, body, render, tools};
         tools::execute,
         batch::run,
         render::render,
+        context::list,
         artifacts::fetch,
         auxot::list,
         auxot::tools,
@@ -45,6 +46,9 @@ use super::{approvals, artifacts, auxot, batch, body, render, tools};
 )]
 struct Document;
 
+/// What an answer is where its handler says no more.
+const GIVEN: &str = "what was asked for";
+const REFUSED: &str = "a refusal; the body says why";
 const SCHEME: &str = "key";
 
 /// What may be answered before a request gets to its handler.
@@ -85,22 +89,34 @@ pub(super) fn document() -> OpenApi {
         components.add_security_scheme(SCHEME, SecurityScheme::Http(key));
     }
     for (path, item) in &mut document.paths.paths {
-        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete, &mut item.patch];
-        for operation in operations.into_iter().flatten() {
-            complete(path, operation);
+        let operations = [("get", &mut item.get), ("post", &mut item.post), ("delete", &mut item.delete)];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                complete(method, path, operation);
+            }
         }
     }
     document
 }
 
 /// Adds what holds for every operation.
-fn complete(path: &str, operation: &mut Operation) {
+fn complete(method: &str, path: &str, operation: &mut Operation) {
+    // Handlers of several paths have the same name; a path and a method are one's own.
+    let words = path.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    operation.operation_id = Some(std::iter::once(method).chain(words).collect::<Vec<_>>().join("_"));
     let keyed = path.starts_with("/api/");
     let error = match Face::of(path) {
         Face::Auxot => auxot::AuxotError::name(),
         Face::Api | Face::Mcp => body::Detail::name(),
     };
     let more = if keyed { &KEYED[..] } else { &[] };
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            response.description = if status.starts_with('2') { GIVEN } else { REFUSED }.to_owned();
+        }
+    }
     for (status, description) in ALWAYS.iter().chain(more) {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(error.clone()))).build();
         let response = ResponseBuilder::new().description(*description).content("application/json", content).build();

@@ -23,8 +23,8 @@ use bailiwick_core::registry::Tool;
 
 use super::artifacts::{Artifact, Shelf};
 use super::body::{self, Detail, FieldError, Invalid};
-use super::{Asked, Face, Gateway, Identity, Refusal, guard};
-use crate::channel::Channel;
+use super::{Face, Gateway, Identity, Refusal, Who};
+use crate::search::{self, Menu, TOOLS_HEADER};
 
 /// What a caller is told where tools cannot be run over plain HTTP.
 pub(super) const DISABLED: &str =
@@ -45,6 +45,12 @@ pub(super) struct Wanted {
     /// The shape of the definitions; `tools` of the answer goes into a request to that provider as it is.
     #[param(inline, value_type = Option<FormatName>)]
     format: Option<String>,
+    /// What to list: `all` tools, the three with which they are searched (`search`), or those where there are too many
+    /// (`auto`). Without it, the header `X-Bailiwick-Tools` says so, and else it is `auto`.
+    #[param(inline, value_type = Option<MenuName>)]
+    tools: Option<String>,
+    /// Lists the tools that have one of these words, the best first.
+    search: Option<String>,
     /// Whether the provider holds its model to the schemas. Without it, OpenAI does where a schema allows it.
     strict: Option<bool>,
 }
@@ -62,7 +68,24 @@ pub(super) enum FormatName {
     Mcp,
 }
 
+/// What can be listed.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes a text")]
+#[schema(rename_all = "kebab-case")]
+pub(super) enum MenuName {
+    Auto,
+    All,
+    Search,
+}
+
 impl Wanted {
+    fn menu(&self, headers: &HeaderMap) -> Result<Menu, Invalid> {
+        let header = || headers.get(TOOLS_HEADER).map(|value| value.to_str().unwrap_or_default());
+        let Some(name) = self.tools.as_deref().or_else(header) else { return Ok(Menu::Auto) };
+        let wrong = || Invalid::one(FieldError::new("tools", "Input should be one of auto, all, search", "enum"));
+        Menu::parse(name).ok_or_else(wrong)
+    }
+
     fn format(&self) -> Result<Format, Invalid> {
         let Some(name) = &self.format else { return Ok(Format::Flat) };
         Format::parse(name).ok_or_else(|| {
@@ -185,11 +208,15 @@ pub(super) struct Denial {
 async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(asker): Extension<Identity>,
+    headers: HeaderMap,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Listed>, Invalid> {
     let Query(wanted) = wanted.map_err(|rejection| Invalid::query(&rejection))?;
     let format = wanted.format()?;
-    let tools = gateway.host.list(&asker.caller);
+    let tools = match &wanted.search {
+        Some(query) => gateway.host.find(&asker.caller, query).await,
+        None => gateway.host.offer(&asker.caller, wanted.menu(&headers)?),
+    };
     let offered: Vec<Offered<'_>> = tools.iter().map(|(name, tool)| Offered::of(name, tool)).collect();
     let listed = definitions(format, &offered, wanted.how());
     Ok(Json(Listed { tools: listed, count: offered.len(), unavailable: unavailable(&gateway, &asker.caller) }))
@@ -221,7 +248,8 @@ async fn describe(
 ) -> Response {
     let name = written(name);
     let tools = gateway.host.list(&asker.caller);
-    let Some((name, tool)) = tools.iter().find(|(known, _)| known.as_str() == name) else { return not_found(&name) };
+    let all = tools.iter().chain(search::tools());
+    let Some((name, tool)) = { all }.find(|(known, _)| known.as_str() == name) else { return not_found(&name) };
     Json(definition(name, tool)).into_response()
 }
 
@@ -254,9 +282,8 @@ fn not_found(name: &str) -> Response {
         (status = 422, body = Detail), (status = 503, body = Detail)))]
 async fn execute(
     State(gateway): State<Arc<Gateway>>,
-    Extension(asker): Extension<Identity>,
+    who: Who,
     name: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
     bytes: Bytes,
 ) -> Result<Response, Invalid> {
     let name = written(name);
@@ -270,8 +297,7 @@ async fn execute(
     if !gateway.settings.enable_tool_execute {
         return Ok(Refusal::new(StatusCode::FORBIDDEN, DISABLED).response(Face::Api));
     }
-    let asked = Asked { tool: name.clone(), arguments: arguments.to_owned(), trace: guard::trace(&headers) };
-    let outcome = gateway.call(&asker, asked, Channel::default()).await;
+    let outcome = gateway.call(&who, name.clone(), arguments.to_owned()).await;
     Ok(match refused(&outcome) {
         Some(Refused::Unknown) => not_found(&name),
         Some(Refused::TooMuch(message)) => Refusal::new(StatusCode::TOO_MANY_REQUESTS, message).response(Face::Api),
@@ -279,7 +305,7 @@ async fn execute(
             let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message);
             refusal.with(header::RETRY_AFTER, "1").response(Face::Api)
         }
-        None => Json(executed(&name, outcome, &gateway.shelf, &asker.caller)).into_response(),
+        None => Json(executed(&name, outcome, &gateway.shelf, &who.owner)).into_response(),
     })
 }
 
@@ -303,11 +329,11 @@ fn refused(outcome: &Outcome) -> Option<Refused> {
     }
 }
 
-fn executed(name: &str, outcome: Outcome, shelf: &Shelf, caller: &Caller) -> Executed {
+fn executed(name: &str, outcome: Outcome, shelf: &Shelf, owner: &str) -> Executed {
     let output = said(&outcome);
     let Outcome { result, denials } = outcome;
     let code = result.as_ref().err().map(|failure| failure.code);
-    let artifacts = result.as_ref().map(|output| shelf.artifacts(&caller.name, output)).unwrap_or_default();
+    let artifacts = result.as_ref().map(|output| shelf.artifacts(owner, output)).unwrap_or_default();
     let structured = result.ok().and_then(|output| output.structured);
     Executed {
         tool: name.to_owned(),
@@ -341,7 +367,7 @@ mod tests {
 
     #[track_caller]
     fn check(outcome: Outcome, output: &str, success: bool, is_error: bool) {
-        let executed = executed("t", outcome, &Shelf::default(), &Caller::operator("test"));
+        let executed = executed("t", outcome, &Shelf::default(), "test");
         assert_eq!((executed.output.as_str(), executed.success, executed.is_error), (output, success, is_error));
     }
 

@@ -109,7 +109,7 @@ impl Desks {
 
 /// The name that what is kept between requests goes by: the caller's. Those without a key are told apart by where they
 /// ask from, since they have nothing else.
-pub(super) fn principal(extensions: &axum::http::Extensions) -> Option<String> {
+pub(crate) fn principal(extensions: &axum::http::Extensions) -> Option<String> {
     let name = &extensions.get::<Identity>()?.caller.name;
     if name != "anonymous" {
         return Some(name.clone());

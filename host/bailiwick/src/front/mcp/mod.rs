@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::http::request::Parts;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest, CustomResult,
     ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
@@ -47,7 +48,9 @@ use crate::channel::Channel;
 use crate::contexts;
 use crate::front::life::Life;
 use crate::host::Host;
+use crate::search::{Menu, TOOLS_HEADER};
 use call::{Asked, Attended, Told};
+pub(crate) use desk::principal;
 use desk::{Asker, Askers, Desk};
 use ending::Ending;
 use parked::Parking;
@@ -245,6 +248,16 @@ async fn tell(client: Peer<RoleServer>, mut changes: watch::Receiver<u64>, here:
     }
 }
 
+/// Where a client says how it wants the tools: `auto`, `all` or `search`.
+const TOOLS: &str = "bailiwick/tools";
+
+/// What a client asks to be offered: in its request's `_meta`, or over HTTP in a header.
+fn menu(context: &RequestContext<RoleServer>) -> Menu {
+    let said = context.meta.get(TOOLS).and_then(|menu| menu.as_str());
+    let header = || context.extensions.get::<Parts>().and_then(|parts| parts.headers.get(TOOLS_HEADER)?.to_str().ok());
+    said.or_else(header).and_then(Menu::parse).unwrap_or_default()
+}
+
 impl ServerHandler for Connection {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
@@ -270,7 +283,8 @@ impl ServerHandler for Connection {
         let _seen = self.seen("tools/list", &context);
         let cursor = request.and_then(|request| request.cursor);
         let asker = self.askers.of(&context.extensions)?;
-        wire::page(&self.host.list(&asker.caller), cursor.as_deref(), Vocabulary::of(&context))
+        let tools = self.host.offer(&asker.caller, menu(&context));
+        wire::page(&tools, cursor.as_deref(), Vocabulary::of(&context))
     }
 
     /// The tool whose arguments a request's headers are compared with, if its caller may see it.
