@@ -132,6 +132,11 @@ fn t5_api1_without_a_good_key_nobody_gets_in() {
     assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Bearer")));
     let message = json!({"code": -32000, "message": "Authentication required"});
     assert_eq!(refused.json()["error"], message);
+    let of_tools = served.get("/api/v1/tools", &[]);
+    assert_eq!(of_tools.told(), (401, json!({"detail": "Authentication required"})));
+    assert_eq!(of_tools.header("www-authenticate"), Some("Bearer"));
+    let of_auxot = json!({"error": {"message": "Authentication required", "type": "authentication_error"}});
+    assert_eq!(served.get("/api/tools/v1/list", &[]).told(), (401, of_auxot));
     let good = bearer(KEY);
     for wrong in ["", "Bearer", "Bearer ", "Basic Zm9vOmJhcg==", KEY, &good.replace("AAEC", "AAED"), &good[..50]] {
         assert_eq!(enter(&served, &[("Authorization", wrong)]).status, 401, "{wrong}");
@@ -171,7 +176,8 @@ fn t8_api14_an_address_and_a_key_may_ask_so_often_in_a_minute() {
     }
     let refused = ask();
     assert_eq!((refused.status, left(&refused).as_deref()), (429, Some("0")));
-    assert_eq!(refused.json()["error"]["message"], "Rate limit exceeded");
+    let error = json!({"code": -32000, "message": "Rate limit exceeded", "data": {"code": "limit.rate"}});
+    assert_eq!(refused.json()["error"], error);
     let after: u64 = refused.header("retry-after").expect("it says when").parse().expect("in seconds");
     assert!((1..=60).contains(&after), "{after}");
     // The address is asked for before the key.
@@ -200,9 +206,15 @@ fn a_policy_that_changes_changes_what_its_keys_may_do() {
     served.signal(libc::SIGHUP);
     wait_until(|| status(&served, KEY) == 200);
     let text = std::fs::read_to_string(&file).expect("it is there");
-    std::fs::write(&file, text.replace("[keys.ci]", "[keys.other]").replace("AAAA", "")).expect("it can be written");
+    std::fs::write(&file, text.replace("[keys.ci]", "[keys.ci]\n#").replace("hash =", "#")).expect("it can be written");
     served.signal(libc::SIGHUP);
-    wait_until(|| status(&served, KEY) == 200);
+    // A configuration with a mistake changes nothing.
+    assert_eq!(status(&served, KEY), 200);
+    let gone = text.split("[keys.ci]").next().expect("it begins").to_owned() + "[gateway]\nper_ip = 0\n[host]\n";
+    let host = text.split("[host]\n").nth(1).expect("it ends with it");
+    std::fs::write(&file, gone + host).expect("it can be written");
+    served.signal(libc::SIGHUP);
+    wait_until(|| status(&served, KEY) == 401);
 }
 
 fn wait_until(is_so: impl Fn() -> bool) {

@@ -239,3 +239,46 @@ async fn api4_those_who_guess_wait_for_each_other_and_for_nobody_else() {
     assert_eq!(guess(99).await, "Busy");
     assert_eq!(world.ask(&format!("Bearer {KEY}")).await, "key:ci");
 }
+
+/// Takes a while and needs a quiet machine, so it runs with the slow tests.
+#[tokio::test]
+async fn api2_how_much_of_a_key_is_right_takes_no_time() {
+    if crate::ambient::env("RUN_SLOW_TESTS").is_none() {
+        return;
+    }
+    const SAMPLES: u32 = 100_000;
+    let world = World::new(&config(&[], &[]));
+    rows::add(&world.beside(), &row("ci", own())).unwrap();
+    assert_eq!(world.ask(&format!("Bearer {KEY}")).await, "key:ci");
+    let mut times = [Vec::new(), Vec::new()];
+    for sample in 0..SAMPLES {
+        let random: [u8; 32] = rand_bytes();
+        let random = bailiwick_core::key::make(&random);
+        // All but the last 42 bits are those of a good key.
+        let near = format!("{}{}", &KEY[..40], &random[40..]);
+        let pair = [headers(&[&format!("Bearer {near}")]), headers(&[&format!("Bearer {random}")])];
+        let first = (sample % 2) as usize;
+        for which in [first, 1 - first] {
+            let begun = Instant::now();
+            let refused = world.keys.identify(&pair[which]).await.is_err();
+            times[which].push(begun.elapsed().as_nanos() as f64);
+            assert!(refused);
+        }
+    }
+    // Without the slowest tenth: those were interrupted.
+    let mean = |times: &mut Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times.truncate(times.len() * 9 / 10);
+        times.iter().sum::<f64>() / times.len() as f64
+    };
+    let [near, random] = &mut times;
+    let (near, random) = (mean(near), mean(random));
+    eprintln!("a key that is nearly right: {near:.0} ns; a random one: {random:.0} ns; {SAMPLES} of each");
+    assert!((near - random).abs() < random * 0.02, "{near:.0} ns and {random:.0} ns");
+}
+
+fn rand_bytes() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).unwrap();
+    bytes
+}

@@ -211,8 +211,10 @@ impl Typing<'_, '_> {
         let default = GatewaySettings::default();
         let second = Duration::from_secs;
         let listen = table.listen.and_then(|at| self.listen(&at)).unwrap_or(default.listen);
-        let hosts = self.each(table.hosts, |host| host_name(host).ok_or("a host name or an address, without a port"));
-        let origins = self.each(table.origins, |origin| browser_origin(origin).ok_or(ORIGIN_LEGAL));
+        let hosts = self.each("gateway.hosts", table.hosts, |host| {
+            host_name(host).ok_or("a host name or an address, without a port")
+        });
+        let origins = self.each("gateway.origins", table.origins, |origin| browser_origin(origin).ok_or(ORIGIN_LEGAL));
         let trusted_proxies = self.proxies(table.trusted_proxies);
         let api = table.api.and_then(|api| api.value.enable_tool_execute);
         GatewaySettings {
@@ -405,11 +407,12 @@ impl Typing<'_, '_> {
 
     fn each<T>(
         &mut self,
+        key: &str,
         list: Option<At<Vec<At<String>>>>,
         parse: impl Fn(&str) -> Result<T, &'static str>,
     ) -> Vec<T> {
         let list = list.map(|list| list.value).unwrap_or_default();
-        let one = |at: &At<String>| parse(&at.value).map_err(|legal| self.wrong("gateway", at, legal)).ok();
+        let one = |at: &At<String>| parse(&at.value).map_err(|legal| self.wrong(key, at, legal)).ok();
         list.iter().filter_map(one).collect()
     }
 

@@ -7,6 +7,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use crate::key::KeyText;
+
 /// A config as it was found: what to call it, what it says, and the folder its relative paths start from.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -199,8 +201,8 @@ fn render_one(source: &Source, mistake: &Mistake) -> String {
 fn quoted_line(text: &str, place: &Place) -> (String, String) {
     const BEFORE: usize = 60;
     const LONGEST: usize = 140;
-    let line: Vec<char> =
-        text.lines().nth(place.line - 1).unwrap_or("").trim_start_matches('\u{feff}').chars().collect();
+    let line = masked(text.lines().nth(place.line - 1).unwrap_or("").trim_start_matches('\u{feff}'));
+    let line: Vec<char> = line.chars().collect();
     let start = (place.column - 1).min(line.len());
     let marked = text.get(place.span.clone()).unwrap_or("").lines().next().unwrap_or("").chars().count().max(1);
     let from = if line.len() > LONGEST { start.saturating_sub(BEFORE) } else { 0 };
@@ -216,6 +218,27 @@ fn quoted_line(text: &str, place: &Place) -> (String, String) {
     }
     let carets = marked.min(until.saturating_sub(start).max(1));
     (printable(&quoted), format!("{}{}", " ".repeat(indent), "^".repeat(carets)))
+}
+
+/// The line with asterisks for what looks like a caller's key: whoever puts one where its hash belongs should not find it
+/// in the log too.
+fn masked(line: &str) -> String {
+    let is_of_key = |character: char| character.is_ascii_alphanumeric() || "_-".contains(character);
+    let mut masked = String::with_capacity(line.len());
+    let mut rest = line;
+    while !rest.is_empty() {
+        let length = rest.find(|character| !is_of_key(character)).unwrap_or(rest.len());
+        let (word, tail) = rest.split_at(length);
+        if KeyText::parse(word).is_some() {
+            masked.extend(word.chars().map(|_| '*'))
+        } else {
+            masked.push_str(word)
+        }
+        let next = tail.chars().next().map_or(0, char::len_utf8);
+        masked.push_str(&tail[..next]);
+        rest = &tail[next..];
+    }
+    masked
 }
 
 /// The text without what a terminal would act on, one character for one, so that carets stay where they belong.
@@ -274,6 +297,15 @@ mod tests {
         let caret = carets.chars().position(|character| character == '^');
         assert_eq!(quoted.chars().position(|character| character == 'X'), caret);
         assert!(quoted.chars().count() < 150);
+    }
+
+    #[test]
+    fn a_key_is_not_shown() {
+        let key = "rtr_ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8";
+        let line = format!("ä = '{key}', '{}' # {key}", &key[1..]);
+        let stars = "*".repeat(47);
+        assert_eq!(masked(&line), format!("ä = '{stars}', '{}' # {stars}", "*".repeat(46)));
+        assert_eq!(masked("a_b = \"x\" # ö"), "a_b = \"x\" # ö");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use bailiwick_core::outcome::Code;
+
 use super::limits::{self, TooMany};
 use super::oauth::{self, Lacks};
 use super::{Ends, Face, Gateway, Refusal};
@@ -92,7 +94,7 @@ pub(crate) async fn per_key(State(gateway): State<Arc<Gateway>>, request: Reques
 }
 
 fn refused(too_many: TooMany, face: Face) -> Response {
-    let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded");
+    let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded").coded(Code::LimitRate);
     let refusal = refusal.with(header::RETRY_AFTER, &too_many.seconds().to_string());
     refusal.with(limits::REMAINING, "0").response(face)
 }

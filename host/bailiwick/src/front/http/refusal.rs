@@ -6,6 +6,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
+use bailiwick_core::outcome::Code;
+
 /// Whose errors a path is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Face {
@@ -34,17 +36,25 @@ impl Face {
 pub(crate) struct Refusal {
     status: StatusCode,
     message: String,
+    /// For programs, where the face has a place for it.
+    code: Option<Code>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), headers: Vec::new() }
+        Self { status, message: message.into(), code: None, headers: Vec::new() }
     }
 
     /// The same with one more header; one that is no header's value is left out.
     pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
         self.headers.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
+        self
+    }
+
+    /// The same with a code.
+    pub(crate) fn coded(mut self, code: Code) -> Self {
+        self.code = Some(code);
         self
     }
 
@@ -58,10 +68,23 @@ impl Refusal {
 
     fn body(&self, face: Face) -> Value {
         let message = &self.message;
+        let code = self.code.map(Code::as_str);
         match face {
-            Face::Auxot => json!({"error": {"message": message, "type": kind(self.status)}}),
-            // -32000 to -32019 are a server's own.
-            Face::Mcp => json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32000, "message": message}}),
+            Face::Auxot => {
+                let mut error = json!({"message": message, "type": kind(self.status)});
+                if let Some(code) = code {
+                    error["code"] = code.into();
+                }
+                json!({ "error": error })
+            }
+            Face::Mcp => {
+                // -32000 to -32019 are a server's own.
+                let mut error = json!({"code": -32000, "message": message});
+                if let Some(code) = code {
+                    error["data"] = json!({ "code": code });
+                }
+                json!({"jsonrpc": "2.0", "id": null, "error": error})
+            }
             Face::Api => json!({"detail": message}),
         }
     }
