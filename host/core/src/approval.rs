@@ -108,11 +108,9 @@ impl Facts {
 
     /// The arguments as text, and how many characters of them are not in it. What a terminal acts on is spelled out.
     fn spoken(&self) -> (String, usize) {
-        let text = match &self.arguments {
-            // Cut already: it is the start of a text.
-            Value::String(start) if self.not_shown > 0 => start.clone(),
-            arguments => arguments.to_string(),
-        };
+        // Where they were cut already, they are the start of a text.
+        let start = self.arguments.as_str().filter(|_| self.not_shown > 0);
+        let text = start.map_or_else(|| self.arguments.to_string(), str::to_owned);
         let text = visible(&visible_json(&text)).into_owned();
         match text.char_indices().nth(MAX_SPOKEN) {
             Some((end, _)) => (text[..end].to_owned(), self.not_shown + text[end..].chars().count()),

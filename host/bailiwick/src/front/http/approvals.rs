@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use futures::Stream;
@@ -31,11 +31,20 @@ pub(super) fn routes() -> Router<Arc<Gateway>> {
         .route("/api/v1/approvals/{id}", get(show).post(answer))
 }
 
-fn refuse(status: StatusCode, message: impl Into<String>) -> Response {
-    Refusal::new(status, message).response(Face::Api)
+/// A refusal in the API's words.
+struct Denied(Refusal);
+
+impl IntoResponse for Denied {
+    fn into_response(self) -> Response {
+        self.0.response(Face::Api)
+    }
 }
 
-fn allowed(identity: &Identity) -> Result<(), Response> {
+fn refuse(status: StatusCode, message: impl Into<String>) -> Denied {
+    Denied(Refusal::new(status, message))
+}
+
+fn allowed(identity: &Identity) -> Result<(), Denied> {
     if may_answer(&identity.caller) {
         return Ok(());
     }
@@ -43,17 +52,17 @@ fn allowed(identity: &Identity) -> Result<(), Response> {
     Err(refuse(StatusCode::FORBIDDEN, message))
 }
 
-fn unreadable(error: &StoreError) -> Response {
+fn unreadable(error: &StoreError) -> Denied {
     tracing::error!(%error, "approvals cannot be read");
     refuse(StatusCode::SERVICE_UNAVAILABLE, "approvals cannot be read at this moment")
 }
 
-fn id(text: &str) -> Result<ApprovalId, Response> {
+fn id(text: &str) -> Result<ApprovalId, Denied> {
     let unknown = || AnswerError::Unknown(bailiwick_core::redact::quotable(text, 40));
     ApprovalId::parse(text).ok_or_else(|| refused(&unknown()))
 }
 
-fn refused(error: &AnswerError) -> Response {
+fn refused(error: &AnswerError) -> Denied {
     let status = match error {
         AnswerError::Unknown(_) => StatusCode::NOT_FOUND,
         AnswerError::Settled { .. } | AnswerError::Untaken(_) => StatusCode::CONFLICT,
@@ -101,7 +110,7 @@ async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(identity): Extension<Identity>,
     asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Denied> {
     allowed(&identity)?;
     let wrong = || {
         let states = approval::State::ALL.map(|state| format!("`{}`", state.as_str())).join(", ");
@@ -121,7 +130,7 @@ async fn show(
     State(gateway): State<Arc<Gateway>>,
     Extension(identity): Extension<Identity>,
     Path(name): Path<String>,
-) -> Result<Response, Response> {
+) -> Result<Response, Denied> {
     allowed(&identity)?;
     let id = id(&name)?;
     let entry = gateway.host.desk().one(&id).await.map_err(|error| unreadable(&error))?;
@@ -139,7 +148,7 @@ async fn answer(
     Extension(identity): Extension<Identity>,
     Path(name): Path<String>,
     body: Bytes,
-) -> Result<Response, Response> {
+) -> Result<Response, Denied> {
     allowed(&identity)?;
     let id = id(&name)?;
     let invalid = |message: String| refuse(StatusCode::UNPROCESSABLE_ENTITY, message);
@@ -157,7 +166,7 @@ async fn answer(
 async fn stream(
     State(gateway): State<Arc<Gateway>>,
     Extension(identity): Extension<Identity>,
-) -> Result<Response, Response> {
+) -> Result<Response, Denied> {
     allowed(&identity)?;
     Ok(Sse::new(changes(gateway, identity)).keep_alive(KeepAlive::default()).into_response())
 }
