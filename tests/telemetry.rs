@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -138,11 +139,23 @@ async fn a_collector_is_sent_what_is_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_for_a_slot_is_a_step_of_its_own() {
-    let (web, collector) = (Upstream::hello().await, Upstream::hello().await);
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let web = Upstream::new(move |_| {
+        drop(held.lock().unwrap_or_else(PoisonError::into_inner).recv());
+        Reply::ok("hello")
+    });
+    let (web, collector) = (web.await, Upstream::hello().await);
     let text = config(&web, Some(&collector), "[plugins.probe.limits]\nconcurrency = 1");
     let host = World::new().start(&text).await;
     let calls = (0..2).map(|_| host.call("get", json!({"url": web.url("/")})));
-    futures::future::join_all(calls).await;
+    let one_waits = async {
+        while !host.host.metrics().contains("bailiwick_calls_waiting 1\n") {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(let_go);
+    };
+    tokio::join!(futures::future::join_all(calls), one_waits);
     drop(host.end());
     let spans = spans(&collector);
     let waits: Vec<&Span> = spans.iter().filter(|span| span.name == "queue wait").collect();
