@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -138,11 +139,23 @@ async fn a_collector_is_sent_what_is_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_for_a_slot_is_a_step_of_its_own() {
-    let (web, collector) = (Upstream::hello().await, Upstream::hello().await);
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let web = Upstream::new(move |_| {
+        let _ = held.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        Reply::ok("hello")
+    });
+    let (web, collector) = (web.await, Upstream::hello().await);
     let text = config(&web, Some(&collector), "[plugins.probe.limits]\nconcurrency = 1");
     let host = World::new().start(&text).await;
     let calls = (0..2).map(|_| host.call("get", json!({"url": web.url("/")})));
-    futures::future::join_all(calls).await;
+    let one_waits = async {
+        while !host.host.metrics().contains("bailiwick_calls_waiting 1\n") {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(let_go);
+    };
+    tokio::join!(futures::future::join_all(calls), one_waits);
     drop(host.end());
     let spans = spans(&collector);
     let waits: Vec<&Span> = spans.iter().filter(|span| span.name == "queue wait").collect();
@@ -227,6 +240,21 @@ async fn without_a_collector_there_is_none_to_be_reached() {
     let text = format!("{}[telemetry]\notlp = \"http://127.0.0.1:1\"\n", config(&web, None, ""));
     let host = World::new().start(&text).await;
     assert!(host.told("get", json!({"url": web.url("/")})).await.starts_with("ok: "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_is_a_step_of_its_own_and_counted_by_what_came_of_it() {
+    let collector = Upstream::hello().await;
+    let telemetry = format!("[telemetry]\notlp = {:?}", collector.url(""));
+    let text = format!("[plugins.polite]\ncomponent = \"polite.wasm\"\n{telemetry}");
+    let host = World::new().start(&text).await;
+    assert_eq!(host.call("launch", json!({"target": "x"})).await.code(), "denied.approval");
+    let counted = counted(&host);
+    assert!(counted.contains(&"bailiwick_approvals_total{answer=\"unaskable\"} 1".to_owned()), "{counted:#?}");
+    drop(host.end());
+    let steps: Vec<String> = shown(&spans(&collector), &[]);
+    let steps: Vec<&str> = steps.iter().map(|line| line.split(" {").next().unwrap_or_default()).collect();
+    assert_eq!(steps, ["approval wait < execute_tool launch", "execute_tool launch < -"]);
 }
 
 /// Lines of what Prometheus reads, without those that time decides.

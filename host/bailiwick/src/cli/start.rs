@@ -124,6 +124,7 @@ pub(super) fn with_threads(work: impl Future<Output = Result<Exit, Trouble>>) ->
     let ended = runtime.block_on(work);
     // A question nobody answered may still wait for a line of the terminal.
     runtime.shutdown_timeout(FAREWELL);
+    telemetry::deliver();
     ended
 }
 

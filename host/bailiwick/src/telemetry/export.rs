@@ -5,9 +5,9 @@
 //! answer costs spans, which are counted by the SDK and dropped, and nothing else.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -42,8 +42,24 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(super) struct Exporter {
     tracer: SdkTracer,
     meter: Meter,
-    /// None once they are told to end.
-    providers: Option<(SdkTracerProvider, SdkMeterProvider)>,
+    last: Arc<Last>,
+}
+
+/// What has to be told to end, so that what is left is delivered. None once that is done.
+#[derive(Debug)]
+struct Last(Mutex<Option<(SdkTracerProvider, SdkMeterProvider)>>);
+
+/// All exporters of this process that were not told to end so far.
+static EXPORTERS: Mutex<Vec<Weak<Last>>> = Mutex::new(Vec::new());
+
+/// Delivers what is left of all hosts of this process, also of those that somebody still holds. To be said last.
+pub(crate) fn deliver() {
+    let exporters = std::mem::take(&mut *locked(&EXPORTERS));
+    exporters.iter().filter_map(Weak::upgrade).for_each(|last| last.deliver());
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Exporter {
@@ -83,7 +99,11 @@ impl Exporter {
         let meters = SdkMeterProvider::builder().with_reader(reader).with_resource(resource).build();
         let (tracer, meter) = (traces.tracer(NAME), meters.meter(NAME));
         tracing::info!(to = %url.origin().ascii_serialization(), "traces and metrics are sent to a collector");
-        Ok(Self { tracer, meter, providers: Some((traces, meters)) })
+        let last = Arc::new(Last(Mutex::new(Some((traces, meters)))));
+        let mut exporters = locked(&EXPORTERS);
+        exporters.retain(|exporter| exporter.strong_count() > 0);
+        exporters.push(Arc::downgrade(&last));
+        Ok(Self { tracer, meter, last })
     }
 
     pub(super) fn tracer(&self) -> &SdkTracer {
@@ -96,9 +116,17 @@ impl Exporter {
 }
 
 impl Drop for Exporter {
-    /// Delivers what is left, on threads of their own: whoever ends the host waits no longer than [`FAREWELL`].
     fn drop(&mut self) {
-        let Some((traces, meters)) = self.providers.take() else { return };
+        self.last.deliver();
+    }
+}
+
+impl Last {
+    /// Delivers what is left, on threads of their own: whoever ends a host waits no longer than [`FAREWELL`], and whoever
+    /// comes second waits for the first.
+    fn deliver(&self) {
+        let mut providers = locked(&self.0);
+        let Some((traces, meters)) = providers.take() else { return };
         let until = Instant::now() + FAREWELL;
         let (done, over) = sync_channel(2);
         let done_too = done.clone();

@@ -23,6 +23,7 @@ pub use log::{Format, LogError, Logging, filter, flush, start, write_aside};
 
 pub use call::Trail;
 pub(crate) use call::{CallWatch, Ended};
+pub(crate) use export::deliver;
 pub(crate) use metrics::{Counted, Metrics, TEXT as METRICS_TEXT, Tally, known_method};
 pub(crate) use span::{Kind, Span};
 

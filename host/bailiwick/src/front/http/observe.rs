@@ -34,7 +34,8 @@ pub(super) async fn observe(State(gateway): State<Arc<Gateway>>, mut request: Re
     let route = matched.map_or_else(|| NOWHERE.to_owned(), |matched| matched.as_str().to_owned());
     let method = known_method(request.method().as_str());
     let parent = guard::trace(request.headers());
-    let mut span = telemetry.span(format!("{method} {route}"), Kind::Server, parent.as_ref());
+    let mut span = telemetry.span(method, Kind::Server, parent.as_ref());
+    span.rename(|| format!("{method} {route}"));
     span.set("http.request.method", || method);
     span.set("http.route", || route.clone());
     span.set("url.scheme", || "http");
