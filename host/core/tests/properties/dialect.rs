@@ -11,8 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{Tally, any_of, for_all};
 
-const NAMES: &[&str] =
-    &["path", "limit", "deep", "tags", "path", "limit", "deep", "tags", "a", "b", "c", "d", "a-b", "n\u{e4}me"];
+const NAMES: &[&str] = &["path", "limit", "deep", "tags", "a-b", "2nd", "$x", "n\u{e4}me"];
 
 fn object(fields: Vec<(&'static str, Value)>) -> Value {
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into()
@@ -20,7 +19,7 @@ fn object(fields: Vec<(&'static str, Value)>) -> Value {
 
 fn schemas() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
-        20 => any_of(&["string", "integer", "number", "boolean", "null"]).prop_map(|kind| json!({ "type": kind })),
+        4 => any_of(&["string", "integer", "number", "boolean", "null"]).prop_map(|kind| json!({ "type": kind })),
         1 => Just(json!({"type": ["string", "null"]})),
         1 => Just(json!({"type": ["integer", "string"]})),
         1 => Just(json!({"type": "string", "enum": ["a", "b"]})),
@@ -40,7 +39,7 @@ fn schemas() -> impl Strategy<Value = Value> {
             2 => inner.clone().prop_map(|items| json!({"type": "array", "items": items, "minItems": 1})),
             2 => inner.clone().prop_map(|other| json!({"anyOf": [other, {"type": "null"}]})),
             1 => (inner.clone(), inner.clone()).prop_map(|(a, b)| json!({"oneOf": [a, b]})),
-            4 => (vec((any_of(NAMES), inner), 0..4), vec(any_of(NAMES), 0..2), 0_u8..12).prop_map(
+            4 => (vec((any_of(NAMES), inner), 0..4), vec(any_of(NAMES), 0..2), 0_u8..5).prop_map(
                 |(properties, required, closed)| closing(json!({"type": "object", "properties": object(properties)}), &required, closed)
             ),
         ]
@@ -55,14 +54,14 @@ fn closing(mut schema: Value, names: &[&str], closed: u8) -> Value {
     match closed {
         0 => schema["additionalProperties"] = true.into(),
         1 => schema["additionalProperties"] = json!({"type": "string"}),
-        2..=6 => schema["additionalProperties"] = false.into(),
+        2 | 3 => schema["additionalProperties"] = false.into(),
         _ => {}
     }
     schema
 }
 
 fn tools() -> impl Strategy<Value = Value> {
-    let root = (vec((any_of(NAMES), schemas()), 0..5), vec(any_of(NAMES), 0..3), 0_u8..12);
+    let root = (vec((any_of(NAMES), schemas()), 0..5), vec(any_of(NAMES), 0..3), 0_u8..5);
     (root, 0_u8..8).prop_map(|((properties, required, closed), more)| {
         let mut schema = closing(json!({"type": "object", "properties": object(properties)}), &required, closed);
         schema["$defs"] =
@@ -227,7 +226,7 @@ fn takes(schema: &Value, value: &Value) -> bool {
 #[test]
 fn a_provider_is_shown_all_that_a_tool_takes_and_a_tool_takes_what_a_strict_model_writes() {
     let (tally, held, subset) = (Tally::default(), Tally::default(), Tally::default());
-    for_all(700, (tools(), vec(vec((any_of(NAMES), values()), 0..4).prop_map(object), 6)), |(schema, arguments)| {
+    for_all(1_000, (tools(), vec(vec((any_of(NAMES), values()), 0..4).prop_map(object), 6)), |(schema, arguments)| {
         let Ok(compiled) = ArgumentSchema::compile(&schema.to_string(), &[], Map::new()) else { return };
         let input = compiled.visible();
         let plain = shown(input, Format::OpenAi, Strict::Never)["function"]["parameters"].clone();
@@ -261,9 +260,10 @@ fn a_provider_is_shown_all_that_a_tool_takes_and_a_tool_takes_what_a_strict_mode
             }
         }
     });
-    tally.expect(4_000, 20);
-    held.expect(600, 20);
-    subset.expect(600, 20);
+    tally.expect(5_000, 50);
+    // Most generated schemas have something in them that a provider has no words for.
+    held.expect(900, 500);
+    subset.expect(900, 500);
 }
 
 #[test]
