@@ -9,12 +9,14 @@
 mod support;
 
 mod approvals;
+mod asking;
 mod builtins;
 mod chat;
 mod cli;
 mod clients;
 mod compile;
 mod conformance;
+mod context;
 mod escape;
 mod explain;
 mod foreign;

@@ -248,6 +248,11 @@ impl TestHost {
         self
     }
 
+    /// Who calls.
+    pub(crate) fn who(&self) -> Arc<Caller> {
+        Arc::clone(&self.caller)
+    }
+
     /// The way back to whoever calls from here on.
     pub(crate) fn channel(mut self, channel: Channel) -> Self {
         self.channel = channel;

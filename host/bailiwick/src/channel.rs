@@ -156,8 +156,8 @@ pub enum Answer {
     Unavailable,
 }
 
-/// The key of a question that the host asks. No plugin can have it.
-pub const HOST_KEY: &str = "bailiwick.approval";
+/// The key of a question that has no other: of the host's, and of a plugin's that asks one thing.
+pub const KEY: &str = "question";
 
 impl Channel {
     /// Whether this can be asked.
@@ -179,7 +179,7 @@ impl Channel {
 
     /// Asks with a form and waits; `Unavailable` when there is nobody to ask.
     pub async fn ask(&self, from: Asker, message: String, schema: Value) -> Answer {
-        let asked = vec![(HOST_KEY.to_owned(), Matter::Form { message, schema })];
+        let asked = vec![(KEY.to_owned(), Matter::Form { message, schema })];
         self.ask_all(&from, asked).await.pop().unwrap_or(Answer::Unavailable)
     }
 
@@ -189,7 +189,7 @@ impl Channel {
         let Some(questions) = self.questions.as_ref().filter(|_| self.able.input) else { return Answer::Unavailable };
         let (reply, answer) = oneshot::channel();
         let matter = Matter::Form { message, schema: json!({"type": "object", "properties": {}}) };
-        let (key, approval) = (HOST_KEY.to_owned(), Some(time));
+        let (key, approval) = (KEY.to_owned(), Some(time));
         let question = Question { from: Asker::Host, key, matter, approval, more: 0, reply };
         if questions.send(question).await.is_err() {
             return Answer::Unavailable;

@@ -187,7 +187,9 @@ impl Reading<'_> {
     }
 
     fn tool(&mut self, name: &Spanned<String>, table: ToolTable) -> Option<PinnedTool> {
-        if let Err(error) = ToolName::parse(name.get_ref()) {
+        // What is no tool is a prompt or a resource, which has such a name.
+        let of_context = ["prompt:", "resource:", "template:"].iter().any(|kind| name.get_ref().starts_with(kind));
+        if let (false, Err(error)) = (of_context, ToolName::parse(name.get_ref())) {
             self.note(code::VALUE, name, error.to_string(), "");
         }
         let tool = PinnedTool {
@@ -276,7 +278,9 @@ fn write_pin(text: &mut String, name: &PluginName, pin: &Pin) {
     line(text, format_args!("\n[plugins.{name}.grants]"));
     write_rights(text, &pin.rights);
     for (tool, pinned) in tools {
-        line(text, format_args!("\n[plugins.{name}.tools.{tool}]\nhash = {}", quoted(&pinned.hash(tool))));
+        // The names of tools need no quotes.
+        let key = if ToolName::parse(tool).is_ok() { tool.clone() } else { quoted(tool) };
+        line(text, format_args!("\n[plugins.{name}.tools.{key}]\nhash = {}", quoted(&pinned.hash(tool))));
         if let Some(title) = &pinned.title {
             line(text, format_args!("title = {}", quoted(title)));
         }
@@ -289,7 +293,7 @@ fn write_pin(text: &mut String, name: &PluginName, pin: &Pin) {
             line(text, format_args!("output_schema = {}", block(schema)));
         }
         if let Some(rights) = pin.tool_rights.get(tool) {
-            line(text, format_args!("\n[plugins.{name}.tools.{tool}.grants]"));
+            line(text, format_args!("\n[plugins.{name}.tools.{key}.grants]"));
             write_rights(text, rights);
         }
     }

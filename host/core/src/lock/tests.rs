@@ -64,6 +64,16 @@ fn a_lock_reads_as_it_was_written() {
 }
 
 #[test]
+fn what_is_no_tool_is_pinned_too() {
+    let context = ["prompt:review", "resource:house://rules", "template:house://diary/{day}"];
+    let lock = lock(&context.map(definition), "");
+    assert!(lock.write().contains("\n[plugins.a.tools.\"resource:house://rules\"]\n"), "{}", lock.write());
+    assert_eq!(reread(&lock), lock);
+    let other = lock.write().replace("resource:house", "thing:house");
+    assert!(Lock::read(&source(&other)).is_err());
+}
+
+#[test]
 fn the_text_is_for_reviewers() {
     let lock = lock(&[definition("get")], "net = ['https://a.example']");
     let hash = lock.plugins["a"].published.tools["get"].hash("get");

@@ -23,7 +23,7 @@ use bailiwick_core::outcome::{Code, Failure, Outcome};
 
 use super::desk::Asker;
 use super::parked::Parking;
-use super::question::{Manner, ask};
+use super::question::{Manner, able, ask};
 use super::wire::Vocabulary;
 use super::{Connection, wire};
 use crate::channel::{Answer, Channel, LogLine, LogSink, Progress, Question};
@@ -137,6 +137,16 @@ impl Running {
         }
     }
 
+    /// A question with those that are asked together with it.
+    async fn together(&mut self, first: Question) -> Vec<Question> {
+        let mut questions = vec![first];
+        while questions.last().is_some_and(|last| last.more > 0) {
+            let Some(next) = self.questions.recv().await else { break };
+            questions.push(next);
+        }
+        questions
+    }
+
     /// Whether a request asks for this same call.
     pub(super) fn is(&self, asked: &Asked<'_>) -> bool {
         let same = asked.arguments.map_or(self.arguments.is_empty(), |given| *given == self.arguments);
@@ -171,8 +181,8 @@ impl Connection {
         let channel = Channel {
             progress: context.meta.get_progress_token().map(|_| progress),
             questions: (Manner::of(context) != Manner::Never).then_some(questions),
+            able: able(context),
             log: self.least(context).map(|least| LogSink { least, lines }),
-            ..Channel::default()
         };
         let (id, kind, tool) = (self.host.new_call_id(), asked.kind, asked.name.to_owned());
         let arguments = asked.arguments.cloned().unwrap_or_default();
@@ -218,6 +228,7 @@ impl Connection {
         &self,
         asker: &Asker,
         mut call: Running,
+        given: Option<&InputResponses>,
         context: &RequestContext<RoleServer>,
     ) -> Attended {
         let manner = Manner::of(context);
@@ -229,13 +240,18 @@ impl Connection {
                 () = self.life.over() => break None,
                 Some(progress) = call.progress.recv() => report(context, progress).await,
                 Some(line) = call.log.recv() => tell(context, line).await,
-                Some(question) = call.questions.recv() => match manner {
-                    Manner::Request => open.push(ask(&context.peer, question)),
-                    Manner::Result if self.life.is_open() => match asker.desk.parked.park(call, question) {
-                        Parking::Waits(result) => return Attended::Asks(result),
-                        Parking::GoesOn(told) => call = told,
-                    },
-                    Manner::Result | Manner::Never => { let _ = question.reply.send(Answer::Unavailable); }
+                Some(question) = call.questions.recv() => {
+                    let questions = call.together(question).await;
+                    match manner {
+                        Manner::Request => open.extend(questions.into_iter().map(|one| ask(&context.peer, one))),
+                        Manner::Result if self.life.is_open() => match asker.desk.parked.park(call, questions, given) {
+                            Parking::Waits(result) => return Attended::Asks(result),
+                            Parking::GoesOn(told) => call = told,
+                        },
+                        Manner::Result | Manner::Never => {
+                            questions.into_iter().for_each(|one| drop(one.reply.send(Answer::Unavailable)));
+                        }
+                    }
                 },
                 Some(()) = open.next() => {}
                 outcome = &mut call.task => break Some(outcome),

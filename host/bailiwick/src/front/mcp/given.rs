@@ -77,7 +77,10 @@ pub(super) fn conversation(
     made: Result<Conversation, Failure>,
     vocabulary: Vocabulary,
 ) -> Result<GetPromptResult, ErrorData> {
-    let Conversation { description, messages } = made.map_err(|failure| refused(&failure, &Value::Null))?;
+    let Conversation { description, messages } = made.map_err(|failure| match wire::lacks(failure.code) {
+        Some(_) if vocabulary.stateless => wire::incapable(&failure),
+        Some(_) | None => refused(&failure, &Value::Null),
+    })?;
     let role = |role| match role {
         Role::User => model::Role::User,
         Role::Assistant => model::Role::Assistant,

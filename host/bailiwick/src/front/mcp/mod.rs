@@ -189,6 +189,7 @@ impl Connection {
     async fn ask(&self, asked: Asked<'_>, context: &RequestContext<RoleServer>) -> Result<Attended, ErrorData> {
         let _under_way = self.life.enter();
         let asker = self.askers.of(&context.extensions)?;
+        let given = asked.responses.filter(|_| asked.state.is_none());
         let call = match asked.state {
             None => self.start(&asker, asked, context),
             Some(state) => match asker.desk.parked.resume(state, &asked)? {
@@ -196,7 +197,7 @@ impl Connection {
                 Parking::Waits(result) => return Ok(Attended::Asks(result)),
             },
         };
-        Ok(self.attend(&asker, call, context).await)
+        Ok(self.attend(&asker, call, given, context).await)
     }
 
     /// Does something for as long as its caller waits for it and may.

@@ -1,16 +1,16 @@
-//! Calls that wait for an answer between two requests, as 2026-07-28 has it: the first request ends with the question
+//! Calls that wait for answers between two requests, as 2026-07-28 has it: the first request ends with the questions
 //! and a `requestState`, the client sends the call again with both, and the call goes on where it was.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rmcp::ErrorData;
-use rmcp::model::{ElicitResult, InputRequest, InputRequests, InputRequiredResult};
+use rmcp::model::{InputRequests, InputRequiredResult, InputResponses};
 use tokio::time::Instant;
 
 use super::call::{Asked, Running};
 use super::question;
-use crate::channel::{Answer, Question};
+use crate::channel::{Answer, Asker, Question};
 
 /// Calls that may wait at once; one more, and the one that has waited longest is cancelled.
 const MAX_PARKED: usize = 64;
@@ -18,9 +18,6 @@ const MAX_PARKED: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How much longer than a question stands its call is kept, so that the client also learns that time ran out.
 const LONGER: Duration = Duration::from_secs(30);
-/// The name of our only question among a result's `inputRequests`.
-const KEY: &str = "question";
-
 /// The calls that wait, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Parked(Mutex<Vec<Entry>>);
@@ -30,7 +27,8 @@ struct Entry {
     state: String,
     until: Instant,
     call: Running,
-    question: Question,
+    /// Those that are not answered yet.
+    questions: Vec<Question>,
 }
 
 /// What became of a call with a question.
@@ -43,10 +41,26 @@ pub(super) enum Parking {
 }
 
 impl Parked {
-    /// Lets `call` wait for the answer to `question`; it goes on at once when that cannot be asked.
-    pub(super) fn park(&self, call: Running, question: Question) -> Parking {
-        let Some((form, state)) = question::form(&question).zip(new_state()) else {
-            let _ = question.reply.send(Answer::Unavailable);
+    /// Lets `call` wait for the answers to `questions`, which were asked together; it goes on at once when none of them can
+    /// be asked. What was `given` before it was asked counts as an answer to a plugin, never to the host.
+    pub(super) fn park(&self, call: Running, questions: Vec<Question>, given: Option<&InputResponses>) -> Parking {
+        let early = |question: &Question| match question.from {
+            Asker::Host => None,
+            Asker::Plugin(_) => question::read(&question.matter, given?.get(&question.key)?).ok(),
+        };
+        let (mut open, mut requests) = (Vec::new(), InputRequests::new());
+        for question in questions {
+            match (early(&question), question::request(&question)) {
+                (Some(answer), _) => drop(question.reply.send(answer)),
+                (None, None) => drop(question.reply.send(Answer::Unavailable)),
+                (None, Some(request)) => {
+                    requests.insert(question.key.clone(), request);
+                    open.push(question);
+                }
+            }
+        }
+        let Some(state) = new_state().filter(|_| !open.is_empty()) else {
+            open.into_iter().for_each(|question| drop(question.reply.send(Answer::Unavailable)));
             return Parking::GoesOn(call);
         };
         let mut entries = self.entries();
@@ -54,13 +68,13 @@ impl Parked {
             let oldest = entries.remove(0);
             tracing::warn!(call = %oldest.call.id, "too many calls wait for an answer; the oldest is cancelled");
         }
-        let until = Instant::now() + question.approval.unwrap_or(PATIENCE) + LONGER;
-        entries.push(Entry { state: state.clone(), until, call, question });
-        let requests = InputRequests::from([(KEY.to_owned(), InputRequest::Elicitation(form))]);
+        let stands = open.iter().filter_map(|question| question.approval).max().unwrap_or(PATIENCE);
+        let until = Instant::now() + stands + LONGER;
+        entries.push(Entry { state: state.clone(), until, call, questions: open });
         Parking::Waits(InputRequiredResult::new(Some(requests), Some(state)))
     }
 
-    /// Answers the question of the call behind `state`.
+    /// Answers the questions of the call behind `state`; those that stay open are asked again.
     ///
     /// # Errors
     /// When there is none, what is `asked` is another call, or its answer cannot be read; the call goes on waiting.
@@ -72,21 +86,24 @@ impl Parked {
         if !entries[index].call.is(asked) {
             return Err(invalid("`requestState` belongs to another call"));
         }
-        let answer = asked.responses.and_then(|responses| responses.get(KEY));
-        let answer = answer.map(|answer| serde_json::from_value::<ElicitResult>(answer.clone())).transpose();
-        let answer =
-            answer.map_err(|error| invalid(format!("`inputResponses.{KEY}` is not an elicitation result: {error}")))?;
-        let Entry { call, question, .. } = entries.remove(index);
+        let answer = |question: &Question| {
+            let answer = asked.responses.and_then(|responses| responses.get(&question.key));
+            let answer = answer.map(|answer| question::read(&question.matter, answer)).transpose();
+            answer.map_err(|error| invalid(format!("`inputResponses.{}` is no answer: {error}", question.key)))
+        };
+        let answers: Vec<Option<Answer>> = entries[index].questions.iter().map(answer).collect::<Result<_, _>>()?;
+        let Entry { call, questions, .. } = entries.remove(index);
         drop(entries);
-        match answer {
-            // Whoever asked has given up: the call's outcome says so.
-            _ if question.reply.is_closed() => {}
-            None => return Ok(self.park(call, question)),
-            Some(result) => {
-                let _ = question.reply.send(question::answer(result));
+        let mut open = Vec::new();
+        for (question, answer) in questions.into_iter().zip(answers) {
+            match answer {
+                // Whoever asked has given up: the call's outcome says so.
+                _ if question.reply.is_closed() => {}
+                None => open.push(question),
+                Some(answer) => drop(question.reply.send(answer)),
             }
         }
-        Ok(Parking::GoesOn(call))
+        if open.is_empty() { Ok(Parking::GoesOn(call)) } else { Ok(self.park(call, open, None)) }
     }
 
     /// Cancels what has waited too long.
@@ -118,12 +135,13 @@ fn new_state() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use bailiwick_core::name::PluginName;
     use rmcp::model::CallToolRequestParams;
     use serde_json::json;
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::channel::{Asker, Matter};
+    use crate::channel::Matter;
 
     fn question() -> (Question, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
@@ -132,9 +150,11 @@ mod tests {
         (Question { from: Asker::Host, key: KEY.to_owned(), matter, approval: None, more: 0, reply }, answer)
     }
 
+    const KEY: &str = "confirm";
+
     fn park(parked: &Parked) -> (String, oneshot::Receiver<Answer>) {
         let (question, answer) = question();
-        match parked.park(Running::endless("read"), question) {
+        match parked.park(Running::endless("read"), vec![question], None) {
             Parking::Waits(result) => (result.request_state.unwrap(), answer),
             Parking::GoesOn(call) => panic!("{call:?} does not wait"),
         }
@@ -174,11 +194,39 @@ mod tests {
         let other = "-32602 `requestState` belongs to another call";
         assert_eq!(resume(&parked, &state, &request("write", Some("accept"))), other);
         assert!(
-            resume(&parked, &state, &request("read", Some("maybe"))).starts_with("-32602 `inputResponses.question`")
+            resume(&parked, &state, &request("read", Some("maybe"))).starts_with("-32602 `inputResponses.confirm`")
         );
         assert_eq!(resume(&parked, &state, &request("read", None)), "waits");
         assert!(resume(&parked, &state, &request("read", Some("accept"))).starts_with("-32602"), "asked anew");
         assert!(answer.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn questions_asked_together_can_be_answered_one_by_one() {
+        let parked = Parked::default();
+        let (first, mut one) = question();
+        let (second, mut two) = question();
+        let second = Question { key: "other".to_owned(), ..second };
+        let Parking::Waits(result) = parked.park(Running::endless("read"), vec![first, second], None) else {
+            panic!("it waits")
+        };
+        assert_eq!(result.input_requests.unwrap().into_keys().collect::<Vec<_>>(), ["confirm", "other"]);
+        let again = parked.resume(&result.request_state.unwrap(), &Asked::from(&request("read", Some("decline"))));
+        let Ok(Parking::Waits(rest)) = again else { panic!("one is open") };
+        assert_eq!((one.try_recv(), two.try_recv().is_err()), (Ok(Answer::Declined), true));
+        assert_eq!(rest.input_requests.unwrap().into_keys().collect::<Vec<_>>(), ["other"]);
+    }
+
+    #[tokio::test]
+    async fn what_was_given_before_it_was_asked_answers_a_plugin_and_never_the_host() {
+        let given = request("read", Some("accept")).input_responses.unwrap();
+        let parked = Parked::default();
+        let (asked, _answer) = question();
+        assert!(matches!(parked.park(Running::endless("read"), vec![asked], Some(&given)), Parking::Waits(_)));
+        let (asked, mut answer) = question();
+        let asked = Question { from: Asker::Plugin(PluginName::parse("polite").unwrap()), ..asked };
+        assert!(matches!(parked.park(Running::endless("read"), vec![asked], Some(&given)), Parking::GoesOn(_)));
+        assert_eq!(answer.try_recv(), Ok(Answer::Accepted(json!({}))));
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rmcp::model::{
-    self, CallToolResult, ContentBlock, JsonObject, ListToolsResult, LoggingLevel, MetaObject, ProtocolVersion,
-    ResourceContents, ToolAnnotations,
+    self, CallToolResult, ContentBlock, ErrorCode, JsonObject, ListToolsResult, LoggingLevel, MetaObject,
+    ProtocolVersion, ResourceContents, ToolAnnotations,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
@@ -126,6 +126,7 @@ pub(super) fn answer(outcome: Outcome, vocabulary: Vocabulary) -> Result<CallToo
         Err(failure) if failure.code == Code::ToolUnknown => {
             return Err(ErrorData::invalid_params(failure.to_string(), None));
         }
+        Err(failure) if vocabulary.stateless && lacks(failure.code).is_some() => return Err(incapable(&failure)),
         Err(failure) => CallToolResult::error(vec![ContentBlock::text(explain(&failure, &outcome.denials))]),
     };
     if !outcome.denials.is_empty() {
@@ -133,6 +134,19 @@ pub(super) fn answer(outcome: Outcome, vocabulary: Vocabulary) -> Result<CallToo
         result.meta.get_or_insert_with(MetaObject::new).insert(DENIALS.to_owned(), denials.collect());
     }
     Ok(result)
+}
+
+/// The capability of a client that a failure names.
+pub(super) fn lacks(code: Code) -> Option<&'static str> {
+    let of =
+        [(Code::CallerNoInput, "elicitation"), (Code::CallerNoSampling, "sampling"), (Code::CallerNoRoots, "roots")];
+    of.into_iter().find(|(known, _)| *known == code).map(|(_, capability)| capability)
+}
+
+/// What a client is told that would have had to declare a capability.
+pub(super) fn incapable(failure: &Failure) -> ErrorData {
+    let required = lacks(failure.code).map(|capability| json!({"requiredCapabilities": {capability: {}}}));
+    ErrorData::new(ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY, failure.to_string(), required)
 }
 
 /// What happened, what to change, the code; then what else was refused, a line each.

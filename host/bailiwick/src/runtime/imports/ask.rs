@@ -12,7 +12,7 @@ use bailiwick_core::context::Role;
 use bailiwick_core::outcome::Code;
 use bailiwick_core::redact::Redactor;
 
-use crate::channel::{Answer, Asker, Matter, Sampling};
+use crate::channel::{Answer, Asker, KEY, Matter, Sampling};
 use crate::context::{CallContext, MAX_QUESTIONS};
 use crate::runtime::bindings::bailiwick::host::ask;
 use crate::runtime::state::State;
@@ -27,8 +27,6 @@ const MAX_FORM: usize = 16 << 10;
 const MAX_SAMPLING: usize = 64 << 10;
 /// Messages a model is asked at most.
 const MAX_MESSAGES: usize = 64;
-/// The key of a question that has none of its own.
-const KEY: &str = "question";
 
 impl ask::Host for State {
     fn able(&mut self) -> ask::Abilities {
