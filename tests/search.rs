@@ -104,8 +104,9 @@ async fn a_person_and_the_audit_see_the_tool_that_is_called() {
     let host = host.channel(Channel { questions: Some(questions), ..Channel::default() });
     let person = tokio::spawn(async move {
         let question = asked.recv().await.expect("somebody is asked");
+        let shown = question.message().to_owned();
         drop(question.reply.send(Answer::Accepted(json!({}))));
-        question.message
+        shown
     });
     let called = host.told("call_tool", json!({"name": "launch", "arguments": {"target": "x"}})).await;
     assert_eq!(called, "ok: launched at x");
