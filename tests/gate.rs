@@ -369,7 +369,7 @@ async fn a_question_of_a_plugin_goes_to_the_caller_and_costs_no_time() {
     let host = host.channel(Channel::default());
     assert_eq!(
         host.told("ask", json!({"question": "which?"})).await,
-        "tool.failed: The tool has to ask something, and this caller cannot be asked."
+        "caller.no-input: The tool has to ask something, and this caller cannot be asked."
     );
 }
 
@@ -381,7 +381,7 @@ async fn a_question_is_answered_within_its_form_or_not_at_all() {
         (Answer::Accepted(json!({})), "ok: Answer::Cancelled"),
         (Answer::Declined, "ok: Answer::Declined"),
         (Answer::Cancelled, "ok: Answer::Cancelled"),
-        (Answer::Unavailable, "tool.failed: The tool has to ask something, and this caller cannot be asked."),
+        (Answer::Unavailable, "caller.no-input: The tool has to ask something, and this caller cannot be asked."),
     ] {
         let (channel, _notes) = answering(answer);
         let host = TestHost::new(POLITE).await.channel(channel);

@@ -57,7 +57,7 @@
     (field "message" string) (field "status" (option u16)) (field "retry-after" (option u64))))
   (type $failure (variant
     (case "invalid-arguments" string) (case "not-configured" string) (case "denied" $wanted)
-    (case "not-found" string) (case "upstream" $upstream) (case "failed" string)))
+    (case "not-found" string) (case "unasked" string) (case "upstream" $upstream) (case "failed" string)))
   (alias core export $i "memory" (core memory $memory))
   (alias core export $i "realloc" (core func $realloc))
   (alias core export $i "describe" (core func $core-describe))

@@ -53,7 +53,7 @@
   (type $upstream (record (field "message" string) (field "status" (option u16)) (field "retry-after" (option u64))))
   (type $failure
     (variant (case "invalid-arguments" string) (case "not-configured" string) (case "denied" $wanted)
-      (case "not-found" string) (case "upstream" $upstream) (case "failed" string)))
+      (case "not-found" string) (case "unasked" string) (case "upstream" $upstream) (case "failed" string)))
   (func $describe (result (list $definition))
     (canon lift (core func $DESCRIBE "describe") (memory (core memory $lib "memory"))))
   (func $check (result $text)

@@ -222,6 +222,6 @@ mod tests {
         check("{}", "tool name is required");
         check(r#"{"tool":""}"#, "tool name is required");
         check("{", "invalid JSON: EOF while parsing an object at line 1 column 1");
-        check(r#"{"tool":"t","tool":"u"}"#, "invalid JSON: duplicate field `tool` at line 1 column 17");
+        check(r#"{"tool":"t","tool":"u"}"#, "invalid JSON: duplicate field `tool` at line 1 column 18");
     }
 }
