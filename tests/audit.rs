@@ -235,6 +235,14 @@ async fn the_log_shows_what_is_asked_for_newest_last() {
     assert!(run.exit == 2 && run.err.contains("2026-01-31T08:00:00Z"), "{}", run.err);
 }
 
+/// What Ctrl-C sends; where whoever runs the tests has it ignored, and so what they start, the signal that stands beside it.
+fn interrupt() -> &'static str {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux says");
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("it is among what Linux says");
+    let ignored = u64::from_str_radix(ignored.trim(), 16).expect("a mask of signals");
+    if ignored & (1 << (libc::SIGINT - 1)) == 0 { "INT" } else { "TERM" }
+}
+
 #[test]
 fn following_shows_what_comes_until_nobody_reads_or_ctrl_c() {
     let world = World::new();
@@ -256,7 +264,7 @@ fn following_shows_what_comes_until_nobody_reads_or_ctrl_c() {
         assert_eq!(next(), "ok");
         if ends_by_signal {
             let id = child.id().to_string();
-            let sent = std::process::Command::new("kill").args(["-s", "INT", &id]).status().expect("there is `kill`");
+            let sent = std::process::Command::new("kill").args(["-s", interrupt(), &id]).status().expect("there is `kill`");
             assert!(sent.success());
         } else {
             drop(out);
