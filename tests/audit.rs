@@ -264,7 +264,8 @@ fn following_shows_what_comes_until_nobody_reads_or_ctrl_c() {
         assert_eq!(next(), "ok");
         if ends_by_signal {
             let id = child.id().to_string();
-            let sent = std::process::Command::new("kill").args(["-s", interrupt(), &id]).status().expect("there is `kill`");
+            let sent =
+                std::process::Command::new("kill").args(["-s", interrupt(), &id]).status().expect("there is `kill`");
             assert!(sent.success());
         } else {
             drop(out);

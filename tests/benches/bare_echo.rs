@@ -42,6 +42,7 @@ impl ServerHandler for Echo {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a server for comparison, not the host")]
 async fn serve_http() -> anyhow::Result<()> {
     let mut config = StreamableHttpServerConfig::default();
     config.json_response = true;

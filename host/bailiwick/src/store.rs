@@ -158,6 +158,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 fn outdated(path: &Path, error: MigrationError) -> StoreError {
     let path = path.to_owned();
+    #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's errors, which may become more")]
     match error {
         MigrationError::RusqliteError { err: error, .. } => StoreError::Database { path, error },
         MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {

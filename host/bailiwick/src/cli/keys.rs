@@ -260,7 +260,7 @@ fn line(row: &Row) -> String {
 
 fn in_words(own: &Own) -> String {
     let may = [(own.execute, "execute"), (own.approve, "approve"), (own.manage, "manage")];
-    let may = may.into_iter().filter_map(|(said, what)| said.then(|| what.to_owned()));
+    let may = may.into_iter().filter(|(said, _)| *said).map(|(_, what)| what.to_owned());
     let tools = if own.tools.is_empty() { "no tools".to_owned() } else { format!("tools {}", own.tools.join(",")) };
     let per_minute = own.per_minute.map(|n| format!("{n}/min"));
     let budget = own.policy().budget;

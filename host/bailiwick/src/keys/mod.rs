@@ -238,13 +238,10 @@ impl Keys {
             if let Some(authority) = self.authority.load_full() {
                 authority.expire();
             }
-            match self.current().await {
-                Ok(book) => {
-                    let now = now();
-                    let expired = |entry: &&Arc<Entry>| entry.is_expired(now);
-                    book.entries().filter(expired).for_each(|entry| entry.revoked.cancel());
-                }
-                Err(_) => {}
+            if let Ok(book) = self.current().await {
+                let now = now();
+                let expired = |entry: &&Arc<Entry>| entry.is_expired(now);
+                book.entries().filter(expired).for_each(|entry| entry.revoked.cancel());
             }
         }
     }

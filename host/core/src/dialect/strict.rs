@@ -358,7 +358,9 @@ fn or_null(mut schema: Value) -> Value {
         match kinds {
             Value::Array(kinds) if !kinds.contains(&"null".into()) => kinds.push("null".into()),
             Value::Array(_) => {}
-            only => *only = json!([only.take(), "null"]),
+            only @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+                *only = json!([only.take(), "null"]);
+            }
         }
     }
     if let Some(Value::Array(choices)) = own.get_mut("enum")

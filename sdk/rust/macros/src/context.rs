@@ -104,6 +104,7 @@ impl Context {
     }
 
     /// What the export calls; nothing where there is nothing to give.
+    #[expect(clippy::too_many_lines, reason = "it is one export, quoted")]
     pub(crate) fn exports(&self) -> TokenStream {
         if self.is_empty() {
             return TokenStream::new();
@@ -229,6 +230,7 @@ impl Argument {
         let (docs, kept) = parameter.attrs.drain(..).partition(|attribute| is(attribute, "doc"));
         parameter.attrs = kept;
         let docs: Vec<Attribute> = docs;
+        #[expect(clippy::wildcard_enum_match_arm, reason = "a parameter can be of any type there is")]
         let required = match &*parameter.ty {
             Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "String") => true,
             Type::Path(path) if path.path.segments.last().is_some_and(is_option_of_string) => false,
@@ -374,10 +376,10 @@ fn parameters<'f>(function: &'f mut ItemFn, mark: &str) -> Result<impl Iterator<
 }
 
 fn parameter_name(parameter: &PatType, mark: &str) -> Result<String> {
-    match &*parameter.pat {
-        Pat::Ident(pattern) => Ok(unraw(&pattern.ident)),
-        other => Err(Error::new_spanned(other, format!("a {mark}'s parameter is a plain name"))),
-    }
+    let Pat::Ident(pattern) = &*parameter.pat else {
+        return Err(Error::new_spanned(&parameter.pat, format!("a {mark}'s parameter is a plain name")));
+    };
+    Ok(unraw(&pattern.ident))
 }
 
 /// The names in the braces of a template.

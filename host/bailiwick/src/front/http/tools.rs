@@ -321,6 +321,7 @@ enum Refused {
 
 fn refused(outcome: &Outcome) -> Option<Refused> {
     let failure = outcome.result.as_ref().err()?;
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all the others are what came of a call")]
     match failure.code {
         Code::ToolUnknown => Some(Refused::Unknown),
         Code::LimitConcurrency => Some(Refused::Busy(failure.message.clone())),
@@ -348,6 +349,7 @@ fn executed(name: &str, outcome: Outcome, shelf: &Shelf, owner: &str) -> Execute
 }
 
 /// An outcome as text. Other than what a model reads, it has no codes in it: there is a field for them.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only some have words of their own")]
 fn said(outcome: &Outcome) -> String {
     match &outcome.result {
         Ok(_) => answers::text(outcome),
