@@ -231,21 +231,11 @@ fn mcp33_an_answer_is_for_the_call_of_whoever_gives_it() {
 
 #[test]
 fn mcp33_artifacts_are_of_whoever_made_them() {
-    let plugins = "[plugins.polite]\ncomponent = \"polite.wasm\"\nlimits.output = \"1KiB\"";
+    let plugins = "[plugins.polite]\ncomponent = \"polite.wasm\"\napproval = \"never\"\nlimits.output = \"1KiB\"";
     let served = World::new().serve_http(&config(plugins, ""));
     let long = "x".repeat(5_000);
-    let answer = ask(
-        &served,
-        KEY,
-        "tools/call",
-        json!({"name": "launch", "arguments": {"target": long}, "capabilities": {"elicitation": {"form": {}}}}),
-    );
-    let state = answer.json()["result"]["requestState"].clone();
-    let agreed = json!({
-        "name": "launch", "arguments": {"target": long}, "capabilities": {"elicitation": {"form": {}}},
-        "requestState": state, "inputResponses": {"question": {"action": "accept", "content": {}}},
-    });
-    let made = ask(&served, KEY, "tools/call", agreed).json();
+    let made = json!({"name": "launch", "arguments": {"target": long}});
+    let made = ask(&served, KEY, "tools/call", made).json();
     let links = made["result"]["content"].as_array().cloned().unwrap_or_default();
     let link = links.iter().find(|piece| piece["type"] == "resource_link").unwrap_or_else(|| panic!("{made}"));
     let listed = |key: &str| ask(&served, key, "resources/list", json!({})).json()["result"]["resources"].clone();
