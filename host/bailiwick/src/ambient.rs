@@ -161,14 +161,6 @@ pub fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
 }
 
-/// Makes sure that there is a file; a new one is readable by its owner alone.
-///
-/// # Errors
-/// As the operating system says.
-pub fn make_private(path: &Path) -> io::Result<()> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
-}
-
 /// Opens a database that is there. SQLite keeps two more files beside it and gives them the mode of the first.
 ///
 /// # Errors
@@ -179,7 +171,7 @@ pub fn open_database(path: &Path) -> rusqlite::Result<rusqlite::Connection> {
     rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
 }
 
-/// Opens a file readable by its owner alone to add to its end.
+/// Opens a file to add to its end. A new one is readable by its owner alone.
 ///
 /// # Errors
 /// As the operating system says.

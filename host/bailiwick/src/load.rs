@@ -19,7 +19,7 @@ use bailiwick_core::grant::{FsGrant, FsGrants, Grants, Limits, SecretGrant};
 use bailiwick_core::lock::{Difference, Lock};
 use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::outcome::{Code, Failure};
-use bailiwick_core::redact::visible;
+use bailiwick_core::redact::brief;
 use bailiwick_core::registry::{
     Annotations, Candidate, Definition, DefinitionError, Held, Registry, Risk, Tool, Trust, annotations,
     check_definitions,
@@ -142,7 +142,7 @@ impl From<String> for LoadFault {
 impl From<LoadError> for LoadFault {
     /// What is said of a component has names in it that its author chose, as many as they liked.
     fn from(error: LoadError) -> Self {
-        let message = visible(&error.to_string()).chars().take(MAX_MESSAGE).collect();
+        let message = brief(&error.to_string(), MAX_MESSAGE);
         Self { code: Some(error.code()), message }
     }
 }

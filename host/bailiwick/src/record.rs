@@ -9,7 +9,7 @@ use bailiwick_core::name::ToolName;
 use bailiwick_core::observation::Observation;
 use bailiwick_core::outcome::{Code, Failure, Outcome};
 use bailiwick_core::policy::Permitted;
-use bailiwick_core::redact::visible;
+use bailiwick_core::redact::brief;
 use bailiwick_core::registry::{Risk, Tool};
 use bailiwick_core::trace::TraceContext;
 
@@ -43,7 +43,7 @@ impl Recorder {
             time: jiff::Timestamp::now(),
             call: call.id.clone(),
             caller: call.caller.name.clone(),
-            tool: visible(&call.tool).chars().take(128).collect(),
+            tool: brief(&call.tool, 128),
             plugin: None,
             component: None,
             grants: None,
@@ -89,7 +89,7 @@ impl Recorder {
     /// What will run, with which rights.
     pub(crate) fn admitted(&mut self, permitted: &Permitted, plugin: &Plugin) {
         self.watch.of(permitted.tool());
-        self.tool = ToolName::parse(&permitted.tool().definition.name).ok();
+        self.tool = self.observer.is_some().then(|| ToolName::parse(&permitted.tool().definition.name).ok()).flatten();
         let record = self.record();
         record.plugin = Some(permitted.tool().plugin.clone());
         record.component = Some(plugin.component.digest);
@@ -124,12 +124,11 @@ impl Recorder {
 
     /// It was refused before it ran.
     pub(crate) fn refused(mut self, tool: Option<&Tool>, failure: Failure) -> Outcome {
-        let record = self.record();
         if let Some(tool) = tool {
-            record.plugin = Some(tool.plugin.clone());
             self.watch.of(tool);
         }
         let record = self.record();
+        record.plugin = tool.map(|tool| tool.plugin.clone());
         if failure.code.is_denial() {
             record.denials.push(Denial { code: failure.code.as_str(), message: failure.to_string() });
         }
@@ -183,8 +182,7 @@ impl Recorder {
     fn watched(&mut self, record: &Record) {
         let bytes = self.context.as_ref().map_or((0, 0), |context| context.ledger.http_bytes());
         let codes: Vec<&'static str> = record.denials.iter().map(|denial| denial.code).collect();
-        let (took, approval) = (self.start.elapsed(), record.approval.clone());
-        let approval = approval.as_deref();
+        let (took, approval) = (self.start.elapsed(), record.approval.as_deref());
         self.watch.end(&Ended { code: record.outcome, took, denials: &codes, approval, bytes });
     }
 

@@ -15,7 +15,7 @@ use bailiwick_core::call::{Call, Selector};
 use bailiwick_core::config::Effective;
 use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::outcome::{Code, Failure, Outcome, Output};
-use bailiwick_core::redact::quotable;
+use bailiwick_core::policy;
 use bailiwick_core::registry::{Annotations, CALL_TOOL, DESCRIBE_TOOL, Definition, Registry, Risk, SEARCH_TOOLS, Tool};
 use bailiwick_core::schema::ArgumentSchema;
 
@@ -319,11 +319,7 @@ pub(crate) fn listed(found: &[(ToolName, Arc<Tool>)], limit: usize, n_tools: usi
 pub(crate) fn described(registry: &Registry, selector: &Selector, name: &str) -> Outcome {
     let found = registry.resolve(name).filter(|(name, tool)| tool.effective.allowed && selector.contains(name));
     let Some((name, tool)) = found else {
-        let failure = Failure::new(Code::ToolNotFound, format!("Tool '{}' not found", quotable(name, 80)));
-        return Outcome::failed(match registry.closest(name, selector) {
-            Some(known) => failure.with_fix(format!("did you mean `{known}`?")),
-            None => failure,
-        });
+        return Outcome::failed(policy::unknown(registry, name, selector));
     };
     structured(json!({
         "name": name, "description": tool.description(), "parameters": tool.arguments.visible(),

@@ -133,7 +133,7 @@ pub(crate) fn open(path: &Path, migrations: &Migrations<'_>) -> Result<(Connecti
     let mut lock = path.as_os_str().to_owned();
     lock.push("-setup");
     let _alone = ambient::hold(Path::new(&lock)).map_err(file)?;
-    ambient::make_private(path).map_err(file)?;
+    ambient::append_private(path).map_err(file)?;
     let mut writer = connect(path).map_err(unfit)?;
     // Of a new file; one that is there stays as it is.
     writer.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(unfit)?;

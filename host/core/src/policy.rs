@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::approval::{self, Facts};
-use crate::call::{Call, Caller};
+use crate::call::{Call, Caller, Selector};
 use crate::config::Approval;
 use crate::context::Wanted;
 use crate::outcome::{Code, Failure};
-use crate::redact::Redactor;
+use crate::redact::{Redactor, quotable};
 use crate::registry::{Definition, Registry, Risk, Tool};
 use crate::schema::Arguments;
 
@@ -286,6 +286,16 @@ fn resolve_context<'r>(registry: &'r Registry, wanted: &Wanted, call: &Call) -> 
     Ok(tool)
 }
 
+/// There is no such tool; which of those the selector has in it may have been meant.
+#[must_use]
+pub fn unknown(registry: &Registry, name: &str, selector: &Selector) -> Failure {
+    let failure = Failure::new(Code::ToolUnknown, format!("Tool '{}' not found", quotable(name, 80)));
+    match registry.closest(name, selector) {
+        Some(known) => failure.with_fix(format!("did you mean `{known}`?")),
+        None => failure,
+    }
+}
+
 /// The tool a call names, if its caller may use it.
 fn resolve<'r>(registry: &'r Registry, call: &Call) -> Result<&'r Arc<Tool>, Failure> {
     let selector = &call.caller.tools;
@@ -293,12 +303,7 @@ fn resolve<'r>(registry: &'r Registry, call: &Call) -> Result<&'r Arc<Tool>, Fai
         if let Some(failure) = registry.held(&call.tool, selector) {
             return Err(failure.clone());
         }
-        let name: String = crate::redact::visible(&call.tool).chars().take(80).collect();
-        let failure = Failure::new(Code::ToolUnknown, format!("Tool '{name}' not found"));
-        return Err(match registry.closest(&call.tool, selector) {
-            Some(known) => failure.with_fix(format!("did you mean `{known}`?")),
-            None => failure,
-        });
+        return Err(unknown(registry, &call.tool, selector));
     };
     if !tool.effective.allowed {
         let (plugin, own, at) = (&tool.plugin, &tool.definition.name, &tool.effective.grants.at);

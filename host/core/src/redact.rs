@@ -380,6 +380,12 @@ pub fn quotable(text: &str, most: usize) -> String {
     }
 }
 
+/// The first `most` characters of a text somebody else had a hand in, with nothing in them that a terminal acts on.
+#[must_use]
+pub fn brief(text: &str, most: usize) -> String {
+    visible(text).chars().take(most).collect()
+}
+
 /// JSON text with what is invisible written as `\u` and four hex digits, which means the same: serde_json leaves C1 and bidirectional
 /// controls as they are, and a terminal acts on them. Line feeds and tabs between values stay.
 #[must_use]

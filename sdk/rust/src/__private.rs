@@ -12,16 +12,18 @@ pub use crate::bindings::exports::bailiwick::tool::tool::Guest;
 
 /// The JSON Schema of what a `T` is read from.
 pub fn input_schema<T: JsonSchema>() -> String {
-    schema::<T>(Contract::Deserialize)
+    let mut schema = schema::<T>(Contract::Deserialize);
+    LeftOut.transform(&mut schema);
+    schema.to_value().to_string()
 }
 
 /// The JSON Schema of what a `T` is written as.
 pub fn output_schema<T: JsonSchema>() -> String {
-    schema::<T>(Contract::Serialize)
+    schema::<T>(Contract::Serialize).to_value().to_string()
 }
 
 /// The schema (2020-12) as the host wants it: one document without `$ref`, `$schema` and `title`.
-fn schema<T: JsonSchema>(contract: Contract) -> String {
+fn schema<T: JsonSchema>(contract: Contract) -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.contract = contract;
         settings.inline_subschemas = true;
@@ -34,7 +36,7 @@ fn schema<T: JsonSchema>(contract: Contract) -> String {
         schema.insert("properties".to_owned(), Value::Object(Map::new()));
     }
     Tidy.transform(&mut schema);
-    schema.to_value().to_string()
+    schema
 }
 
 /// The arguments of a call as a `T`.
@@ -97,6 +99,47 @@ impl Transform for Tidy {
     }
 }
 
+/// Says of what may be left out (an `Option`) only what it is where it is there: a caller leaves it out, `null` is a second
+/// word for that. The host takes such a `null` out before it calls, so a guest never meets one.
+struct LeftOut;
+
+impl Transform for LeftOut {
+    fn transform(&mut self, schema: &mut Schema) {
+        let required = schema.get("required").cloned();
+        let is_required = |name: &str| {
+            required.as_ref().and_then(Value::as_array).is_some_and(|names| names.iter().any(|known| known == name))
+        };
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.iter_mut().filter(|(name, _)| !is_required(name)).for_each(|(_, schema)| without_null(schema));
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+/// Takes `null` out of what a schema allows.
+fn without_null(schema: &mut Value) {
+    if let Some(kinds) = schema.get_mut("type").and_then(Value::as_array_mut) {
+        kinds.retain(|kind| kind != "null");
+        if let [only] = kinds.as_slice() {
+            schema["type"] = only.clone();
+        }
+    }
+    if let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        values.retain(|value| !value.is_null());
+    }
+    let Some(either) = schema.get_mut("anyOf").and_then(Value::as_array_mut) else { return };
+    either.retain(|schema| schema["type"] != "null");
+    if either.len() == 1
+        && let Some(Value::Object(only)) = either.pop()
+        && let Some(schema) = schema.as_object_mut()
+    {
+        schema.remove("anyOf");
+        for (keyword, rule) in only {
+            schema.entry(keyword).or_insert(rule);
+        }
+    }
+}
+
 fn is_rust_number(format: &str) -> bool {
     matches!(format, "float" | "double") || format.starts_with("int") || format.starts_with("uint")
 }
@@ -113,9 +156,20 @@ mod tests {
         /// The text.
         text: String,
         n_hits: Option<u32>,
+        /// How.
+        order: Option<Order>,
         /// Where.
         #[serde(default)]
         folders: Vec<Folder>,
+    }
+
+    #[derive(serde::Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    enum Order {
+        /// The newest first.
+        Newest,
+        /// The best first.
+        Best,
     }
 
     #[derive(serde::Deserialize, JsonSchema)]
@@ -132,7 +186,14 @@ mod tests {
             "additionalProperties": false,
             "properties": {
                 "text": { "description": "The text.", "type": "string" },
-                "n_hits": { "type": ["integer", "null"], "minimum": 0 },
+                "n_hits": { "type": "integer", "minimum": 0 },
+                "order": {
+                    "description": "How.",
+                    "oneOf": [
+                        { "description": "The newest first.", "type": "string", "const": "newest" },
+                        { "description": "The best first.", "type": "string", "const": "best" },
+                    ],
+                },
                 "folders": {
                     "description": "Where.",
                     "type": "array",
@@ -166,7 +227,7 @@ mod tests {
         let expected = "The argument `folders[0].path` does not fit: invalid type: null, expected a string.";
         check(r#"{"text": "", "folders": [{"path": null}]}"#, expected);
         let expected =
-            "The argument `nn` does not fit: unknown field `nn`, expected one of `text`, `n_hits`, `folders`.";
+            "The argument `nn` does not fit: unknown field `nn`, expected one of `text`, `n_hits`, `order`, `folders`.";
         check(r#"{"text": "", "nn": 1}"#, expected);
     }
 }

@@ -11,7 +11,7 @@ use bailiwick_core::outcome::Code;
 
 use super::limits::{self, TooMany};
 use super::oauth::{self, Lacks};
-use super::{Ends, Face, Gateway, Refusal};
+use super::{Face, Gateway, Refusal};
 use crate::keys::Refused;
 
 /// Who asks. Every request beyond [`authenticate`] has it in its extensions, and the caller by itself too.
@@ -28,7 +28,7 @@ pub(crate) async fn authenticate(State(gateway): State<Arc<Gateway>>, mut reques
         }
         Err(refused) => {
             let address = limits::sender(&gateway, &request);
-            tracing::warn!(?address, ?refused, path = request.uri().path(), "nobody we know asks");
+            tracing::warn!(?address, ?refused, ?face, "nobody we know asks");
             refusal(&refused, &gateway, request.headers()).response(face)
         }
     }
@@ -77,7 +77,7 @@ fn is_probe(path: &str) -> bool {
 /// Refuses a caller that asks too often. Callers without a key are told apart by their addresses.
 pub(crate) async fn per_key(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
     let Some(identity) = request.extensions().get::<Identity>() else { return next.run(request).await };
-    let sender = request.extensions().get::<Ends>().and_then(|_| limits::sender(&gateway, &request));
+    let sender = limits::sender(&gateway, &request);
     let name = match (identity.is_anonymous(), sender) {
         (true, Some(address)) => format!("anonymous {}", limits::group(address)),
         (true, None) | (false, _) => identity.caller.name.clone(),

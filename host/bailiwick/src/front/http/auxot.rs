@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use bailiwick_core::dialect::answers;
 use bailiwick_core::outcome::{Code, Failure, Outcome, Output};
-use bailiwick_core::redact::{quotable, visible};
+use bailiwick_core::redact::{brief, quotable};
 
 use super::tools::DISABLED;
 use super::{Gateway, Identity, Who};
@@ -142,10 +142,8 @@ async fn execute(State(gateway): State<Arc<Gateway>>, who: Who, bytes: Bytes) ->
 /// The tool and its arguments. Under several names they have to be the same: whoever looked at one of them before us has
 /// seen all there is.
 fn asked(bytes: &[u8]) -> Result<(String, String), String> {
-    let body: Body<'_> = serde_json::from_slice(bytes).map_err(|error| {
-        let message: String = visible(&error.to_string()).chars().take(300).collect();
-        format!("invalid JSON: {message}")
-    })?;
+    let body: Body<'_> =
+        serde_json::from_slice(bytes).map_err(|error| format!("invalid JSON: {}", brief(&error.to_string(), 300)))?;
     let tool = body.tool.filter(|tool| !tool.is_empty()).ok_or("tool name is required")?;
     let mut given = [("arguments", body.arguments), ("input", body.input), ("parameters", body.parameters)]
         .into_iter()

@@ -17,6 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use bailiwick_core::dialect::Format;
 use bailiwick_core::dialect::answers::messages;
 use bailiwick_core::dialect::calls::{self, Misread};
+use bailiwick_core::redact::brief;
 
 use super::body::{Detail, FieldError, Invalid};
 use super::tools::{DISABLED, FormatName};
@@ -100,6 +101,5 @@ async fn run(
 }
 
 fn misread(Misread { field, message, kind }: Misread) -> Invalid {
-    let message: String = bailiwick_core::redact::visible(&message).chars().take(300).collect();
-    Invalid::one(FieldError::new(field, message, kind))
+    Invalid::one(FieldError::new(field, brief(&message, 300), kind))
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use utoipa::ToSchema;
 
+use bailiwick_core::redact::brief;
+
 /// A refusal of the API.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Detail {
@@ -75,11 +77,6 @@ pub(super) fn read<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Invalid
             Category::Data => "model_attributes_type",
             Category::Io | Category::Syntax | Category::Eof => "json_invalid",
         };
-        Invalid::one(FieldError::new("body", quoted(message), kind))
+        Invalid::one(FieldError::new("body", brief(&message, 300), kind))
     })
-}
-
-/// The message with nothing in it that a terminal acts on, and short.
-fn quoted(message: String) -> String {
-    bailiwick_core::redact::visible(&message).chars().take(300).collect()
 }
