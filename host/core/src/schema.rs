@@ -31,7 +31,11 @@ pub struct ArgumentSchema {
     /// Arguments the operator sets; hidden from callers.
     inject: Map<String, Value>,
     visible: Value,
+    has_headers: bool,
 }
+
+/// What marks arguments that MCP clients repeat in headers.
+const HEADER: &str = "\"x-mcp-header\":";
 
 /// Arguments that passed.
 #[derive(Debug, Clone)]
@@ -63,13 +67,20 @@ impl ArgumentSchema {
         }
         let visible = visible(&own, overlays, &inject);
         let overlays = overlays.iter().cloned().map(Rule::compile).collect::<Result<_, _>>()?;
-        Ok(Self { own: Rule::compile(own)?, overlays, inject, visible })
+        let has_headers = visible.to_string().contains(HEADER);
+        Ok(Self { own: Rule::compile(own)?, overlays, inject, visible, has_headers })
     }
 
     /// The schema as a caller sees it: without the injected arguments, with the operator's rules.
     #[must_use]
     pub fn visible(&self) -> &Value {
         &self.visible
+    }
+
+    /// Whether some of the arguments are to be repeated in headers of MCP over HTTP (`x-mcp-header`).
+    #[must_use]
+    pub fn has_headers(&self) -> bool {
+        self.has_headers
     }
 
     /// Reads, completes and checks what a caller sent. The text goes on as it came unless something had to change.

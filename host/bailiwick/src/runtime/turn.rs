@@ -24,12 +24,12 @@ pub(super) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// An executor for a host: with two threads more than guests run at once, so that what only takes a moment always finds
+/// An executor for a host: with one thread more than guests run at once, so that what only takes a moment always finds
 /// one that is free, and with an eye on the world after every few steps, because a step of a guest may take a whole tick.
 #[must_use]
 pub fn executor() -> tokio::runtime::Builder {
     let mut executor = tokio::runtime::Builder::new_multi_thread();
-    executor.worker_threads(processors() + 2).event_interval(8).enable_all();
+    executor.worker_threads(processors() + 1).event_interval(8).enable_all();
     executor
 }
 

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::Response;
 
 use bailiwick_core::outcome::Code;
 
@@ -17,19 +15,18 @@ use crate::keys::Refused;
 /// Who asks. Every request beyond [`authenticate`] has it in its extensions, and the caller by itself too.
 pub(crate) use crate::keys::Identity;
 
-/// Finds out who asks.
-pub(crate) async fn authenticate(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
-    let face = Face::of(request.uri().path());
+/// Finds out who asks, and notes it.
+pub(super) async fn authenticate(gateway: &Gateway, request: &mut Request) -> Result<Identity, Refusal> {
     match gateway.host.keys().identify(request.headers()).await {
         Ok(identity) => {
             request.extensions_mut().insert(Arc::clone(&identity.caller));
-            request.extensions_mut().insert(identity);
-            next.run(request).await
+            request.extensions_mut().insert(identity.clone());
+            Ok(identity)
         }
         Err(refused) => {
-            let address = limits::sender(&gateway, &request);
+            let (address, face) = (limits::sender(gateway, request), Face::of(request.uri().path()));
             tracing::warn!(?address, ?refused, ?face, "nobody we know asks");
-            refusal(&refused, &gateway, request.headers()).response(face)
+            Err(refusal(&refused, gateway, request.headers()))
         }
     }
 }
@@ -54,47 +51,38 @@ fn refusal(refused: &Refused, gateway: &Gateway, headers: &HeaderMap) -> Refusal
     }
 }
 
-/// Refuses an address that asks too often. Those who only ask whether the server is up are not counted.
-pub(crate) async fn per_address(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let Some(sender) = limits::sender(&gateway, &request).filter(|_| !is_probe(path)) else {
-        return next.run(request).await;
+/// Refuses an address that asks too often, or says how much is left. Those who only ask whether the server is up are not
+/// counted.
+pub(super) fn per_address(gateway: &Gateway, request: &Request) -> Result<Option<u32>, Refusal> {
+    let Some(sender) = limits::sender(gateway, request).filter(|_| !is_probe(request.uri().path())) else {
+        return Ok(None);
     };
-    let face = Face::of(path);
-    match gateway.limits.address(sender, gateway.settings.per_ip) {
-        Ok(left) => limits::told(next.run(request).await, left),
-        Err(too_many) => {
-            tracing::warn!(address = %sender, "refused: too many requests of this address");
-            refused(too_many, face)
-        }
-    }
+    gateway.limits.address(sender, gateway.settings.per_ip).map_err(|too_many| {
+        tracing::warn!(address = %sender, "refused: too many requests of this address");
+        refused(too_many)
+    })
 }
 
 fn is_probe(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz" | "/health")
 }
 
-/// Refuses a caller that asks too often. Callers without a key are told apart by their addresses.
-pub(crate) async fn per_key(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
-    let Some(identity) = request.extensions().get::<Identity>() else { return next.run(request).await };
-    let sender = limits::sender(&gateway, &request);
-    let name = match (identity.is_anonymous(), sender) {
+/// Refuses a caller that asks too often, or says how much is left. Callers without a key are told apart by their
+/// addresses.
+pub(super) fn per_key(gateway: &Gateway, request: &Request, identity: &Identity) -> Result<Option<u32>, Refusal> {
+    let name = match (identity.is_anonymous(), limits::sender(gateway, request)) {
         (true, Some(address)) => format!("anonymous {}", limits::group(address)),
         (true, None) | (false, _) => identity.caller.name.clone(),
     };
     let default = if identity.is_anonymous() { 0 } else { gateway.settings.per_key };
-    let limit = identity.per_minute.unwrap_or(default);
-    match gateway.limits.caller(name, limit) {
-        Ok(left) => limits::told(next.run(request).await, left),
-        Err(too_many) => {
-            tracing::warn!(caller = identity.caller.name, "refused: too many requests of this caller");
-            refused(too_many, Face::of(request.uri().path()))
-        }
-    }
+    gateway.limits.caller(name, identity.per_minute.unwrap_or(default)).map_err(|too_many| {
+        tracing::warn!(caller = identity.caller.name, "refused: too many requests of this caller");
+        refused(too_many)
+    })
 }
 
-fn refused(too_many: TooMany, face: Face) -> Response {
+fn refused(too_many: TooMany) -> Refusal {
     let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded").coded(Code::LimitRate);
     let refusal = refusal.with(header::RETRY_AFTER, &too_many.seconds().to_string());
-    refusal.with(limits::REMAINING, "0").response(face)
+    refusal.with(limits::REMAINING, "0")
 }

@@ -7,11 +7,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::uri::Authority;
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -34,27 +33,39 @@ const ALLOWED: &str = "Authorization, Content-Type, Accept, Last-Event-ID, Mcp-S
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId(pub(crate) Arc<str>);
 
-/// Gives the request its id and the answer its headers; a crash below becomes an answer too.
-pub(super) async fn frame(mut request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let id = request_id(request.headers());
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let mut response = answered.unwrap_or_else(|_| {
-        tracing::error!(request = %id, "a request crashed");
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error").response(Face::of(&path))
-    });
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'"),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
+/// What goes around a request: its id, and the headers of its answer.
+pub(super) struct Frame {
+    face: Face,
+    id: Arc<str>,
+}
+
+impl Frame {
+    /// Gives a request its id.
+    pub(super) fn around(request: &mut Request) -> Self {
+        let id = request_id(request.headers());
+        request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+        Self { face: Face::of(request.uri().path()), id }
     }
-    headers.extend(HeaderValue::from_str(&id).ok().map(|id| (REQUEST_ID, id)));
-    response
+
+    /// Finishes an answer; a crash on the way to it becomes an answer too.
+    pub(super) async fn close(self, answer: impl Future<Output = Response>) -> Response {
+        let Self { face, id } = self;
+        let mut response = AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(request = %id, "a request crashed");
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error").response(face)
+        });
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::X_FRAME_OPTIONS, "DENY"),
+            (header::CONTENT_SECURITY_POLICY, "default-src 'none'"),
+            (header::CACHE_CONTROL, "no-store"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        headers.extend(HeaderValue::from_str(&id).ok().map(|id| (REQUEST_ID, id)));
+        response
+    }
 }
 
 /// The caller's own id for the request if it is a plain word, else a new one.
@@ -81,18 +92,16 @@ pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
 }
 
 /// Refuses requests to a name that is not ours: a page whose name was made to point here (DNS rebinding) says its own.
-pub(super) async fn host(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+pub(super) fn host(gateway: &Gateway, request: &Request) -> Result<(), Refusal> {
     let local = request.extensions().get::<Ends>().map(|ends| ends.local.ip());
-    match meant(&request) {
-        Err(why) => Refusal::new(StatusCode::BAD_REQUEST, why).response(Face::of(request.uri().path())),
-        Ok(names) => match names.iter().find(|name| !is_ours(name, local, &gateway.settings.hosts)) {
-            None => next.run(request).await,
-            Some(name) => {
-                let message = format!("this server does not answer to `{name}`; add it to `hosts` under `[gateway]`");
-                tracing::warn!(host = %name, "refused: not a name of this server");
-                Refusal::new(StatusCode::MISDIRECTED_REQUEST, message).response(Face::of(request.uri().path()))
-            }
-        },
+    let names = meant(request).map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, why))?;
+    match names.iter().find(|name| !is_ours(name, local, &gateway.settings.hosts)) {
+        None => Ok(()),
+        Some(name) => {
+            tracing::warn!(host = %name, "refused: not a name of this server");
+            let message = format!("this server does not answer to `{name}`; add it to `hosts` under `[gateway]`");
+            Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, message))
+        }
     }
 }
 
@@ -130,30 +139,41 @@ fn is_ours(name: &str, local: Option<IpAddr>, configured: &[String]) -> bool {
         || configured.iter().any(|own| own == name)
 }
 
-/// Refuses pages of other origins, but for those that are configured.
-pub(super) async fn origin(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
-    let face = Face::of(request.uri().path());
-    let origin = match single(request.headers(), &header::ORIGIN) {
-        Ok(None) => return next.run(request).await,
+/// A page of a configured origin, which may read what is answered.
+pub(super) struct Page {
+    origin: HeaderValue,
+    /// What a browser is answered that asks first whether the page may send a request.
+    pub(super) preflight: Option<Response>,
+}
+
+/// Refuses pages of other origins, but for those that are configured. None: no page asks, or one of this server.
+pub(super) fn page(gateway: &Gateway, request: &Request) -> Result<Option<Page>, Refusal> {
+    let headers = request.headers();
+    let origin = match single(headers, &header::ORIGIN) {
+        Ok(None) => return Ok(None),
+        Ok(Some(origin)) if is_own(origin, headers) => return Ok(None),
         Ok(Some(origin)) => origin.clone(),
-        Err(()) => return Refusal::new(StatusCode::FORBIDDEN, "there is more than one `Origin`").response(face),
+        Err(()) => return Err(Refusal::new(StatusCode::FORBIDDEN, "there is more than one `Origin`")),
     };
-    if is_own(&origin, request.headers()) {
-        return next.run(request).await;
-    }
     let configured = gateway.settings.origins.iter().any(|known| known.as_bytes() == origin.as_bytes());
     if !configured {
         tracing::warn!(?origin, "refused: a page of another origin");
         let message = "pages of this origin may not call this server; add it to `origins` under `[gateway]`";
-        return Refusal::new(StatusCode::FORBIDDEN, message).response(face);
+        return Err(Refusal::new(StatusCode::FORBIDDEN, message));
     }
-    let preflight =
-        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = if preflight { granted(request.headers()) } else { next.run(request).await };
-    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-    response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
-    response
+    let asks = request.method() == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    Ok(Some(Page { origin, preflight: asks.then(|| granted(headers)) }))
+}
+
+impl Page {
+    /// Lets the page read an answer.
+    pub(super) fn told(self, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.origin);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        response
+    }
 }
 
 /// Whether a page comes from this server itself, by the name that the request was sent to.
@@ -190,31 +210,33 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h He
 
 /// Takes in the request's body, as large and as slow as `[gateway]` allows: what comes after has it whole. A body has to
 /// be JSON and say so: forms, which every page may send without asking, are refused.
-pub(super) async fn body(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
-    let face = Face::of(request.uri().path());
-    let refuse = |status, message: String| Refusal::new(status, message).response(face);
+pub(super) async fn body(gateway: &Gateway, request: Request) -> Result<Request, Refusal> {
     let (most, patience) = (gateway.settings.body, gateway.settings.body_time);
-    let too_large = || refuse(StatusCode::PAYLOAD_TOO_LARGE, format!("Request body too large (max {most} bytes)"));
+    let too_large = || {
+        let message = format!("Request body too large (max {most} bytes)");
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    };
     let (parts, body) = request.into_parts();
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > most) {
-        return too_large();
+        return Err(too_large());
     }
     if parts.headers.contains_key(header::CONTENT_ENCODING) {
-        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the body as it is, without an encoding".to_owned());
+        let message = "send the body as it is, without an encoding";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let bytes = match timeout(patience, Limited::new(body, most).collect()).await {
+    let limited = Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX));
+    let bytes = match timeout(patience, limited.collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return too_large(),
-        Ok(Err(_)) => return refuse(StatusCode::BAD_REQUEST, "the body ended too early".to_owned()),
-        Err(_) => return refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long".to_owned()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
+        Ok(Err(_)) => return Err(Refusal::new(StatusCode::BAD_REQUEST, "the body ended too early")),
+        Err(_) => return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
     };
     if !bytes.is_empty() && !is_json(&parts.headers) {
         let message = "the body has to be `application/json`, and `Content-Type` has to say so";
-        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned());
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
-    next.run(Request::from_parts(parts, Body::from(bytes))).await
+    Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -1,4 +1,5 @@
-//! The HTTP server: MCP and the tools APIs on one port. Read [`router`]: what a request goes through from outside in.
+//! The HTTP server: MCP and the tools APIs on one port. Read [`router`] and [`any_request`]: what a request goes through.
+//! These are two layers and not one for each step, because every layer of a router is copied for every request.
 //!
 //! Nothing here decides whether a tool runs; [`guard`] and [`auth`] decide who gets as far as asking. A refusal of theirs
 //! has the shape of the [`Face`] that was asked.
@@ -28,7 +29,7 @@ use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, Uri};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use serde_json::json;
@@ -135,8 +136,6 @@ pub(crate) struct Ends {
 
 /// Everything that is answered, and what stands before it.
 pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
-    let state = || Arc::clone(&gateway);
-    // Innermost first: a layer stands before all that was added above it.
     let (keyed, open) = match gateway.host.metrics_for() {
         Metrics::Off => (Router::new(), Router::new()),
         Metrics::Key => (Router::new().route("/metrics", get(observe::metrics_for_managers)), Router::new()),
@@ -151,22 +150,62 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .merge(context::routes())
         .merge(artifacts::routes())
         .merge(auxot::routes())
-        .layer(from_fn_with_state(state(), guard::body))
-        .layer(from_fn_with_state(state(), auth::per_key))
-        .layer(from_fn(observe::asker))
-        .layer(from_fn_with_state(state(), auth::authenticate));
+        .layer(from_fn_with_state(Arc::clone(&gateway), known));
     let open = open.route("/healthz", get(alive)).route("/readyz", get(ready)).route("/health", get(health));
     open.merge(oauth::routes())
         .merge(openapi::routes())
         .merge(keyed)
         .fallback(nowhere)
         .method_not_allowed_fallback(no_such_method)
-        .layer(from_fn_with_state(state(), auth::per_address))
-        .layer(from_fn_with_state(state(), guard::origin))
-        .layer(from_fn_with_state(state(), guard::host))
-        .layer(from_fn_with_state(state(), observe::observe))
-        .layer(from_fn(guard::frame))
+        .layer(from_fn_with_state(Arc::clone(&gateway), any_request))
         .with_state(gateway)
+}
+
+/// What every request goes through.
+async fn any_request(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
+    let frame = guard::Frame::around(&mut request);
+    let answer = async {
+        let mut seen = observe::Seen::of(&gateway.host.telemetry, &mut request);
+        let face = Face::of(request.uri().path());
+        let response = admitted(&gateway, request, next).await.unwrap_or_else(|refusal| refusal.response(face));
+        seen.answered(response.status().as_u16());
+        response
+    };
+    frame.close(answer).await
+}
+
+/// Is it for this server, from a page that may, and from an address that has not asked too often?
+async fn admitted(gateway: &Gateway, request: Request, next: Next) -> Result<Response, Refusal> {
+    guard::host(gateway, &request)?;
+    let Some(mut page) = guard::page(gateway, &request)? else { return Ok(counted(gateway, request, next).await) };
+    let response = match page.preflight.take() {
+        Some(granted) => granted,
+        None => counted(gateway, request, next).await,
+    };
+    Ok(page.told(response))
+}
+
+async fn counted(gateway: &Gateway, request: Request, next: Next) -> Response {
+    match auth::per_address(gateway, &request) {
+        Ok(left) => limits::told(next.run(request).await, left),
+        Err(refusal) => refusal.response(Face::of(request.uri().path())),
+    }
+}
+
+/// What a request that takes a key goes through: who asks, not too often, and its body.
+async fn known(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
+    let face = Face::of(request.uri().path());
+    let answer = async {
+        let identity = auth::authenticate(&gateway, &mut request).await?;
+        observe::Asker::is(&request, &identity.caller);
+        let left = auth::per_key(&gateway, &request, &identity)?;
+        let response = match guard::body(&gateway, request).await {
+            Ok(request) => next.run(request).await,
+            Err(refusal) => refusal.response(face),
+        };
+        Ok(limits::told(response, left))
+    };
+    answer.await.unwrap_or_else(|refusal: Refusal| refusal.response(face))
 }
 
 /// What is answered while plugins are still being loaded.
@@ -180,7 +219,11 @@ pub(crate) fn opening() -> Router {
         .route("/healthz", get(alive))
         .route("/readyz", get(not_ready))
         .fallback(opening)
-        .layer(from_fn(guard::frame))
+        .layer(from_fn(framed))
+}
+
+async fn framed(mut request: Request, next: Next) -> Response {
+    guard::Frame::around(&mut request).close(next.run(request)).await
 }
 
 /// Whether the process runs.

@@ -7,7 +7,6 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{StatusCode, Version};
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use bailiwick_core::call::Caller;
@@ -24,40 +23,15 @@ const GONE: u16 = 499;
 
 /// Who asked, as soon as that is known.
 #[derive(Clone, Debug, Default)]
-struct Asker(Arc<OnceLock<Arc<Caller>>>);
+pub(super) struct Asker(Arc<OnceLock<Arc<Caller>>>);
 
-/// Watches a request from its head to the head of its answer. What comes after this is part of the request's span: its
-/// `traceparent` is that of the span, or the caller's own where nothing is traced; one that cannot be read is gone.
-pub(super) async fn observe(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
-    let telemetry = &gateway.host.telemetry;
-    let matched = request.extensions().get::<MatchedPath>();
-    let route = matched.map_or_else(|| NOWHERE.to_owned(), |matched| matched.as_str().to_owned());
-    let method = known_method(request.method().as_str());
-    let parent = guard::trace(request.headers());
-    let mut span = telemetry.span(method, Kind::Server, parent.as_ref());
-    span.rename(|| format!("{method} {route}"));
-    span.set("http.request.method", || method);
-    span.set("http.route", || route.clone());
-    span.set("url.scheme", || "http");
-    span.set("network.protocol.version", || version(request.version()));
-    set_trace(request.headers_mut(), span.place());
-    let asker = Asker::default();
-    request.extensions_mut().insert(asker.clone());
-    let has_key = request.headers().contains_key(header::AUTHORIZATION);
-    let id = request.extensions().get::<RequestId>().cloned();
-    let mut seen = Seen { telemetry, span, route, method, has_key, id, asker, start: Instant::now(), is_over: false };
-    let response = next.run(request).await;
-    seen.answered(response.status().as_u16());
-    response
-}
-
-/// Notes who asks. It stands where that is known.
-pub(super) async fn asker(request: Request, next: Next) -> Response {
-    let extensions = request.extensions();
-    if let (Some(Asker(known)), Some(caller)) = (extensions.get::<Asker>(), extensions.get::<Arc<Caller>>()) {
-        let _ = known.set(Arc::clone(caller));
+impl Asker {
+    /// Notes who asks.
+    pub(super) fn is(request: &Request, caller: &Arc<Caller>) {
+        if let Some(Self(known)) = request.extensions().get() {
+            let _ = known.set(Arc::clone(caller));
+        }
     }
-    next.run(request).await
 }
 
 /// What is counted, for callers that may manage.
@@ -75,8 +49,9 @@ pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
     ([(header::CONTENT_TYPE, METRICS_TEXT)], gateway.host.metrics()).into_response()
 }
 
-/// A request under way. Dropped before there was an answer, whoever asked is gone.
-struct Seen<'g> {
+/// A request under way. What comes after it began is part of its span: its `traceparent` is that of the span, or the
+/// caller's own where nothing is traced; one that cannot be read is gone. Dropped before there was an answer, whoever asked is gone.
+pub(super) struct Seen<'g> {
     telemetry: &'g Telemetry,
     span: Span,
     route: String,
@@ -88,8 +63,29 @@ struct Seen<'g> {
     is_over: bool,
 }
 
-impl Seen<'_> {
-    fn answered(&mut self, status: u16) {
+impl<'g> Seen<'g> {
+    /// A request whose head is here.
+    pub(super) fn of(telemetry: &'g Telemetry, request: &mut Request) -> Self {
+        let matched = request.extensions().get::<MatchedPath>();
+        let route = matched.map_or_else(|| NOWHERE.to_owned(), |matched| matched.as_str().to_owned());
+        let method = known_method(request.method().as_str());
+        let parent = guard::trace(request.headers());
+        let mut span = telemetry.span(method, Kind::Server, parent.as_ref());
+        span.rename(|| format!("{method} {route}"));
+        span.set("http.request.method", || method);
+        span.set("http.route", || route.clone());
+        span.set("url.scheme", || "http");
+        span.set("network.protocol.version", || version(request.version()));
+        set_trace(request.headers_mut(), span.place());
+        let asker = Asker::default();
+        request.extensions_mut().insert(asker.clone());
+        let has_key = request.headers().contains_key(header::AUTHORIZATION);
+        let id = request.extensions().get::<RequestId>().cloned();
+        Self { telemetry, span, route, method, has_key, id, asker, start: Instant::now(), is_over: false }
+    }
+
+    /// The head of its answer is here.
+    pub(super) fn answered(&mut self, status: u16) {
         self.is_over = true;
         let took = self.start.elapsed();
         self.span.set("http.response.status_code", || i64::from(status));

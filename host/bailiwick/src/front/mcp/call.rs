@@ -1,11 +1,12 @@
 //! One `tools/call` from its start to its answer, with what is said on the way.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolRequestParams, GetPromptRequestParams, InputRequiredResult, InputResponses, JsonObject,
@@ -15,6 +16,7 @@ use rmcp::service::RequestContext;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use bailiwick_core::call::{Call, CallId, Caller};
@@ -50,11 +52,22 @@ pub(super) enum Told {
 }
 
 impl Told {
-    fn failed(kind: Kind, failure: Failure) -> Self {
+    fn failed(kind: Kind, code: Code, why: &str) -> Self {
+        let failure = Failure::new(code, why);
         match kind {
             Kind::Tool => Self::Tool(Outcome::failed(failure)),
             Kind::Prompt => Self::Prompt(Err(failure)),
         }
+    }
+
+    fn cancelled(kind: Kind) -> Self {
+        Self::failed(kind, Code::Cancelled, "the call was cancelled")
+    }
+
+    /// The log has it already: where a panic happens, it is written.
+    fn crashed(kind: Kind, id: &CallId) -> Self {
+        tracing::error!(call = %id, "the call crashed");
+        Self::failed(kind, Code::Internal, "the call crashed inside the host; the host's log says more")
     }
 
     /// Why it failed, if it did.
@@ -114,7 +127,8 @@ pub(super) struct Running {
     pub(super) id: CallId,
     kind: Kind,
     tool: String,
-    arguments: JsonObject,
+    /// A JSON object.
+    arguments: String,
     task: Task,
     progress: mpsc::Receiver<Progress>,
     questions: mpsc::Receiver<Question>,
@@ -129,7 +143,7 @@ impl Running {
             id: CallId::new("test-0"),
             kind: Kind::Tool,
             tool: tool.to_owned(),
-            arguments: JsonObject::new(),
+            arguments: "{}".to_owned(),
             task: Task(tokio::spawn(std::future::pending())),
             progress: mpsc::channel(1).1,
             questions: mpsc::channel(1).1,
@@ -149,7 +163,9 @@ impl Running {
 
     /// Whether a request asks for this same call.
     pub(super) fn is(&self, asked: &Asked<'_>) -> bool {
-        let same = asked.arguments.map_or(self.arguments.is_empty(), |given| *given == self.arguments);
+        let same =
+            |given: &JsonObject| serde_json::from_str(&self.arguments).is_ok_and(|own: JsonObject| own == *given);
+        let same = asked.arguments.map_or(self.arguments == "{}", same);
         self.kind == asked.kind && self.tool == asked.name && same
     }
 }
@@ -184,30 +200,45 @@ impl Connection {
             able: able(context),
             log: self.least(context).map(|least| LogSink { least, lines }),
         };
-        let (id, kind, tool) = (self.host.new_call_id(), asked.kind, asked.name.to_owned());
-        let arguments = asked.arguments.cloned().unwrap_or_default();
-        let text = serde_json::to_string(&arguments).unwrap_or_else(|_| unreachable!("a JSON object has a text"));
-        let (caller, mut span) = (Arc::clone(&asker.caller), self.seen_as(kind, &tool, &asker.caller, context));
-        let trace = span.place().cloned();
-        let call = Call { id: id.clone(), tool: tool.clone(), arguments: text, caller, trace };
-        let host = Arc::clone(&self.host);
-        let under_way = self.life.enter();
-        let revoked = asker.revoked.clone();
+        let (kind, call, span) = self.read(asker, asked, context);
+        let (id, tool, arguments) = (call.id.clone(), call.tool.clone(), call.arguments.clone());
+        let (host, under_way, revoked) = (Arc::clone(&self.host), self.life.enter(), asker.revoked.clone());
         let task = Task(tokio::spawn(async move {
             let _under_way = under_way;
-            let told = tokio::select! {
-                biased;
-                () = revoked.cancelled() => {
-                    Told::failed(kind, Failure::new(Code::Cancelled, "the key of this call was revoked"))
-                }
-                told = run(&host, kind, call, channel) => told,
-            };
-            if let Some(code) = told.code() {
-                span.fail(code);
-            }
-            told
+            told(&host, kind, call, channel, &revoked, span).await
         }));
         Running { id, kind, tool, arguments, task, progress: reports, questions: open, log }
+    }
+
+    /// Runs a call that nothing can be heard of on the way: it needs no task of its own to be listened to.
+    pub(super) async fn run(&self, asker: &Asker, asked: Asked<'_>, context: &RequestContext<RoleServer>) -> Told {
+        let (kind, call, span) = self.read(asker, asked, context);
+        let id = call.id.clone();
+        let channel = Channel { able: able(context), ..Channel::default() };
+        let running = told(&self.host, kind, call, channel, &asker.revoked, span);
+        let told = tokio::select! {
+            biased;
+            () = context.ct.cancelled() => Told::cancelled(kind),
+            () = self.life.over() => Told::cancelled(kind),
+            // A call that crashes takes nothing with it.
+            told = AssertUnwindSafe(running).catch_unwind() => told.unwrap_or_else(|_| Told::crashed(kind, &id)),
+        };
+        asker.keep(&id, &told);
+        told
+    }
+
+    /// Whether a client can be told or asked anything before its answer.
+    pub(super) fn can_hear(&self, context: &RequestContext<RoleServer>) -> bool {
+        context.meta.get_progress_token().is_some()
+            || Manner::of(context) != Manner::Never
+            || self.least(context).is_some()
+    }
+
+    fn read(&self, asker: &Asker, asked: Asked<'_>, context: &RequestContext<RoleServer>) -> (Kind, Call, Span) {
+        let (kind, tool, caller) = (asked.kind, asked.name.to_owned(), Arc::clone(&asker.caller));
+        let span = self.seen_as(kind, &tool, &caller, context);
+        let arguments = asked.arguments.map_or_else(|| "{}".to_owned(), json);
+        (kind, Call { id: self.host.new_call_id(), tool, arguments, caller, trace: span.place().cloned() }, span)
     }
 
     fn seen_as(&self, kind: Kind, name: &str, caller: &Caller, context: &RequestContext<RoleServer>) -> Span {
@@ -260,7 +291,7 @@ impl Connection {
         // Questions that are still open take themselves back: with the call, whoever waited for an answer is gone.
         call.task.0.abort();
         let answered = async { while open.next().await.is_some() {} };
-        let outcome = match outcome {
+        let told = match outcome {
             Some(outcome) => {
                 while let Ok(progress) = call.progress.try_recv() {
                     report(context, progress).await;
@@ -268,19 +299,17 @@ impl Connection {
                 while let Ok(line) = call.log.try_recv() {
                     tell(context, line).await;
                 }
-                outcome.unwrap_or_else(|error| crashed(&call, &error))
+                outcome.unwrap_or_else(|_| Told::crashed(call.kind, &call.id))
             }
             None => {
                 // Once the task is gone, the call is recorded. rmcp drops the answer if the client cancelled.
                 let _ = (&mut call.task).await;
-                Told::failed(call.kind, Failure::new(Code::Cancelled, "the call was cancelled"))
+                Told::cancelled(call.kind)
             }
         };
         answered.await;
-        if let Told::Tool(Outcome { result: Ok(output), .. }) = &outcome {
-            asker.desk.artifacts.note(&call.id, output);
-        }
-        Attended::Told(outcome)
+        asker.keep(&call.id, &told);
+        Attended::Told(told)
     }
 }
 
@@ -301,15 +330,32 @@ async fn tell(context: &RequestContext<RoleServer>, line: LogLine) {
     let _ = context.peer.notify_logging_message(message.with_logger(line.plugin.to_string())).await;
 }
 
-fn crashed(call: &Running, error: &JoinError) -> Told {
-    tracing::error!(call = %call.id, %error, "the call crashed");
-    let failure = Failure::new(Code::Internal, "the call crashed inside the host; the host's log says more");
-    Told::failed(call.kind, failure)
+/// Runs a call for as long as its caller may.
+async fn told(
+    host: &Host,
+    kind: Kind,
+    call: Call,
+    channel: Channel,
+    revoked: &CancellationToken,
+    mut span: Span,
+) -> Told {
+    let run = async {
+        match kind {
+            Kind::Tool => Told::Tool(host.call(call, channel).await),
+            Kind::Prompt => Told::Prompt(host.prompt(call, channel).await),
+        }
+    };
+    let told = tokio::select! {
+        biased;
+        () = revoked.cancelled() => Told::failed(kind, Code::Cancelled, "the key of this call was revoked"),
+        told = run => told,
+    };
+    if let Some(code) = told.code() {
+        span.fail(code);
+    }
+    told
 }
 
-async fn run(host: &Host, kind: Kind, call: Call, channel: Channel) -> Told {
-    match kind {
-        Kind::Tool => Told::Tool(host.call(call, channel).await),
-        Kind::Prompt => Told::Prompt(host.prompt(call, channel).await),
-    }
+fn json(arguments: &JsonObject) -> String {
+    serde_json::to_string(arguments).unwrap_or_else(|_| unreachable!("a JSON object has a text"))
 }

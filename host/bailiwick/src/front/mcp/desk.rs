@@ -10,9 +10,11 @@ use rmcp::ErrorData;
 use rmcp::model::Extensions;
 use tokio_util::sync::CancellationToken;
 
-use bailiwick_core::call::Caller;
+use bailiwick_core::call::{CallId, Caller};
+use bailiwick_core::outcome::Outcome;
 
 use super::artifacts::Kept;
+use super::call::Told;
 use super::parked::Parked;
 use crate::front::http::{Ends, Identity};
 
@@ -39,6 +41,13 @@ impl Asker {
     /// Whoever sits at the other end of a connection of their own.
     pub(super) fn alone(caller: Arc<Caller>) -> Self {
         Self { caller, desk: Arc::default(), revoked: CancellationToken::new() }
+    }
+
+    /// Keeps for the caller what a call left behind.
+    pub(super) fn keep(&self, call: &CallId, told: &Told) {
+        if let Told::Tool(Outcome { result: Ok(output), .. }) = told {
+            self.desk.artifacts.note(call, output);
+        }
     }
 }
 

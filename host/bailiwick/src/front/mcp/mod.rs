@@ -194,6 +194,7 @@ impl Connection {
         let asker = self.askers.of(&context.extensions)?;
         let given = asked.responses.filter(|_| asked.state.is_none());
         let call = match asked.state {
+            None if !self.can_hear(context) => return Ok(Attended::Told(self.run(&asker, asked, context).await)),
             None => self.start(&asker, asked, context),
             Some(state) => match asker.desk.parked.resume(state, &asked)? {
                 Parking::GoesOn(call) => call,
@@ -287,7 +288,7 @@ impl ServerHandler for Connection {
         wire::page(&tools, cursor.as_deref(), Vocabulary::of(&context))
     }
 
-    /// The tool whose arguments a request's headers are compared with, if its caller may see it.
+    /// The tool whose arguments a request's headers are compared with, if it has such and its caller may see it.
     fn get_tool(&self, name: &str) -> Option<Tool> {
         let caller = match &self.askers {
             Askers::One(asker) => Some(Arc::clone(&asker.caller)),
@@ -295,7 +296,7 @@ impl ServerHandler for Connection {
         };
         let snapshot = self.host.snapshot();
         let (name, tool) = snapshot.registry.resolve(name)?;
-        let seen = caller.is_some_and(|caller| caller.tools.contains(name));
+        let seen = tool.arguments.has_headers() && caller.is_some_and(|caller| caller.tools.contains(name));
         seen.then(|| wire::definition(name, tool, Vocabulary::NEWEST))
     }
 
