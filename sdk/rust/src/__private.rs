@@ -19,7 +19,9 @@ pub fn input_schema<T: JsonSchema>() -> String {
 
 /// The JSON Schema of what a `T` is written as.
 pub fn output_schema<T: JsonSchema>() -> String {
-    schema::<T>(Contract::Serialize).to_value().to_string()
+    let mut schema = schema::<T>(Contract::Serialize);
+    OneType.transform(&mut schema);
+    schema.to_value().to_string()
 }
 
 /// The schema (2020-12) as the host wants it: one document without `$ref`, `$schema` and `title`.
@@ -116,6 +118,21 @@ impl Transform for LeftOut {
     }
 }
 
+/// Says `anyOf` of what may be `null`: some clients take one `type` and no list of them.
+struct OneType;
+
+impl Transform for OneType {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let Some(Value::Array(kinds)) = schema.get("type") else { return };
+        if schema.get("anyOf").is_none() {
+            let either: Vec<Value> = kinds.iter().map(|kind| serde_json::json!({ "type": kind })).collect();
+            schema.remove("type");
+            schema.insert("anyOf".to_owned(), either.into());
+        }
+    }
+}
+
 /// Takes `null` out of what a schema allows.
 fn without_null(schema: &mut Value) {
     if let Some(kinds) = schema.get_mut("type").and_then(Value::as_array_mut) {
@@ -208,6 +225,21 @@ mod tests {
             "required": ["text"],
         });
         let schema: Value = serde_json::from_str(&input_schema::<Search>()).expect("a schema is JSON");
+        assert_eq!(schema, expected);
+    }
+
+    #[test]
+    fn what_may_be_null_in_a_result_says_so_with_one_type_each() {
+        #[derive(serde::Serialize, JsonSchema)]
+        struct Found {
+            at: Option<u32>,
+        }
+        let expected = serde_json::json!({
+            "type": "object",
+            "properties": { "at": { "anyOf": [{ "type": "integer" }, { "type": "null" }], "minimum": 0 } },
+            "required": ["at"],
+        });
+        let schema: Value = serde_json::from_str(&output_schema::<Found>()).expect("a schema is JSON");
         assert_eq!(schema, expected);
     }
 
