@@ -23,8 +23,10 @@ const RETRY: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_secs(60);
 /// Records that are removed at once: no more than what delays the next group by some milliseconds.
 const AT_ONCE: i64 = 2_000;
-/// How often that is done after a group: more than a group can add.
+/// How often that is done at a time: more than was added since it was looked last.
 const BATCHES: u32 = 4;
+/// Bytes of records that are written before the size of the file is looked at again, which takes as long as writing some.
+const UNSEEN: usize = 64 << 10;
 
 pub(super) struct Writer {
     keeping: Keeping,
@@ -34,6 +36,8 @@ pub(super) struct Writer {
     complained: bool,
     /// When it is looked again whether records are too old.
     look: Instant,
+    /// Bytes of records since the size of the file was looked at.
+    unseen: usize,
 }
 
 /// Records that are written together.
@@ -78,7 +82,7 @@ fn json(record: &impl serde::Serialize) -> String {
 impl Writer {
     pub(super) fn new(keeping: Keeping, connection: Connection) -> rusqlite::Result<Self> {
         connection.busy_timeout(PATIENCE)?;
-        Ok(Self { keeping, connection, durable: false, complained: false, look: Instant::now() })
+        Ok(Self { keeping, connection, durable: false, complained: false, look: Instant::now(), unseen: UNSEEN })
     }
 
     pub(super) fn run(mut self, queue: &Queue) {
@@ -101,6 +105,7 @@ impl Writer {
         loop {
             let error = match self.write(&group) {
                 Ok(last) => {
+                    self.unseen += group.lines.iter().map(|line| line.record.len()).sum::<usize>();
                     self.relieved(queue);
                     group.acknowledge(last);
                     return Ok(());
@@ -149,6 +154,10 @@ impl Writer {
 
     /// Removes what is too old or too much, more of it than a group can add; the rest goes with the groups to come.
     fn prune(&mut self) -> rusqlite::Result<()> {
+        if self.unseen < UNSEEN && Instant::now() < self.look {
+            return Ok(());
+        }
+        self.unseen = 0;
         for _ in 0..BATCHES {
             if !self.prune_some()? {
                 break;
