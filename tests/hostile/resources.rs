@@ -60,7 +60,7 @@ fn handles_of_every_kind_are_counted() {
 fn what_a_guest_asks_of_the_host_is_bounded() {
     alone("hostile::resources::what_a_guest_asks_of_the_host_is_bounded", async {
         let web = Upstream::hello().await;
-        let text = grabber(&web, "limits.time = \"2s\"") + UNRULY + "limits.time = \"500ms\"\n";
+        let text = grabber(&web, "limits.time = \"5s\"") + UNRULY + "limits.time = \"500ms\"\n";
         let mut trial = Trial::begin(world(), &text).await;
         trial.case("RES-7", "pester", json!({"times": 10_000_000_u64}), "limit.time").await;
         trial.case("RES-8", "random_bytes", json!({"bytes": u64::MAX}), "plugin.trap").await;

@@ -319,7 +319,9 @@ pub(crate) fn listed(found: &[(ToolName, Arc<Tool>)], limit: usize, n_tools: usi
 pub(crate) fn described(registry: &Registry, selector: &Selector, name: &str) -> Outcome {
     let found = registry.resolve(name).filter(|(name, tool)| tool.effective.allowed && selector.contains(name));
     let Some((name, tool)) = found else {
-        return Outcome::failed(policy::unknown(registry, name, selector));
+        // Another tool is not found than the one that was called.
+        let unknown = policy::unknown(registry, name, selector);
+        return Outcome::failed(Failure { code: Code::ToolNotFound, ..unknown });
     };
     structured(json!({
         "name": name, "description": tool.description(), "parameters": tool.arguments.visible(),

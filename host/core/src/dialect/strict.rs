@@ -17,6 +17,8 @@ pub(super) struct Subset {
     any_length: bool,
     /// Whether a type can be several.
     several_types: bool,
+    /// Whether a list of values has a type beside it.
+    typed_values: bool,
     /// Whether a definition can refer to one.
     recursive: bool,
 }
@@ -38,6 +40,7 @@ impl Subset {
         null_for_nothing: true,
         any_length: true,
         several_types: true,
+        typed_values: true,
         recursive: true,
     };
     /// Anthropic's, as its client library has it.
@@ -47,6 +50,7 @@ impl Subset {
         null_for_nothing: false,
         any_length: false,
         several_types: false,
+        typed_values: false,
         recursive: false,
     };
 }
@@ -221,7 +225,10 @@ impl Walk<'_> {
             [only] => Value::from(only),
             _ => kinds.clone().into(),
         };
-        out.insert("type".to_owned(), kind);
+        match listed {
+            Some(values) if !self.subset.typed_values => values_are(values, &kinds).then_some(())?,
+            Some(_) | None => drop(out.insert("type".to_owned(), kind)),
+        }
         self.listed(own, out)?;
         if kinds.contains(&"object") {
             self.object(own, out, place)?;
@@ -311,6 +318,21 @@ impl Walk<'_> {
         }
         tell(out, &told);
     }
+}
+
+/// Whether the type of a list of values, or of the only one, says nothing that the values do not.
+fn values_are(listed: &Value, kinds: &[&str]) -> bool {
+    let is = |value: &Value| {
+        kinds.iter().any(|kind| match *kind {
+            "string" => value.is_string(),
+            "integer" => value.is_i64() || value.is_u64(),
+            "number" => value.is_number(),
+            "boolean" => value.is_boolean(),
+            "null" => value.is_null(),
+            _ => false,
+        })
+    };
+    listed.as_array().map_or_else(|| is(listed), |values| values.iter().all(is))
 }
 
 fn is_texts(listed: &Value) -> bool {

@@ -32,6 +32,7 @@ const INVALID_REQUEST: i32 = -32600;
 pub(crate) struct Endpoint {
     service: StreamableHttpService<Connection, Sessions>,
     sessions: Arc<Sessions>,
+    life: Arc<Life>,
 }
 
 impl Endpoint {
@@ -46,14 +47,17 @@ impl Endpoint {
             .with_max_request_body_bytes(usize::try_from(most).unwrap_or(usize::MAX))
             .with_cancellation_token(life.over_token());
         tokio::spawn(look_after(Arc::clone(&desks), Arc::clone(&life)));
+        let alive = Arc::clone(&life);
         let connect =
-            move || Ok(Connection::new(Arc::clone(&host), Askers::Each(Arc::clone(&desks)), Arc::clone(&life)));
+            move || Ok(Connection::new(Arc::clone(&host), Askers::Each(Arc::clone(&desks)), Arc::clone(&alive)));
         let service = StreamableHttpService::new(connect, Arc::clone(&sessions), config);
-        Self { service, sessions }
+        Self { service, sessions, life }
     }
 
     /// Answers a request whose sender is known and whose body is here.
     pub(crate) async fn answer(&self, request: Request) -> Response {
+        // Until its answer has begun: what a call gave is still in rmcp's hands when the call itself is over.
+        let _under_way = self.life.enter();
         let refused = |status, why| Refusal::new(status, why).response(Face::Mcp);
         let known = request.extensions().get::<Identity>().cloned();
         let Some((principal, Identity { caller, revoked, .. })) = principal(request.extensions()).zip(known) else {
