@@ -46,7 +46,7 @@ fn a_tool_looks_different_to_each_provider() {
     let strict_anthropic = json!({"type": "object", "properties": {
         "path": {"description": "What to read.", "type": "string"},
         "limit": {"type": "integer", "description": "{default: 10, minimum: 1}"},
-        "kind": {"type": "string", "enum": ["a", "b"]},
+        "kind": {"enum": ["a", "b"]},
     }, "required": ["path"], "additionalProperties": false});
     let gemini = json!({"type": "OBJECT", "properties": {
         "path": {"type": "STRING", "description": "What to read."},
