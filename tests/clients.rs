@@ -12,15 +12,18 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 
-/// Compiles the plugins of the clients' configuration, once: a client does not wait for a compiler.
+/// Compiles the plugins of the clients' configurations, once: a client does not wait for a compiler.
 fn warm_up() {
     static WARM: Once = Once::new();
     WARM.call_once(|| {
-        let mut check = Command::new(program::path());
-        check.args(["check", "--config"]).arg(folder().join("bailiwick.toml"));
-        check.env("CLIENTS_STATE", state()).env("CLIENTS_POLITE", env!("GUEST_POLITE")).env("CLIENTS_PORT", "9");
-        let output = check.output().expect("the program can be started");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        // Each with a cache of its own, since each has a key of its own to seal it.
+        for config in ["bailiwick.toml", "gateway.toml"] {
+            let mut check = Command::new(program::path());
+            check.args(["check", "--config"]).arg(folder().join(config));
+            check.env("CLIENTS_STATE", state()).env("CLIENTS_POLITE", env!("GUEST_POLITE")).env("CLIENTS_PORT", "9");
+            let output = check.output().expect("the program can be started");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
     });
 }
 
