@@ -18,7 +18,10 @@ const LAUNCH: &str = "[plugins.polite]\ncomponent = \"polite.wasm\"\napproval = 
 
 /// The file, as anybody with a copy of SQLite opens it.
 fn sql(world: &World) -> Connection {
-    Connection::open(world.path("state/audit.db")).expect("it can be opened")
+    let connection = Connection::open(world.path("state/audit.db")).expect("it can be opened");
+    // The host may be writing.
+    connection.busy_timeout(Duration::from_secs(10)).expect("it can be waited for");
+    connection
 }
 
 /// A world in which a tool was called so many times, `i` with the argument `i`.
@@ -182,7 +185,8 @@ async fn an_audit_that_cannot_be_written_holds_up_no_call_but_those_of_high_risk
     let lost: u64 = records.iter().filter_map(|record| record["records"].as_u64()).sum();
     let of = |tool: &str| records.iter().filter(|record| record["tool"] == tool).count() as u64;
     assert_eq!(of("counted"), 1);
-    assert!(of("nobody") >= 4_096 && lost > 0, "{} are kept and {lost} counted", of("nobody"));
+    // 4,096 wait at most; the records of the calls before may be among them.
+    assert!(of("nobody") >= 4_094 && lost > 0, "{} are kept and {lost} counted", of("nobody"));
     let log = log::everything();
     assert!(log.contains("audit records cannot be written; it is tried again"), "the log says so");
     assert!(log.contains("audit records are written again"), "the log says so");
