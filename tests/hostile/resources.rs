@@ -60,7 +60,7 @@ fn handles_of_every_kind_are_counted() {
 fn what_a_guest_asks_of_the_host_is_bounded() {
     alone("hostile::resources::what_a_guest_asks_of_the_host_is_bounded", async {
         let web = Upstream::hello().await;
-        let text = grabber(&web, "limits.time = \"5s\"") + UNRULY + "limits.time = \"500ms\"\n";
+        let text = grabber(&web, "limits.time = \"2s\"") + UNRULY + "limits.time = \"500ms\"\n";
         let mut trial = Trial::begin(world(), &text).await;
         trial.case("RES-7", "pester", json!({"times": 10_000_000_u64}), "limit.time").await;
         trial.case("RES-8", "random_bytes", json!({"bytes": u64::MAX}), "plugin.trap").await;
@@ -78,14 +78,17 @@ fn what_a_guest_asks_of_the_host_is_bounded() {
         trial.case("RES-34", "wait", json!({"count": 0}), "plugin.trap").await;
         trial.case("RES-34", "sleep_for_ever", json!({}), "limit.time").await;
         trial.case("RES-35", "listen", json!({}), "ok").await;
-        let outcome = trial.case("RES-31", "artifacts", json!({"count": 5_000, "bytes": 0}), "ok").await;
-        assert_eq!(told(&outcome), "ok: 1000 kept, then too-large", "a file is a file, however small");
-        trial.case("RES-31", "artifacts", json!({"count": 100, "bytes": 10}), "ok").await;
         for (count, ask_first) in [(u64::MAX, false), (u64::MAX, true), (1 << 40, true)] {
             let outcome = trial.run("RES-48", "zeros", json!({"count": count, "ask_first": ask_first})).await;
             assert_eq!(outcome.code(), "plugin.trap", "{count} {ask_first}: {}", told(&outcome));
         }
         trial.case("RES-48", "zeros", json!({"count": 100, "ask_first": true}), "ok").await;
+        trial.end().await;
+        // Making a thousand files takes as long as the disk does; it is their number that is bounded here.
+        let mut trial = Trial::begin(world(), &grabber(&web, "limits.time = \"20s\"")).await;
+        let outcome = trial.case("RES-31", "artifacts", json!({"count": 5_000, "bytes": 0}), "ok").await;
+        assert_eq!(told(&outcome), "ok: 1000 kept, then too-large", "a file is a file, however small");
+        trial.case("RES-31", "artifacts", json!({"count": 100, "bytes": 10}), "ok").await;
         trial.end().await;
     });
 }
