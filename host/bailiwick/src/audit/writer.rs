@@ -152,14 +152,14 @@ impl Writer {
         })
     }
 
-    /// Removes what is too old or too much, more of it than a group can add; the rest goes with the groups to come.
+    /// Removes what is too old or too much, more of it than was added; the rest goes with the groups to come.
     fn prune(&mut self) -> rusqlite::Result<()> {
         if self.unseen < UNSEEN && Instant::now() < self.look {
             return Ok(());
         }
-        self.unseen = 0;
         for _ in 0..BATCHES {
             if !self.prune_some()? {
+                self.unseen = 0;
                 break;
             }
         }

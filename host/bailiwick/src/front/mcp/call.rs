@@ -28,7 +28,7 @@ use super::parked::Parking;
 use super::question::{Manner, able, ask};
 use super::wire::Vocabulary;
 use super::{Connection, wire};
-use crate::channel::{Answer, Channel, LogLine, LogSink, Progress, Question};
+use crate::channel::{Able, Answer, Channel, LogLine, LogSink, Progress, Question};
 use crate::host::Host;
 use crate::telemetry::Span;
 
@@ -214,7 +214,7 @@ impl Connection {
     pub(super) async fn run(&self, asker: &Asker, asked: Asked<'_>, context: &RequestContext<RoleServer>) -> Told {
         let (kind, call, span) = self.read(asker, asked, context);
         let id = call.id.clone();
-        let channel = Channel { able: able(context), ..Channel::default() };
+        let channel = Channel { able: Able::NOTHING, ..Channel::default() };
         let running = told(&self.host, kind, call, channel, &asker.revoked, span);
         let told = tokio::select! {
             biased;
