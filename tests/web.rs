@@ -343,8 +343,12 @@ fn t22_cfg16_the_environment_says_where_to_listen_or_is_told_that_it_does_not() 
 
 /// A call of `sleep` on its way, on a connection of its own.
 fn sleeping(served: &Served, milliseconds: u64) -> BufReader<std::net::TcpStream> {
+    sleeping_with(served, milliseconds, crate::web_mcp::meta(json!({})))
+}
+
+fn sleeping_with(served: &Served, milliseconds: u64, meta: Value) -> BufReader<std::net::TcpStream> {
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
-        "name": "sleep", "arguments": {"milliseconds": milliseconds}, "_meta": crate::web_mcp::meta(json!({})),
+        "name": "sleep", "arguments": {"milliseconds": milliseconds}, "_meta": meta,
     }});
     let mut stream = served.connect();
     let key = bearer(KEY);
@@ -387,6 +391,24 @@ fn api28_calls_under_way_may_finish() {
     let answer = Answer::read(&mut call);
     assert_eq!((exit, answer.status, answer.json()["result"]["isError"].clone()), (0, 200, json!(false)), "{answer:?}");
     assert_eq!(audit(&world), [("sleep".to_owned(), "ok".to_owned())]);
+}
+
+#[test]
+fn api28_what_a_stream_has_begun_it_ends() {
+    // The end of a stream is on its way when the call itself is over already: more than one shows it.
+    let served = World::new().serve_http(&config(UNRULY, "grace = \"20s\""));
+    let mut meta = crate::web_mcp::meta(json!({}));
+    meta["progressToken"] = json!("p");
+    let calls: Vec<_> = (0..8).map(|_| sleeping_with(&served, 700, meta.clone())).collect();
+    settle();
+    let (exit, _, world) = served.end();
+    assert_eq!(exit, 0);
+    for mut call in calls {
+        let answer = Answer::read(&mut call);
+        assert_eq!(answer.header("content-type"), Some("text/event-stream"), "{answer:?}");
+        assert!(answer.body.contains("\"isError\":false"), "{answer:?}");
+    }
+    assert_eq!(audit(&world), vec![("sleep".to_owned(), "ok".to_owned()); 8]);
 }
 
 #[test]

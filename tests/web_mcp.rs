@@ -174,6 +174,41 @@ fn a_call_is_answered_as_json_where_nothing_is_said_on_the_way() {
 }
 
 #[test]
+fn a_call_is_answered_the_same_whichever_way_it_takes() {
+    let served = serve();
+    let key = bearer(KEY);
+    for (name, arguments) in [
+        ("echo", json!({"name": "x", "tags": ["a", "b"]})),
+        ("echo", json!({"name": "\u{202e}\u{0}\"\\ü"})),
+        ("echo", json!({"name": 1})),
+        ("echo", json!({})),
+        ("echo", Value::Null),
+        ("echo", json!([])),
+        ("steps", json!({"steps": 2})),
+        ("launch", json!({"target": "x"})),
+        ("ehco", json!({"name": "x"})),
+    ] {
+        for id in [json!(7), json!("seven")] {
+            let params = json!({"name": name, "arguments": arguments, "_meta": meta(json!({}))});
+            let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+            let plain = modern("tools/call", Some(name), &key);
+            // Both kinds are taken as before, and it is no longer the usual request.
+            let unusual: Vec<_> = plain
+                .iter()
+                .map(|&(name, value)| {
+                    (name, if name == "Accept" { "application/json;q=1, text/event-stream" } else { value })
+                })
+                .collect();
+            let seen = |headers: &[(&str, &str)]| {
+                let answer = served.post("/mcp", headers, &call);
+                (answer.status, answer.header("content-type").map(str::to_owned), answer.body)
+            };
+            assert_eq!(seen(&plain), seen(&unusual), "{call}");
+        }
+    }
+}
+
+#[test]
 fn progress_comes_before_the_answer_in_both_eras() {
     let served = serve();
     let seen = |answer: &Answer| {

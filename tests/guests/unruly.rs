@@ -47,9 +47,10 @@ mod tools {
         }
     }
 
-    /// Waits.
+    /// Waits, once it has said that it does.
     #[tool]
     fn sleep(milliseconds: u64) -> String {
+        progress::report(0.0, None, None);
         std::thread::sleep(Duration::from_millis(milliseconds));
         "slept".to_owned()
     }

@@ -5,8 +5,9 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
+use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, TcpStream};
 
 /// The value of an environment variable; none when unset or not UTF-8.
@@ -291,6 +294,56 @@ pub fn give_memory_back() {
 /// Other allocators do so by themselves.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn give_memory_back() {}
+
+/// Standard input, opened once more; what it is opened as is nobody else's.
+///
+/// # Errors
+/// When it is no pipe, or the operating system has no such way.
+pub(crate) fn input_pipe() -> io::Result<pipe::Receiver> {
+    pipe::OpenOptions::new().open_receiver("/proc/self/fd/0")
+}
+
+/// Standard output, as [`input_pipe`] opens standard input.
+///
+/// # Errors
+/// As there.
+pub(crate) fn output_pipe() -> io::Result<pipe::Sender> {
+    pipe::OpenOptions::new().open_sender("/proc/self/fd/1")
+}
+
+/// Standard input, if it is a socket.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn input_socket() -> io::Result<OwnedFd> {
+    socket(io::stdin().as_fd())
+}
+
+/// Standard output, if it is a socket.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn output_socket() -> io::Result<OwnedFd> {
+    socket(io::stdout().as_fd())
+}
+
+fn socket(stream: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let kind = rustix::net::sockopt::socket_type(stream)?;
+    if kind != rustix::net::SocketType::STREAM {
+        return Err(ErrorKind::Unsupported.into());
+    }
+    stream.try_clone_to_owned()
+}
+
+/// An open file that says when there is something to do with it.
+///
+/// # Errors
+/// As the operating system says: not every kind of file can.
+#[expect(unsafe_code, reason = "nothing but this asks for the promise that a type cannot make")]
+pub(crate) fn awaited(file: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: what an `OwnedFd` owns stays open, and the same, until it is dropped.
+    Ok(unsafe { AsyncFd::register(file) }?)
+}
 
 /// To whom a terminal's Ctrl-C is said, and who may read from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

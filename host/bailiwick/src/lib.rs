@@ -31,6 +31,7 @@ mod seal;
 pub mod search;
 pub mod secrets;
 pub mod store;
+mod streams;
 pub mod surface;
 
 pub mod ambient;

@@ -19,13 +19,14 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
-use bailiwick_core::call::{Call, CallId, Caller};
+use bailiwick_core::call::{Call, CallId};
 use bailiwick_core::context::Conversation;
 use bailiwick_core::outcome::{Code, Failure, Outcome};
 
 use super::desk::Asker;
 use super::parked::Parking;
 use super::question::{Manner, able, ask};
+use super::seen::Origin;
 use super::wire::Vocabulary;
 use super::{Connection, wire};
 use crate::channel::{Able, Answer, Channel, LogLine, LogSink, Progress, Question};
@@ -200,7 +201,7 @@ impl Connection {
             able: able(context),
             log: self.least(context).map(|least| LogSink { least, lines }),
         };
-        let (kind, call, span) = self.read(asker, asked, context);
+        let (kind, call, span) = self.read(asker, asked, context.into());
         let (id, tool, arguments) = (call.id.clone(), call.tool.clone(), call.arguments.clone());
         let (host, under_way, revoked) = (Arc::clone(&self.host), self.life.enter(), asker.revoked.clone());
         let task = Task(tokio::spawn(async move {
@@ -211,14 +212,20 @@ impl Connection {
     }
 
     /// Runs a call that nothing can be heard of on the way: it needs no task of its own to be listened to.
-    pub(super) async fn run(&self, asker: &Asker, asked: Asked<'_>, context: &RequestContext<RoleServer>) -> Told {
-        let (kind, call, span) = self.read(asker, asked, context);
+    pub(super) async fn run(
+        &self,
+        asker: &Asker,
+        asked: Asked<'_>,
+        origin: Origin<'_>,
+        cancelled: &CancellationToken,
+    ) -> Told {
+        let (kind, call, span) = self.read(asker, asked, origin);
         let id = call.id.clone();
         let channel = Channel { able: Able::NOTHING, ..Channel::default() };
         let running = told(&self.host, kind, call, channel, &asker.revoked, span);
         let told = tokio::select! {
             biased;
-            () = context.ct.cancelled() => Told::cancelled(kind),
+            () = cancelled.cancelled() => Told::cancelled(kind),
             () = self.life.over() => Told::cancelled(kind),
             // A call that crashes takes nothing with it.
             told = AssertUnwindSafe(running).catch_unwind() => told.unwrap_or_else(|_| Told::crashed(kind, &id)),
@@ -234,18 +241,14 @@ impl Connection {
             || self.least(context).is_some()
     }
 
-    fn read(&self, asker: &Asker, asked: Asked<'_>, context: &RequestContext<RoleServer>) -> (Kind, Call, Span) {
+    fn read(&self, asker: &Asker, asked: Asked<'_>, origin: Origin<'_>) -> (Kind, Call, Span) {
         let (kind, tool, caller) = (asked.kind, asked.name.to_owned(), Arc::clone(&asker.caller));
-        let span = self.seen_as(kind, &tool, &caller, context);
+        let span = match kind {
+            Kind::Tool => self.seen_call(&tool, &caller, origin),
+            Kind::Prompt => self.seen("prompts/get", origin),
+        };
         let arguments = asked.arguments.map_or_else(|| "{}".to_owned(), json);
         (kind, Call { id: self.host.new_call_id(), tool, arguments, caller, trace: span.place().cloned() }, span)
-    }
-
-    fn seen_as(&self, kind: Kind, name: &str, caller: &Caller, context: &RequestContext<RoleServer>) -> Span {
-        match kind {
-            Kind::Tool => self.seen_call(name, caller, context),
-            Kind::Prompt => self.seen("prompts/get", context),
-        }
     }
 
     /// The least that a line of the log has to matter for this client to be sent it; none where it asked for none.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{self, HeaderName};
 use axum::http::request::Parts;
@@ -16,13 +16,15 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::desk::{Askers, Desks, principal};
+use super::plain::Plain;
 use super::sessions::{ASKED_BY, Owner, Sessions};
 use super::{Connection, SWEEP};
 use crate::front::http::{Face, Identity, Refusal};
 use crate::front::life::Life;
 use crate::host::Host;
 
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+/// Which session a request is of.
+pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 /// JSON-RPC: it is no JSON.
 const PARSE_ERROR: i32 = -32700;
 /// JSON-RPC: it is no message.
@@ -31,6 +33,9 @@ const INVALID_REQUEST: i32 = -32600;
 /// The endpoint.
 pub(crate) struct Endpoint {
     service: StreamableHttpService<Connection, Sessions>,
+    /// For what rmcp has nothing to do with.
+    plain: Connection,
+    desks: Arc<Desks>,
     sessions: Arc<Sessions>,
     life: Arc<Life>,
 }
@@ -47,17 +52,18 @@ impl Endpoint {
             .with_max_request_body_bytes(usize::try_from(most).unwrap_or(usize::MAX))
             .with_cancellation_token(life.over_token());
         tokio::spawn(look_after(Arc::clone(&desks), Arc::clone(&life)));
-        let alive = Arc::clone(&life);
-        let connect =
-            move || Ok(Connection::new(Arc::clone(&host), Askers::Each(Arc::clone(&desks)), Arc::clone(&alive)));
-        let service = StreamableHttpService::new(connect, Arc::clone(&sessions), config);
-        Self { service, sessions, life }
+        let (alive, all) = (Arc::clone(&life), Arc::clone(&desks));
+        let connect = move || Connection::new(Arc::clone(&host), Askers::Each(Arc::clone(&all)), Arc::clone(&alive));
+        let plain = connect();
+        let service = StreamableHttpService::new(move || Ok(connect()), Arc::clone(&sessions), config);
+        Self { service, plain, desks, sessions, life }
     }
 
     /// Answers a request whose sender is known and whose body is here.
     pub(crate) async fn answer(&self, request: Request) -> Response {
-        // Until its answer has begun: what a call gave is still in rmcp's hands when the call itself is over.
-        let _under_way = self.life.enter();
+        // Until its answer is there: what a call gave is still in rmcp's hands when the call itself is over. A stream that
+        // is opened for what may come ends with the server, and is nobody's answer.
+        let under_way = (request.method() == Method::POST).then(|| self.life.enter());
         let refused = |status, why| Refusal::new(status, why).response(Face::Mcp);
         let known = request.extensions().get::<Identity>().cloned();
         let Some((principal, Identity { caller, revoked, .. })) = principal(request.extensions()).zip(known) else {
@@ -68,10 +74,18 @@ impl Endpoint {
             // Whether it is somebody else's is nobody's business.
             return refused(StatusCode::NOT_FOUND, "there is no such session");
         }
-        let request = match readable(request).await {
-            Ok(request) => request,
-            Err(refusal) => return refusal,
-        };
+        let (parts, body) = request.into_parts();
+        let Ok(body) = body.collect().await else { return invalid(PARSE_ERROR, "the body ended too early") };
+        let body = body.to_bytes();
+        if let Some(call) = Plain::read(&self.plain.host, &parts, &body)
+            && let Some(asker) = self.desks.asker(&parts.extensions)
+        {
+            return call.answer(&self.plain, &asker, &parts.headers).await;
+        }
+        if let Err(refusal) = readable(&parts, &body) {
+            return refusal;
+        }
+        let request = Request::from_parts(parts, http_body_util::Full::new(body));
         let owner = Owner { caller, principal, revoked: revoked.clone() };
         let response = ASKED_BY.scope(owner, self.service.handle(request)).await;
         match response.status() {
@@ -81,6 +95,7 @@ impl Endpoint {
             _ if is_stream(&response) => {
                 let (parts, body) = response.into_parts();
                 let body = body.into_data_stream().take_until(revoked.cancelled_owned());
+                let body = body.inspect(move |_| _ = &under_way);
                 Response::from_parts(parts, Body::from_stream(body))
             }
             _ => response.map(Body::new),
@@ -89,18 +104,17 @@ impl Endpoint {
 }
 
 /// Refuses what is no JSON, and batches: what is left is for rmcp to read.
-async fn readable(request: Request) -> Result<Request<http_body_util::Full<Bytes>>, Response> {
-    let (parts, body) = request.into_parts();
-    let bytes = body.collect().await.map_err(|_| invalid(PARSE_ERROR, "the body ended too early"))?.to_bytes();
-    if is_message(&parts) {
-        if let Err(error) = serde_json::from_slice::<IgnoredAny>(&bytes) {
+#[expect(clippy::result_large_err, reason = "made once and sent")]
+fn readable(parts: &Parts, body: &[u8]) -> Result<(), Response> {
+    if is_message(parts) {
+        if let Err(error) = serde_json::from_slice::<IgnoredAny>(body) {
             return Err(invalid(PARSE_ERROR, &format!("the body is no JSON: {error}")));
         }
-        if bytes.trim_ascii_start().starts_with(b"[") {
+        if body.trim_ascii_start().starts_with(b"[") {
             return Err(invalid(INVALID_REQUEST, "one message at a time: batches are not taken"));
         }
     }
-    Ok(Request::from_parts(parts, http_body_util::Full::new(bytes)))
+    Ok(())
 }
 
 fn is_message(parts: &Parts) -> bool {

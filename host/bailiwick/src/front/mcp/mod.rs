@@ -11,7 +11,9 @@ mod desk;
 mod ending;
 mod given;
 mod http;
+mod lines;
 mod parked;
+mod plain;
 mod question;
 mod seen;
 mod sessions;
@@ -35,8 +37,6 @@ use rmcp::model::{
 use rmcp::service::{
     NotificationContext, Peer, RequestContext, ServerInitializeError, SubscriptionContext, serve_server,
 };
-use rmcp::transport::Transport;
-use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -44,16 +44,19 @@ use tokio_util::sync::CancellationToken;
 
 use bailiwick_core::call::Caller;
 
-use crate::channel::Channel;
+use crate::channel::{Able, Channel};
 use crate::contexts;
 use crate::front::life::Life;
 use crate::host::Host;
 use crate::search::{Menu, TOOLS_HEADER};
+use crate::streams;
 use call::{Asked, Attended, Told};
 pub(crate) use desk::principal;
 use desk::{Asker, Askers, Desk};
 use ending::Ending;
+use lines::Lines;
 use parked::Parking;
+use question::abilities;
 use sessions::ASKED_BY;
 use wire::Vocabulary;
 
@@ -81,32 +84,18 @@ pub async fn serve_stdio(
     caller: Arc<Caller>,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    serve(host, caller, tokio::io::stdin(), tokio::io::stdout(), shutdown).await
+    serve(host, caller, streams::input(), streams::output(), shutdown).await
 }
 
 /// Serves MCP as lines of JSON, as [`serve_stdio`] does. A line of more than 16 MiB is dropped.
 ///
 /// # Errors
 /// When the client speaks something else.
-pub async fn serve<R, W>(
+pub async fn serve(
     host: Arc<Host>,
     caller: Arc<Caller>,
-    reader: R,
-    writer: W,
-    shutdown: impl Future<Output = ()>,
-) -> anyhow::Result<()>
-where
-    R: AsyncRead + Send + Unpin + 'static,
-    W: AsyncWrite + Send + Unpin + 'static,
-{
-    serve_on(host, caller, AsyncRwTransport::new_server(reader, writer), shutdown).await
-}
-
-/// Serves MCP on any transport for one client.
-async fn serve_on(
-    host: Arc<Host>,
-    caller: Arc<Caller>,
-    transport: impl Transport<RoleServer> + 'static,
+    reader: Box<dyn AsyncRead + Send + Unpin>,
+    writer: Box<dyn AsyncWrite + Send + Unpin>,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let asker = Asker::alone(caller);
@@ -118,7 +107,7 @@ async fn serve_on(
         std::future::pending::<Infallible>().await
     };
     let ended = tokio::select! {
-        ended = session(&connection, transport) => ended,
+        ended = session(&connection, Lines::new(reader, writer)) => ended,
         never = look_after(&desk, &connection.life) => match never {},
         never = told => match never {},
     };
@@ -128,9 +117,9 @@ async fn serve_on(
     ended
 }
 
-async fn session(connection: &Arc<Connection>, transport: impl Transport<RoleServer> + 'static) -> anyhow::Result<()> {
+async fn session(connection: &Arc<Connection>, lines: Lines) -> anyhow::Result<()> {
     let life = &connection.life;
-    let running = match serve_server(Arc::clone(connection), Ending::new(transport, Arc::clone(life))).await {
+    let running = match serve_server(Arc::clone(connection), Ending::new(lines, Arc::clone(connection))).await {
         Ok(running) => running,
         // It went away without a word.
         Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
@@ -172,16 +161,38 @@ struct Connection {
     life: Arc<Life>,
     /// Whether somebody tells the client of changes already; it begins with `initialize` then.
     told: AtomicBool,
+    /// What the client said of itself when it opened its session, if it did.
+    agreed: Mutex<Option<Agreed>>,
     /// The lines of plugins' logs that a client with a session wants.
     log_level: Mutex<Option<LoggingLevel>>,
     /// Ends with the connection.
     here: CancellationToken,
 }
 
+/// What a client with a session knows and can do.
+#[derive(Debug, Clone, Copy)]
+struct Agreed {
+    vocabulary: Vocabulary,
+    able: Able,
+}
+
 impl Connection {
     fn new(host: Arc<Host>, askers: Askers, life: Arc<Life>) -> Self {
         let (told, here) = (AtomicBool::new(false), CancellationToken::new());
-        Self { changes: host.watch(), host, askers, life, told, log_level: Mutex::default(), here }
+        Self {
+            changes: host.watch(),
+            host,
+            askers,
+            life,
+            told,
+            agreed: Mutex::default(),
+            log_level: Mutex::default(),
+            here,
+        }
+    }
+
+    fn agreed(&self) -> MutexGuard<'_, Option<Agreed>> {
+        self.agreed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn log_level(&self) -> MutexGuard<'_, Option<LoggingLevel>> {
@@ -194,7 +205,9 @@ impl Connection {
         let asker = self.askers.of(&context.extensions)?;
         let given = asked.responses.filter(|_| asked.state.is_none());
         let call = match asked.state {
-            None if !self.can_hear(context) => return Ok(Attended::Told(self.run(&asker, asked, context).await)),
+            None if !self.can_hear(context) => {
+                return Ok(Attended::Told(self.run(&asker, asked, context.into(), &context.ct).await));
+            }
             None => self.start(&asker, asked, context),
             Some(state) => match asker.desk.parked.resume(state, &asked)? {
                 Parking::GoesOn(call) => call,
@@ -407,6 +420,11 @@ impl ServerHandler for Connection {
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        if let Some(client) = context.peer.peer_info() {
+            let vocabulary = Vocabulary::since(Some(&client.protocol_version));
+            let agreed = Agreed { vocabulary, able: abilities(&client.capabilities) };
+            *self.agreed() = Some(agreed);
+        }
         // A client that says so twice is the same client.
         if !self.told.swap(true, Ordering::Relaxed) {
             tokio::spawn(tell(context.peer, self.changes.clone(), self.here.clone()));

@@ -3,9 +3,9 @@
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    ClientResult, CreateMessageRequest, CreateMessageRequestParams, CreateMessageResult, ElicitRequest,
-    ElicitRequestParams, ElicitResult, ElicitationAction, InputRequest, ListRootsRequest, ListRootsResult, Role,
-    SamplingMessage, SamplingMessageContentBlock, ServerRequest,
+    ClientCapabilities, ClientResult, CreateMessageRequest, CreateMessageRequestParams, CreateMessageResult,
+    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, InputRequest, ListRootsRequest,
+    ListRootsResult, Role, SamplingMessage, SamplingMessageContentBlock, ServerRequest,
 };
 use rmcp::service::{Peer, PeerRequestOptions, RequestContext};
 use serde_json::{Map, Value, json};
@@ -39,9 +39,13 @@ impl Manner {
 
 /// What this client says it can be asked.
 pub(super) fn able(context: &RequestContext<RoleServer>) -> Able {
-    let Some(capabilities) = context.client_capabilities() else { return Able::NOTHING };
+    context.client_capabilities().map_or(Able::NOTHING, |capabilities| abilities(&capabilities))
+}
+
+/// What a client with these capabilities can be asked.
+pub(super) fn abilities(capabilities: &ClientCapabilities) -> Able {
     // An empty capability stands for forms, as it did before there was anything else.
-    let input = capabilities.elicitation.is_some_and(|modes| modes.form.is_some() || modes.url.is_none());
+    let input = capabilities.elicitation.as_ref().is_some_and(|modes| modes.form.is_some() || modes.url.is_none());
     Able { input, sample: capabilities.sampling.is_some(), roots: capabilities.roots.is_some() }
 }
 

@@ -44,7 +44,8 @@ impl Vocabulary {
         Self::since(context.protocol_version().as_ref())
     }
 
-    fn since(version: Option<&ProtocolVersion>) -> Self {
+    /// What a client of this version has; of none, what there always was.
+    pub(super) fn since(version: Option<&ProtocolVersion>) -> Self {
         let at_least = |first: &ProtocolVersion| version.is_some_and(|version| version.as_str() >= first.as_str());
         Self {
             stateless: at_least(&ProtocolVersion::V_2026_07_28),
