@@ -1,9 +1,12 @@
 //! The program itself: exit codes, what goes to which stream, and that nothing else does.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::support::Upstream;
 use crate::support::host::World;
+use crate::web_mcp::meta;
 
 const POLITE: &str = "[plugins.polite]\ncomponent = \"polite.wasm\"\n";
 
@@ -99,6 +102,67 @@ fn on_stdio_every_line_is_of_the_protocol() {
     assert_eq!(answered(2)["result"]["content"][0]["text"], "said");
     assert_eq!(answered(3)["result"]["content"][0]["text"], "done");
     assert!(!run.out.contains("canary on stdio"));
+}
+
+/// What a server on stdio answers to these messages, one after the other.
+fn spoken(plugins: &str, messages: &[Value]) -> Vec<Value> {
+    let input: String = messages.iter().map(|message| format!("{message}\n")).collect();
+    let run = World::new().run(plugins, &["serve", "--stdio"], &input);
+    assert_eq!(run.exit, 0, "{}", run.err);
+    run.out.lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect()
+}
+
+#[test]
+fn a_first_call_that_is_taken_back_ends_nothing() {
+    let call = |id: u64, name: &str, arguments: Value| {
+        let params = json!({"name": name, "arguments": arguments, "_meta": meta(json!({}))});
+        json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})
+    };
+    let messages = [
+        call(1, "sleep", json!({"milliseconds": 10_000})),
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}),
+        call(2, "say", json!({"text": "on"})),
+    ];
+    let answers = spoken("[plugins.unruly]\ncomponent = \"unruly.wasm\"\n", &messages);
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert_eq!((&answers[0]["id"], &answers[0]["result"]["content"][0]["text"]), (&json!(2), &json!("said")));
+}
+
+#[test]
+fn on_stdio_a_call_is_answered_the_same_whichever_way_it_takes() {
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25",
+        "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
+    let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let discover =
+        json!({"jsonrpc": "2.0", "id": 0, "method": "server/discover", "params": {"_meta": meta(json!({}))}});
+    for (begin, own) in [(vec![hello, ready], json!({})), (vec![discover], meta(json!({})))] {
+        // A client that wants to hear of progress is rmcp's to answer; the other is not.
+        let mut heard = own.clone();
+        heard["progressToken"] = json!("p");
+        let calls = |meta: &Value| -> Vec<Value> {
+            let call = |(id, (name, arguments)): (usize, (&str, Value))| {
+                let params = json!({"name": name, "arguments": arguments, "_meta": meta});
+                json!({"jsonrpc": "2.0", "id": id + 1, "method": "tools/call", "params": params})
+            };
+            let all = [
+                ("echo", json!({"name": "x", "tags": ["a"]})),
+                ("echo", json!({"name": 1})),
+                ("launch", json!({"target": "x"})),
+                ("ehco", json!({})),
+            ];
+            all.into_iter().enumerate().map(call).collect()
+        };
+        let answers = |meta: &Value| -> BTreeMap<u64, Value> {
+            let spoken =
+                spoken("[plugins.polite]\ncomponent = \"polite.wasm\"\n", &[begin.clone(), calls(meta)].concat());
+            let answers = spoken.into_iter().filter_map(|answer| Some((answer["id"].as_u64()?, answer)));
+            answers.filter(|(id, _)| *id > 0).collect()
+        };
+        let (plain, other) = (answers(&own), answers(&heard));
+        assert_eq!(plain.len(), 4, "{plain:?}");
+        assert_eq!(plain, other);
+        assert_eq!(plain[&1]["result"].get("resultType").is_some(), own != json!({}), "{plain:?}");
+    }
 }
 
 #[tokio::test]

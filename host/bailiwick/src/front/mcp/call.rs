@@ -7,17 +7,16 @@ use std::task::{Context, Poll};
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
-use rmcp::RoleServer;
 use rmcp::model::{
-    CallToolRequestParams, GetPromptRequestParams, InputRequiredResult, InputResponses, JsonObject,
-    LoggingMessageNotificationParam, ProgressNotificationParam,
+    CallToolRequestParams, CallToolResult, GetPromptRequestParams, InputRequiredResult, InputResponses, JsonObject,
+    LoggingLevel, LoggingMessageNotificationParam, ProgressNotificationParam, RequestMetaObject,
 };
 use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tracing::Level;
 
 use bailiwick_core::call::{Call, CallId};
 use bailiwick_core::context::Conversation;
@@ -69,6 +68,17 @@ impl Told {
     fn crashed(kind: Kind, id: &CallId) -> Self {
         tracing::error!(call = %id, "the call crashed");
         Self::failed(kind, Code::Internal, "the call crashed inside the host; the host's log says more")
+    }
+
+    /// What a call of a tool is answered with.
+    ///
+    /// # Errors
+    /// As [`wire::answer`].
+    pub(super) fn of_tool(self, vocabulary: Vocabulary) -> Result<CallToolResult, ErrorData> {
+        match self {
+            Self::Tool(outcome) => wire::answer(outcome, vocabulary),
+            Self::Prompt(_) => Err(ErrorData::internal_error("a tool gave a prompt", None)),
+        }
     }
 
     /// Why it failed, if it did.
@@ -199,7 +209,7 @@ impl Connection {
             progress: context.meta.get_progress_token().map(|_| progress),
             questions: (Manner::of(context) != Manner::Never).then_some(questions),
             able: able(context),
-            log: self.least(context).map(|least| LogSink { least, lines }),
+            log: self.least(context).map(|least| LogSink { least: wire::level(least), lines }),
         };
         let (kind, call, span) = self.read(asker, asked, context.into());
         let (id, tool, arguments) = (call.id.clone(), call.tool.clone(), call.arguments.clone());
@@ -234,13 +244,6 @@ impl Connection {
         told
     }
 
-    /// Whether a client can be told or asked anything before its answer.
-    pub(super) fn can_hear(&self, context: &RequestContext<RoleServer>) -> bool {
-        context.meta.get_progress_token().is_some()
-            || Manner::of(context) != Manner::Never
-            || self.least(context).is_some()
-    }
-
     fn read(&self, asker: &Asker, asked: Asked<'_>, origin: Origin<'_>) -> (Kind, Call, Span) {
         let (kind, tool, caller) = (asked.kind, asked.name.to_owned(), Arc::clone(&asker.caller));
         let span = match kind {
@@ -252,9 +255,8 @@ impl Connection {
     }
 
     /// The least that a line of the log has to matter for this client to be sent it; none where it asked for none.
-    fn least(&self, context: &RequestContext<RoleServer>) -> Option<Level> {
-        let asked = if Vocabulary::of(context).stateless { context.meta.log_level() } else { *self.log_level() };
-        asked.map(wire::level)
+    pub(super) fn least(&self, context: &RequestContext<RoleServer>) -> Option<LoggingLevel> {
+        if Vocabulary::of(context).stateless { context.meta.log_level() } else { *self.log_level() }
     }
 
     /// Waits for a call, passing on what it says, until it is done, has a question or is cancelled.
@@ -314,6 +316,12 @@ impl Connection {
         asker.keep(&call.id, &told);
         Attended::Told(told)
     }
+}
+
+/// Whether a client can be told or asked anything before its answer: with what its request says, what it can be asked,
+/// and the lines of the log that it wants.
+pub(super) fn can_hear(meta: Option<&RequestMetaObject>, able: Able, log: Option<LoggingLevel>) -> bool {
+    able != Able::NOTHING || log.is_some() || meta.is_some_and(|meta| meta.get_progress_token().is_some())
 }
 
 /// Tells the client how far the call is. The next thing is sent only once this is written.

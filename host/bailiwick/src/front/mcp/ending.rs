@@ -82,6 +82,10 @@ impl Ending {
     }
 }
 
+fn is_request(message: &ClientJsonRpcMessage) -> bool {
+    matches!(message, ClientJsonRpcMessage::Request(_))
+}
+
 /// Waits until every call is answered and nothing else is under way.
 async fn settled(life: &Life, owed: &Owed) {
     // The sender is our own, so it cannot be gone.
@@ -117,14 +121,13 @@ impl Transport<RoleServer> for Ending {
             };
             match message {
                 Some(message) => {
-                    self.begun |= matches!(message, ClientJsonRpcMessage::Request(_));
                     self.note(&message);
-                    // A client that takes back its first request sends a notification before rmcp has begun, and rmcp
-                    // hangs up on that.
-                    if self.begun
-                        && let Some(message) = self.begin(message)
-                    {
-                        return Some(message);
+                    // The first request is rmcp's, whatever it is: rmcp learns from it what the client speaks, and before
+                    // it hangs up on any notification.
+                    let next = if self.begun { self.begin(message) } else { Some(message).filter(is_request) };
+                    self.begun |= next.is_some();
+                    if next.is_some() {
+                        return next;
                     }
                 }
                 None => self.patience = Some(Instant::now() + GRACE),

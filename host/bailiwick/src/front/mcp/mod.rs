@@ -38,7 +38,6 @@ use rmcp::service::{
     NotificationContext, Peer, RequestContext, ServerInitializeError, SubscriptionContext, serve_server,
 };
 use rmcp::{ErrorData, RoleServer, ServerHandler};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -50,13 +49,13 @@ use crate::front::life::Life;
 use crate::host::Host;
 use crate::search::{Menu, TOOLS_HEADER};
 use crate::streams;
-use call::{Asked, Attended, Told};
+use call::{Asked, Attended, Told, can_hear};
 pub(crate) use desk::principal;
 use desk::{Asker, Askers, Desk};
 use ending::Ending;
 use lines::Lines;
 use parked::Parking;
-use question::abilities;
+use question::{abilities, able};
 use sessions::ASKED_BY;
 use wire::Vocabulary;
 
@@ -72,7 +71,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves MCP on standard input and output until the client closes its end or `shutdown` completes; calls under way
-/// then have two seconds to finish.
+/// then have two seconds to finish. A line of more than 16 MiB is dropped.
 ///
 /// # Errors
 /// When the client speaks something else.
@@ -84,20 +83,7 @@ pub async fn serve_stdio(
     caller: Arc<Caller>,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    serve(host, caller, streams::input(), streams::output(), shutdown).await
-}
-
-/// Serves MCP as lines of JSON, as [`serve_stdio`] does. A line of more than 16 MiB is dropped.
-///
-/// # Errors
-/// When the client speaks something else.
-pub async fn serve(
-    host: Arc<Host>,
-    caller: Arc<Caller>,
-    reader: Box<dyn AsyncRead + Send + Unpin>,
-    writer: Box<dyn AsyncWrite + Send + Unpin>,
-    shutdown: impl Future<Output = ()>,
-) -> anyhow::Result<()> {
+    let lines = Lines::new(streams::input(), streams::output());
     let asker = Asker::alone(caller);
     let desk = Arc::clone(&asker.desk);
     let connection = Arc::new(Connection::new(host, Askers::One(asker), Arc::new(Life::new())));
@@ -107,7 +93,7 @@ pub async fn serve(
         std::future::pending::<Infallible>().await
     };
     let ended = tokio::select! {
-        ended = session(&connection, Lines::new(reader, writer)) => ended,
+        ended = session(&connection, lines) => ended,
         never = look_after(&desk, &connection.life) => match never {},
         never = told => match never {},
     };
@@ -205,7 +191,7 @@ impl Connection {
         let asker = self.askers.of(&context.extensions)?;
         let given = asked.responses.filter(|_| asked.state.is_none());
         let call = match asked.state {
-            None if !self.can_hear(context) => {
+            None if !can_hear(Some(&context.meta), able(context), self.least(context)) => {
                 return Ok(Attended::Told(self.run(&asker, asked, context.into(), &context.ct).await));
             }
             None => self.start(&asker, asked, context),
@@ -320,8 +306,7 @@ impl ServerHandler for Connection {
     ) -> Result<CallToolResponse, ErrorData> {
         match self.ask(Asked::from(&request), &context).await? {
             Attended::Asks(result) => Ok(result.into()),
-            Attended::Told(Told::Tool(outcome)) => wire::answer(outcome, Vocabulary::of(&context)).map(Into::into),
-            Attended::Told(Told::Prompt(_)) => Err(ErrorData::internal_error("a tool gave a prompt", None)),
+            Attended::Told(told) => told.of_tool(Vocabulary::of(&context)).map(Into::into),
         }
     }
 

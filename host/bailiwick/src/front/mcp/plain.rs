@@ -23,14 +23,13 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use tokio_util::sync::CancellationToken;
 
-use super::call::{Asked, Told};
+use super::call::{Asked, Told, can_hear};
 use super::desk::Asker;
 use super::http::SESSION;
 use super::question::abilities;
 use super::seen::Origin;
 use super::wire::Vocabulary;
-use super::{Connection, wire};
-use crate::channel::Able;
+use super::{Agreed, Connection};
 use crate::host::Host;
 
 /// The one version whose requests stand alone.
@@ -74,8 +73,7 @@ impl Plain {
     /// Answers it. Whoever goes away drops this, and the call with it.
     pub(super) async fn answer(self, connection: &Connection, asker: &Asker, headers: &HeaderMap) -> Response {
         let Self { id, params: Object(params), .. } = self;
-        let none = RequestMetaObject::default();
-        let origin = Origin { meta: params.meta.as_ref().unwrap_or(&none), headers: Some(headers) };
+        let origin = Origin { meta: params.meta.as_ref(), headers: Some(headers) };
         let told = connection.run(asker, Asked::from(&params), origin, &CancellationToken::new()).await;
         let (status, message) = match result(told, Vocabulary::NEWEST) {
             Ok(result) => (StatusCode::OK, ServerJsonRpcMessage::response(result, id)),
@@ -93,10 +91,9 @@ impl Connection {
             (false, _) => None,
             (true, Some(_)) => meta.is_some_and(stands_alone).then_some(Vocabulary::NEWEST),
             (true, None) => {
-                let is_heard = meta.is_some_and(|meta| meta.get_progress_token().is_some());
-                let agreed = (*self.agreed())?;
-                let is_plain = agreed.able == Able::NOTHING && !is_heard && self.log_level().is_none();
-                (is_plain && !agreed.vocabulary.stateless).then_some(agreed.vocabulary)
+                let Agreed { vocabulary, able } = (*self.agreed())?;
+                let is_plain = !vocabulary.stateless && !can_hear(meta, able, *self.log_level());
+                is_plain.then_some(vocabulary)
             }
         }
     }
@@ -110,8 +107,7 @@ impl Connection {
         vocabulary: Vocabulary,
         cancelled: &CancellationToken,
     ) -> Option<ServerJsonRpcMessage> {
-        let none = RequestMetaObject::default();
-        let origin = Origin { meta: call.extensions.get().unwrap_or(&none), headers: None };
+        let origin = Origin { meta: call.extensions.get(), headers: None };
         let told = self.run(asker, Asked::from(&call.params), origin, cancelled).await;
         (!cancelled.is_cancelled()).then(|| match result(told, vocabulary) {
             Ok(result) => ServerJsonRpcMessage::response(result, id),
@@ -127,16 +123,11 @@ fn status(code: ErrorCode) -> StatusCode {
 
 /// The result of a tool's call.
 fn result(told: Told, vocabulary: Vocabulary) -> Result<ServerResult, ErrorData> {
-    match told {
-        Told::Tool(outcome) => {
-            let mut result = wire::answer(outcome, vocabulary).map(ServerResult::CallToolResult)?;
-            if !vocabulary.stateless {
-                result.strip_result_type_for_legacy_peer();
-            }
-            Ok(result)
-        }
-        Told::Prompt(_) => Err(ErrorData::internal_error("a tool gave a prompt", None)),
+    let mut result = told.of_tool(vocabulary).map(ServerResult::CallToolResult)?;
+    if !vocabulary.stateless {
+        result.strip_result_type_for_legacy_peer();
     }
+    Ok(result)
 }
 
 /// Whether a call begins here, and answers nothing that an earlier one asked.
@@ -146,10 +137,9 @@ fn is_fresh(params: &CallToolRequestParams) -> bool {
 
 /// Whether a request says everything about itself, and that its client wants to hear of nothing but the result.
 fn stands_alone(meta: &RequestMetaObject) -> bool {
+    let deaf = |able| !can_hear(Some(meta), able, meta.log_level());
     meta.protocol_version() == Some(VERSION)
-        && meta.client_capabilities().is_some_and(|capabilities| abilities(&capabilities) == Able::NOTHING)
-        && meta.get_progress_token().is_none()
-        && meta.log_level().is_none()
+        && meta.client_capabilities().is_some_and(|capabilities| deaf(abilities(&capabilities)))
 }
 
 /// The value of a header that is there once.

@@ -17,13 +17,13 @@ use crate::telemetry::{Kind, Span};
 /// What says where a request is from: what it brought itself and, over HTTP, the headers of what brought it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin<'r> {
-    pub(super) meta: &'r RequestMetaObject,
+    pub(super) meta: Option<&'r RequestMetaObject>,
     pub(super) headers: Option<&'r HeaderMap>,
 }
 
 impl<'r> From<&'r RequestContext<RoleServer>> for Origin<'r> {
     fn from(context: &'r RequestContext<RoleServer>) -> Self {
-        Self { meta: &context.meta, headers: context.extensions.get::<Parts>().map(|parts| &parts.headers) }
+        Self { meta: Some(&context.meta), headers: context.extensions.get::<Parts>().map(|parts| &parts.headers) }
     }
 }
 
@@ -32,7 +32,7 @@ impl Connection {
     /// request that brought it.
     pub(super) fn seen<'r>(&self, method: &'static str, origin: impl Into<Origin<'r>>) -> Span {
         let Origin { meta, headers } = origin.into();
-        let said = meta.get_traceparent().and_then(|parent| TraceContext::read(parent, meta.get_tracestate()));
+        let said = meta.and_then(|meta| TraceContext::read(meta.get_traceparent()?, meta.get_tracestate()));
         let parent = said.or_else(|| guard::trace(headers?));
         let mut span = self.host.telemetry.span(method, Kind::Server, parent.as_ref());
         span.set("mcp.method.name", || method);
