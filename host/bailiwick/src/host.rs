@@ -1,11 +1,13 @@
 //! The spine: [`Host::call`] is the only way to run a tool, and reads top to bottom. [`Host::list`] says which tools
 //! there are, [`Host::watch`] when they changed. Every front end uses these three and nothing else.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit, watch};
 
 use bailiwick_core::call::{Call, CallId, Caller};
 use bailiwick_core::config::{self, Config};
@@ -23,8 +25,9 @@ use crate::confine::Wall;
 use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
 use crate::egress::Egress;
+use crate::fleet::Fleet;
 use crate::keys::Keys;
-use crate::load::{self, Plugin, Problem, Setup, StartError};
+use crate::load::{self, Backend, Loader, Plugin, Problem, Setup, StartError};
 use crate::meters::Meters;
 use crate::observe::Observer;
 use crate::record::Recorder;
@@ -47,6 +50,11 @@ pub struct Host {
     observer: Option<Arc<Observer>>,
     pub(crate) telemetry: Arc<Telemetry>,
     wall: Option<Arc<Wall>>,
+    fleet: Arc<Fleet>,
+    /// What it runs with.
+    config: ArcSwap<Config>,
+    /// Held while plugins are loaded: what was configured last is what is there last.
+    loading: Mutex<()>,
     snapshot: ArcSwap<Snapshot>,
     slots: Semaphore,
     waiting: AtomicU32,
@@ -100,6 +108,9 @@ impl Host {
             observer: parts.observer.map(Arc::new),
             telemetry: Arc::new(telemetry),
             wall: parts.wall,
+            fleet: parts.fleet,
+            config: ArcSwap::from_pointee(config.clone()),
+            loading: Mutex::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             slots: Semaphore::new(config.host.calls as usize),
             waiting: AtomicU32::new(0),
@@ -117,14 +128,35 @@ impl Host {
     /// `[host]` and `[audit]` are read at the start only. Where the process is confined, a plugin that needs more than it
     /// was confined to is left out.
     pub async fn reload(&self, config: &Config) {
-        let wall = self.wall.as_ref();
-        let loader = load::Loader { runtime: &self.runtime, egress: &self.egress, artifacts: &self.artifacts, wall };
-        let snapshot = loader.snapshot(config).await;
+        self.config.store(Arc::new(config.clone()));
         self.keys.reload(config);
-        self.telemetry.loaded(&snapshot);
         self.desk.reload(&config.approval);
+        self.refresh().await;
+    }
+
+    /// Loads all plugins once more, as they are configured.
+    async fn refresh(&self) {
+        let _turn = self.loading.lock().await;
+        let config = self.config.load_full();
+        let (runtime, egress, artifacts) = (&self.runtime, &self.egress, &self.artifacts);
+        let loader = Loader { runtime, egress, artifacts, wall: self.wall.as_ref(), fleet: &self.fleet };
+        let snapshot = loader.snapshot(&config).await;
+        self.telemetry.loaded(&snapshot);
         self.snapshot.store(Arc::new(snapshot));
         self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// Keeps up with servers whose tools change, for as long as it is awaited.
+    pub async fn follow(&self) -> Infallible {
+        /// Servers tell of changes one by one.
+        const QUIET: Duration = Duration::from_millis(200);
+        let mut changes = self.fleet.watch();
+        while changes.changed().await.is_ok() {
+            tokio::time::sleep(QUIET).await;
+            changes.mark_unchanged();
+            self.refresh().await;
+        }
+        std::future::pending().await
     }
 
     /// Who may ask.
@@ -333,7 +365,15 @@ impl Drop for Waiting<'_> {
 
 /// Hands a permitted call to its plugin's class.
 async fn invoke(permitted: &Permitted, plugin: &Plugin, context: &Arc<CallContext>) -> Result<Output, Failure> {
-    let output = runtime::call(&plugin.component, permitted, &plugin.directories, context).await?;
+    let output = match &plugin.backend {
+        Backend::Component { component, directories } => {
+            runtime::call(component, permitted, directories, context).await?
+        }
+        Backend::Server(member) => {
+            let _turn = member.underway.enter(context);
+            member.server.call(permitted, context).await?
+        }
+    };
     let tool = permitted.tool();
     match (&tool.results, &output.structured) {
         (None, _) => Ok(output),

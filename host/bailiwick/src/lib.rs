@@ -4,6 +4,9 @@
 //! [`host::Host::call`] and leaves as an outcome. [`load`] makes what a call needs from the configuration, [`runtime`]
 //! runs components, [`egress`] is the only way to the network and [`ambient`] the only file that opens anything.
 //! [`confine`] leaves the process itself with what all of that needs, and [`broker`] does for it what it then cannot do.
+//!
+//! Plugins that are programs of their own are started by [`keeper`], a process outside of that, each in a cage; `bridge`
+//! speaks to MCP servers, and `fleet` keeps those of a host.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("Bailiwick runs on Linux: what is granted is held by openat2, /proc and Landlock");
@@ -38,6 +41,10 @@ pub mod ambient;
 pub mod broker;
 pub mod confine;
 pub mod egress;
+pub mod keeper;
+
+mod bridge;
+mod fleet;
 
 pub mod cli;
 pub mod front;

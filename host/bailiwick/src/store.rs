@@ -20,7 +20,10 @@ pub const FILE: &str = "bailiwick.db";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What was released is never changed; a new version adds a step.
-const STEPS: [M<'static>; 1] = [M::up(concat!(include_str!("store/keys.sql"), include_str!("store/approvals.sql")))];
+const STEPS: [M<'static>; 2] = [
+    M::up(concat!(include_str!("store/keys.sql"), include_str!("store/approvals.sql"))),
+    M::up(include_str!("store/servers.sql")),
+];
 
 /// A database, opened by this process.
 #[derive(Debug)]

@@ -168,7 +168,7 @@ pub enum ResourceBody {
 }
 
 /// A document named, not given.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct ResourceLink {
     /// Where it is; never fetched by the host.
     pub uri: String,

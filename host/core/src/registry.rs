@@ -41,7 +41,7 @@ pub enum Risk {
 }
 
 /// Hints about what a call does, as in the MCP tool annotations.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Annotations {
     /// The tool changes nothing.
@@ -59,7 +59,7 @@ pub struct Annotations {
 }
 
 /// One tool as its plugin published it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Definition {
     /// The plugin's own name for it.
     pub name: String,

@@ -107,7 +107,7 @@ fn text(tool: &Tool, plugin: &Plugin) -> String {
     let facts = [
         ("plugin", format!("{}  {DIM}{}{DIM:#}", tool.plugin, plugin.at)),
         ("source", plugin.source.clone()),
-        ("digest", plugin.component.digest.to_string()),
+        ("digest", plugin.digest.to_string()),
         ("risk", format!("{}  {DIM}{}{DIM:#}", risk(tool.definition.risk), marks(tool))),
         ("approval", approval.to_owned()),
     ];
@@ -156,6 +156,9 @@ fn secret_line(secret: &SecretGrant) -> String {
     let mut line = format!("{} from {}", secret.name, source(&secret.source));
     if let Some(binding) = &secret.binding {
         let _ = write!(line, ", put by the host into {}", placement(binding));
+    }
+    if let Some(variable) = &secret.variable {
+        let _ = write!(line, ", {RED}which the program can read in its variable {variable}{RED:#}");
     }
     if secret.reveal {
         let _ = write!(line, ", {RED}which the plugin can read{RED:#}");
@@ -227,7 +230,7 @@ fn json(tool: &Tool, plugin: &Plugin) -> Value {
             "name": tool.plugin.to_string(),
             "at": plugin.at,
             "source": plugin.source,
-            "digest": plugin.component.digest.to_string(),
+            "digest": plugin.digest.to_string(),
         },
         "risk": tool.definition.risk,
         "approval": tool.effective.approval.as_str(),
@@ -259,6 +262,7 @@ fn grants_json(tool: &Tool) -> Value {
             "source": source(&secret.source),
             "origin": secret.binding.as_ref().map(|binding| binding.origin.to_string()),
             "placement": secret.binding.as_ref().map(placement),
+            "variable": secret.variable,
             "reveal": secret.reveal,
             "at": at(grants, &secret.place),
         })

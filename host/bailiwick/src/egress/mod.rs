@@ -11,6 +11,7 @@ mod fault;
 mod head;
 mod own;
 mod pool;
+pub(crate) mod proxy;
 mod target;
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use toml::de::DeValue;
 
 use super::reader::{AnyText, At, Bytes, Given, JsonTable, Named, Reading, Time, Value, closest, table};
 use super::{
-    Approval, ApprovalSettings, AuditSettings, Confine, GatewaySettings, HostSettings, Metrics, Mistake,
-    TelemetrySettings, code,
+    Approval, ApprovalSettings, AuditSettings, Confine, Expose, GatewaySettings, HostSettings, Lifetime, Mcp, Metrics,
+    Mistake, Prefix, Sandbox, Start, TelemetrySettings, code,
 };
 use crate::call::Budget;
 use crate::grant::limit::{Limits, Size, Span};
@@ -196,6 +196,12 @@ table! {
         enabled: At<bool> = true,
         /// A WebAssembly component: `builtin:NAME`, or the path of a `.wasm` file relative to this file.
         component: Given<At<String>>,
+        /// An MCP server.
+        mcp: Given<At<McpTable>>,
+        /// Whether its tools are tools (`flat`), or commands of one tool (`aggregate`). For MCP servers.
+        expose: At<Expose> = Expose::default().as_str(),
+        /// When its tools have its name before their own: on a `conflict` of names, or `always`.
+        prefix: At<Prefix> = Prefix::default().as_str(),
         /// What it may reach over HTTP, such as `GET,POST https://*.example.com/v1/**`; no methods means GET and HEAD.
         net: List = json!([]),
         /// Address ranges beyond the public internet that exactly named hosts may resolve to, such as `10.0.0.0/8`.
@@ -222,6 +228,27 @@ table! {
         secrets: Named<At<SecretTable>>,
         /// Rules for single tools, by name; `*` fills in what a tool's own rule leaves out.
         tools: Named<At<ToolTable>>,
+    }
+}
+
+table! {
+    /// An MCP server that the host starts and speaks to over its standard streams.
+    struct McpTable {
+        /// The program and its arguments; no shell. A name without a `/` is looked up in the usual folders.
+        command: List,
+        /// Its working directory, one of those in `fs`; without this, an empty folder of its own.
+        cwd: At<String>,
+        /// When it is started: with the first call (`lazy`) or with the host (`eager`).
+        start: At<Start> = Start::default().as_str(),
+        /// How long it may do nothing before it is ended, 1s to 24h.
+        idle: At<Time> = Span(Mcp::DEFAULT_IDLE).to_string(),
+        /// Who shares one: all callers (`pooled`), those of one `session`, or nobody (`call`).
+        lifetime: At<Lifetime> = Lifetime::default().as_str(),
+        /// Whether it starts only where the kernel holds it to its grants (`required`), or has all rights of the host
+        /// (`off`).
+        sandbox: At<Sandbox> = Sandbox::default().as_str(),
+        /// Whether the command may install a package, whose exact version it has to name.
+        install: At<bool> = false,
     }
 }
 
@@ -296,40 +323,29 @@ table! {
         basic: At<String>,
         /// Placement: a query parameter.
         query: At<String>,
+        /// Placement, for programs that the host starts: the environment variable that holds it there.
+        variable: At<String>,
         /// Whether the plugin may read the value itself.
         reveal: At<bool> = false,
     }
 }
 
-impl Value for Approval {
-    fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
-        one_of(&Self::ALL, Self::as_str, value, path, reading)
-    }
+/// Words that stand for one of a few values.
+macro_rules! words {
+    ($($name:ident),+) => { $(
+        impl Value for $name {
+            fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
+                one_of(&Self::ALL, Self::as_str, value, path, reading)
+            }
 
-    fn schema() -> Json {
-        json!({ "type": "string", "enum": Self::ALL.map(Self::as_str) })
-    }
+            fn schema() -> Json {
+                json!({ "type": "string", "enum": Self::ALL.map(Self::as_str) })
+            }
+        }
+    )+ };
 }
 
-impl Value for Metrics {
-    fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
-        one_of(&Self::ALL, Self::as_str, value, path, reading)
-    }
-
-    fn schema() -> Json {
-        json!({ "type": "string", "enum": Self::ALL.map(Self::as_str) })
-    }
-}
-
-impl Value for Confine {
-    fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
-        one_of(&Self::ALL, Self::as_str, value, path, reading)
-    }
-
-    fn schema() -> Json {
-        json!({ "type": "string", "enum": Self::ALL.map(Self::as_str) })
-    }
-}
+words!(Approval, Confine, Expose, Lifetime, Metrics, Prefix, Sandbox, Start);
 
 /// Reads a word that stands for one of a few values.
 fn one_of<T: Copy>(

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Map as JsonMap, Value as Json};
 
 use super::file::{PluginTable, ToolTable};
-use super::mistake::{Flaw, Mistake, Place, code, shown};
-use super::reader::{AnyText, At, Given, JsonTable, Named, joined};
+use super::mistake::{Flaw, Mistake, code, shown};
+use super::reader::{AnyText, At, JsonTable, Named, joined};
 use super::variables::is_variable;
 use super::{Class, ComponentSource, OwnPaths, Plugin, Typing};
 use crate::grant::fs::Roots;
@@ -20,9 +20,6 @@ use crate::grant::{
 };
 use crate::name::{PluginName, ToolName};
 use crate::schema::ArgumentSchema;
-
-/// What a plugin can be: exactly one of these keys makes it one.
-const CLASSES: &str = "component";
 
 type List = At<Vec<At<String>>>;
 
@@ -36,8 +33,11 @@ impl Typing<'_, '_> {
                 Mistake::new(code::VALUE, name.place.clone(), format!("{} is not a plugin name", shown(&name.value)));
             self.reading.note(mistake.legal(error.legal()));
         }
-        let table = table.value;
-        let class = self.class(&path, &name.place, table.component);
+        let mut table = table.value;
+        let class = self.class(&path, &name.place, &mut table);
+        if let Some(class) = &class {
+            self.fits(&path, class, &table);
+        }
         let (net, net_clean) =
             self.net(&table.net, &table.addresses, table.danger_metadata_addresses.as_ref(), &section);
         let (fs, fs_clean) = self.fs(table.fs.as_ref(), &section);
@@ -45,6 +45,9 @@ impl Typing<'_, '_> {
         let n_secrets = secret_tables.0.len();
         let secrets = self.secrets(&path, secret_tables, net_clean.then_some(&net));
         let secrets_clean = secrets.len() == n_secrets;
+        if let Some(class) = class.as_ref().filter(|_| net_clean && fs_clean) {
+            self.can_be_held(class, &net, &fs);
+        }
         if fs_clean {
             self.keep_out(&fs, own, class.as_ref(), &secrets);
         }
@@ -57,7 +60,7 @@ impl Typing<'_, '_> {
             table: section.table.to_string(),
             at: section.at.to_string(),
         });
-        let limits = limits.over(&Limits::DEFAULT);
+        let limits = limits.over(&class.as_ref().map_or(Limits::DEFAULT, Class::limits));
         let alias = self.alias(table.alias.unwrap_or_default());
         let within =
             Within { path: &path, grants: &grants, limits: &limits, alias: &alias, net_clean, fs_clean, secrets_clean };
@@ -68,6 +71,8 @@ impl Typing<'_, '_> {
             name: parsed_name.ok()?,
             enabled: table.enabled.is_none_or(|enabled| enabled.value),
             class: class?,
+            expose: table.expose.map(|expose| expose.value).unwrap_or_default(),
+            prefix: table.prefix.map(|prefix| prefix.value).unwrap_or_default(),
             config: config.into_iter().map(|(key, At { value: AnyText(text), .. })| (key.value, text)).collect(),
             limits,
             approval: table.approval.map(|approval| approval.value).unwrap_or_default(),
@@ -78,24 +83,6 @@ impl Typing<'_, '_> {
             grants,
             place: name.place.clone(),
         })
-    }
-
-    fn class(&mut self, path: &str, place: &Place, component: Option<Given<At<String>>>) -> Option<Class> {
-        let Some(component) = component else {
-            let message = format!("`[{path}]` does not say what it is");
-            let mistake = Mistake::new(code::MISSING_KEY, place.clone(), message);
-            self.reading.note(mistake.legal(CLASSES).suggest("add `component = \"…\"`"));
-            return None;
-        };
-        let component = component.0?;
-        let source = match component.value.strip_prefix("builtin:") {
-            Some(name) => self.reading.accept(builtin(name), &component.place).map(ComponentSource::Builtin),
-            None => {
-                self.reading.accept(wasm_file(&component.value), &component.place)?;
-                self.path(&component).map(ComponentSource::Path)
-            }
-        };
-        source.map(Class::Component)
     }
 
     fn net(
@@ -270,7 +257,7 @@ impl Typing<'_, '_> {
     }
 }
 
-fn builtin(name: &str) -> Result<String, Flaw> {
+pub(super) fn builtin(name: &str) -> Result<String, Flaw> {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() || !name.bytes().all(word) {
         let flaw = Flaw::new(format!("`builtin:{name}` does not name a built-in plugin"));
@@ -279,7 +266,7 @@ fn builtin(name: &str) -> Result<String, Flaw> {
     Ok(name.to_owned())
 }
 
-fn wasm_file(text: &str) -> Result<(), Flaw> {
+pub(super) fn wasm_file(text: &str) -> Result<(), Flaw> {
     const LEGAL: &str = "`builtin:NAME`, or the path of a `.wasm` file";
     if text.is_empty() {
         return Err(Flaw::new("the path is empty").legal(LEGAL));

@@ -1,0 +1,258 @@
+//! The servers of a host, over its reloads: one that is configured as before goes on as it is, one that is not ends.
+
+pub(crate) mod kept;
+mod launch;
+mod underway;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use bailiwick_core::config::{self, Class, Mcp, Start};
+use bailiwick_core::confine::ProgramRule;
+use bailiwick_core::name::PluginName;
+use bailiwick_core::outcome::Failure;
+
+use crate::artifact::Artifacts;
+use crate::bridge::{Server, Settings, Way};
+use crate::egress::Egress;
+use crate::keeper::Keeper;
+use crate::runtime::Described;
+use crate::secrets::Secrets;
+use crate::store::Store;
+
+use self::launch::Launched;
+pub(crate) use self::underway::Underway;
+
+/// How long a server may take to come up and say what it has.
+const START: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// All servers.
+pub(crate) struct Fleet {
+    keeper: Option<Arc<Keeper>>,
+    egress: Arc<Egress>,
+    artifacts: Arc<Artifacts>,
+    store: Arc<Store>,
+    members: Mutex<HashMap<PluginName, Arc<Member>>>,
+    changed: watch::Sender<u64>,
+    /// Whether servers are asked what they have although it is known.
+    afresh: bool,
+}
+
+/// One server.
+pub(crate) struct Member {
+    /// The plugin.
+    pub(crate) name: PluginName,
+    /// The server.
+    pub(crate) server: Arc<Server>,
+    /// The calls it is busy with.
+    pub(crate) underway: Arc<Underway>,
+    /// What runs, however it is configured beside that.
+    pub(crate) identity: String,
+    /// All that has to be as it was for it to go on.
+    fingerprint: String,
+    store: Arc<Store>,
+    changed: watch::Sender<u64>,
+    follower: Mutex<Option<AbortHandle>>,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if let Some(follower) = self.follower.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            follower.abort();
+        }
+    }
+}
+
+/// What servers are made of.
+pub(crate) struct Yard<'h> {
+    /// Who starts programs.
+    pub(crate) keeper: Option<&'h Arc<Keeper>>,
+    /// Where their requests go.
+    pub(crate) egress: &'h Arc<Egress>,
+    /// Where what is too large is kept.
+    pub(crate) artifacts: &'h Arc<Artifacts>,
+}
+
+impl Yard<'_> {
+    /// A server that does not run yet, and the calls it will be busy with.
+    fn server(
+        &self,
+        configured: &config::Plugin,
+        mcp: &Mcp,
+        secrets: &Arc<Secrets>,
+    ) -> Result<(Arc<Server>, Arc<Underway>), String> {
+        let keeper = self.keeper.filter(|keeper| keeper.keeps(&configured.name)).ok_or_else(|| {
+            "nobody can start its program: which there are is fixed when the host starts; restart it".to_owned()
+        })?;
+        let underway = Arc::new(Underway::default());
+        let (keeper, calls) = (Arc::clone(keeper), Arc::clone(&underway));
+        let launched = Launched::new(keeper, configured, secrets, self.egress, self.artifacts, calls);
+        let settings = Settings {
+            plugin: configured.name.clone(),
+            at: configured.grants.at.clone(),
+            idle: mcp.idle,
+            lifetime: mcp.lifetime,
+            start: START,
+        };
+        Ok((Server::new(settings, Way::Child(Arc::new(launched))), underway))
+    }
+
+    /// Starts a plugin's server, asks what it has, and ends it.
+    ///
+    /// # Errors
+    /// When a secret cannot be read or the server does not come up, in a sentence.
+    pub(crate) async fn asked(&self, configured: &config::Plugin, mcp: &Mcp) -> Result<Described, String> {
+        let granted = Arc::clone(&configured.grants);
+        let secrets = tokio::task::spawn_blocking(move || Secrets::load(&granted.secrets, &granted.at)).await;
+        let secrets = secrets.map_err(|_| "reading its secrets crashed; the log says more".to_owned())?;
+        let told = |errors: Vec<_>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let (server, _) = self.server(configured, mcp, &Arc::new(secrets.map_err(told)?))?;
+        let described = server.described().await.map_err(|failure| failure.to_string());
+        server.stop().await;
+        described
+    }
+}
+
+impl Fleet {
+    /// None yet. `keeper` starts those that are programs; `afresh` has each asked what it has.
+    pub(crate) fn new(
+        keeper: Option<Arc<Keeper>>,
+        egress: Arc<Egress>,
+        artifacts: Arc<Artifacts>,
+        store: Arc<Store>,
+        afresh: bool,
+    ) -> Self {
+        let (members, changed) = (Mutex::default(), watch::Sender::new(0));
+        Self { keeper, egress, artifacts, store, members, changed, afresh }
+    }
+
+    /// Changes whenever what a server publishes may have changed.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// The server of a plugin: the one that is there, if it is configured as it was, or else a new one.
+    ///
+    /// # Errors
+    /// When there is nobody to start it; the sentence says what to do.
+    pub(crate) fn member(
+        &self,
+        configured: &config::Plugin,
+        mcp: &Mcp,
+        secrets: &Arc<Secrets>,
+    ) -> Result<Arc<Member>, String> {
+        let rule = ProgramRule::of(configured).ok_or_else(|| "it is no program".to_owned())?;
+        let identity = identity(&configured.class);
+        let fingerprint = fingerprint(configured, &rule, secrets);
+        let name = &configured.name;
+        if let Some(known) = self.members().get(name).filter(|known| known.fingerprint == fingerprint) {
+            return Ok(Arc::clone(known));
+        }
+        let yard = Yard { keeper: self.keeper.as_ref(), egress: &self.egress, artifacts: &self.artifacts };
+        let (server, underway) = yard.server(configured, mcp, secrets)?;
+        let member = Arc::new(Member {
+            name: name.clone(),
+            server,
+            underway,
+            identity,
+            fingerprint,
+            store: Arc::clone(&self.store),
+            changed: self.changed.clone(),
+            follower: Mutex::default(),
+        });
+        member.follow();
+        if mcp.start == Start::Eager {
+            let member = Arc::clone(&member);
+            tokio::spawn(async move {
+                if let Err(failure) = member.ask().await {
+                    tracing::warn!(plugin = %member.name, %failure, "the server did not come up");
+                }
+            });
+        }
+        self.members().insert(name.clone(), Arc::clone(&member));
+        Ok(member)
+    }
+
+    /// Ends every server that is not among these.
+    pub(crate) fn retain(&self, config: &config::Config) {
+        let is_there = |name: &PluginName| {
+            config.plugins.iter().any(|plugin| plugin.name == *name && plugin.enabled)
+        };
+        self.members().retain(|name, _| is_there(name));
+    }
+
+    /// What a server publishes: as it is known or, if it is not, as it says now.
+    ///
+    /// # Errors
+    /// When it does not come up, or says nothing that can be used.
+    pub(crate) async fn described(&self, member: &Arc<Member>) -> Result<Described, Failure> {
+        if !self.afresh
+            && let Some(listed) = member.kept().await.and_then(|kept| kept.listed)
+        {
+            return Ok(listed);
+        }
+        member.ask().await
+    }
+
+    fn members(&self) -> std::sync::MutexGuard<'_, HashMap<PluginName, Arc<Member>>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Member {
+    /// What is kept of it; none if nothing is, or if it cannot be read, which is logged.
+    pub(crate) async fn kept(&self) -> Option<kept::Kept> {
+        let (store, name, identity) = (Arc::clone(&self.store), self.name.clone(), self.identity.clone());
+        let read = tokio::task::spawn_blocking(move || kept::read(&store, &name, &identity)).await.ok()?;
+        read.inspect_err(|error| tracing::error!(%error, plugin = %self.name, "what is kept of it cannot be read")).ok()?
+    }
+
+    /// Asks it what it has, and keeps that.
+    async fn ask(&self) -> Result<Described, Failure> {
+        let said = self.server.described().await?;
+        let (store, name, identity) = (Arc::clone(&self.store), self.name.clone(), self.identity.clone());
+        let copy = Described { tools: said.tools.clone(), context: said.context.clone() };
+        let kept = tokio::task::spawn_blocking(move || kept::write(&store, &name, &identity, &copy)).await;
+        if let Ok(Err(error)) = kept {
+            tracing::error!(%error, plugin = %self.name, "what it publishes cannot be kept");
+        }
+        Ok(said)
+    }
+
+    /// Asks it again whenever it says that something changed.
+    fn follow(self: &Arc<Self>) {
+        let (member, mut changes) = (Arc::downgrade(self), self.server.changes());
+        let follower = tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                let Some(member) = member.upgrade() else { return };
+                match member.ask().await {
+                    Ok(_) => member.changed.send_modify(|version| *version += 1),
+                    Err(failure) => tracing::warn!(plugin = %member.name, %failure, "what changed is not known"),
+                }
+            }
+        });
+        *self.follower.lock().unwrap_or_else(PoisonError::into_inner) = Some(follower.abort_handle());
+    }
+}
+
+/// What a plugin runs, in one line: the digest of its command and what it is started in.
+pub(crate) fn identity(class: &Class) -> String {
+    let told = class.launch().map(|launch| format!("{:?}", (&launch.command, &launch.cwd)));
+    format!("sha256:{}", hex::encode(Sha256::digest(told.unwrap_or_default())))
+}
+
+/// All that a running server was started with. Values of secrets are in it only as a digest.
+fn fingerprint(configured: &config::Plugin, rule: &ProgramRule, secrets: &Secrets) -> String {
+    let rule = ProgramRule { at: String::new(), ..rule.clone() };
+    let mut digest = Sha256::new();
+    digest.update(format!("{:?}", (&configured.class, &configured.grants, &configured.limits)));
+    digest.update(format!("{:?}", (&rule.launch.command, &rule.env, &rule.files)));
+    for secret in &configured.grants.secrets {
+        digest.update(secrets.value(&secret.name).unwrap_or_default());
+    }
+    hex::encode(digest.finalize())
+}
