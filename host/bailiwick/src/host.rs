@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit, watch};
 
+use bailiwick_core::aggregate;
 use bailiwick_core::call::{Call, CallId, Caller};
 use bailiwick_core::config::{self, Config};
 use bailiwick_core::context::Wanted;
@@ -184,7 +185,11 @@ impl Host {
     #[must_use]
     pub fn list(&self, caller: &Caller) -> Vec<(ToolName, Arc<Tool>)> {
         let snapshot = self.snapshot.load();
-        snapshot.registry.visible(&caller.tools).map(|(name, tool)| (name.clone(), Arc::clone(tool))).collect()
+        let registry = &snapshot.registry;
+        registry
+            .visible(&caller.tools)
+            .map(|(name, tool)| (name.clone(), registry.as_seen(tool, &caller.tools)))
+            .collect()
     }
 
     /// What `caller` is offered: its tools, or those with which it searches them.
@@ -200,7 +205,7 @@ impl Host {
         let found = tokio::task::spawn_blocking(move || {
             let index = snapshot.index.of(&snapshot.registry);
             let found = search::found(&snapshot.registry, index, &tools, &query);
-            found.into_iter().map(|(name, tool)| (name.clone(), Arc::clone(tool))).collect()
+            found.into_iter().map(|(name, tool)| (name.clone(), snapshot.registry.as_seen(tool, &tools))).collect()
         });
         found.await.unwrap_or_default()
     }
@@ -230,6 +235,8 @@ impl Host {
     /// The gate: the same for tools, prompts and resources.
     pub(crate) async fn pass(&self, wanted: Wanted, call: Call, channel: Channel) -> Outcome {
         let snapshot = self.snapshot.load_full();
+        // So that the record too is about the tool that is meant.
+        let call = if wanted == Wanted::Tool { aggregate::redirected(&snapshot.registry, call) } else { call };
         let mut recorder = Recorder::start(&self.audit, self.observer.as_ref(), &self.telemetry, &call);
         let verdict = permit_wanted(&snapshot.registry, wanted, call);
         let mut spending = match self.meters.charge(verdict.pending()).await {

@@ -4,6 +4,7 @@
 //!
 //! 1. [`config`] reads what the operator wrote; [`grant`] holds one right per file; [`name`] what things are called.
 //! 2. [`registry`] is an immutable snapshot of all tools: a name resolves to one [`registry::Tool`] or to none.
+//!    [`aggregate`] is one tool in the place of a server's many.
 //!    [`context`] is what plugins give beside tools: prompts and resources.
 //! 3. [`policy::permit`] judges a [`call::Call`]: only it makes a [`policy::Permitted`], and running takes one. [`key`] is
 //!    what callers prove themselves with, [`bucket`] what they had of late.
@@ -32,6 +33,7 @@ pub mod launcher;
 pub mod lock;
 pub mod review;
 
+pub mod aggregate;
 pub mod approval;
 pub mod bucket;
 pub mod call;

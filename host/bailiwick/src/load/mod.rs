@@ -23,7 +23,7 @@ use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::outcome::{Code, Failure};
 use bailiwick_core::redact::brief;
 use bailiwick_core::registry::{
-    Annotations, Candidate, Definition, DefinitionError, Held, Registry, Risk, Tool, Trust, annotations,
+    Annotations, Candidate, Definition, DefinitionError, Held, Naming, Registry, Risk, Role, Tool, Trust, annotations,
     check_definitions,
 };
 use bailiwick_core::schema::{ArgumentSchema, ResultSchema};
@@ -219,7 +219,7 @@ impl Fault {
             difference: Some(difference.text),
             ..Problem::left_out(plugin, at, message)
         };
-        (problem, Some(Held { plugin: plugin.clone(), tools, aliases, failure }))
+        (problem, Some(Held { plugin: plugin.clone(), tools, aliases, naming: Naming::default(), failure }))
     }
 }
 
@@ -677,7 +677,7 @@ pub(crate) fn tools(
                 .map(|(alias, _)| alias.clone())
                 .collect();
             aliases.sort();
-            Ok(Candidate { tool, aliases })
+            Ok(Candidate { tool, aliases, naming: Naming::default() })
         })
         .collect()
 }
@@ -756,5 +756,6 @@ fn ready(
         output_schema,
         grants_digest,
         not_configured: reason.map(str::to_owned),
+        role: Role::Single,
     })
 }
