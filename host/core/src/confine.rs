@@ -350,10 +350,9 @@ impl Confinement {
         let commands = needs.commands.iter().filter(command).map(|rule| (&rule.what, &rule.at));
         let program = |rule: &&ProgramRule| !self.programs.iter().any(|own| own.is_same(rule));
         let programs: Vec<_> = needs.programs.iter().filter(program).collect();
-        let programs = programs.iter().map(|rule| Beyond {
-            what: format!("the program of `{}`", rule.plugin),
-            at: rule.at.clone(),
-        });
+        let programs = programs
+            .iter()
+            .map(|rule| Beyond { what: format!("the program of `{}`", rule.plugin), at: rule.at.clone() });
         let others = hosts.chain(commands).map(|(what, at)| Beyond { what: what.clone(), at: at.clone() });
         files.chain(others).chain(programs).collect()
     }

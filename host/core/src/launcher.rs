@@ -13,7 +13,8 @@ pub struct Installer<'w> {
 
 impl<'w> Installer<'w> {
     /// The commands that are known to install, for messages.
-    pub const KNOWN: &'static str = "`npx`, `npm exec`, `bunx`, `pnpm dlx`, `yarn dlx`, `uvx`, `uv tool run`, `pipx run`";
+    pub const KNOWN: &'static str =
+        "`npx`, `npm exec`, `bunx`, `pnpm dlx`, `yarn dlx`, `uvx`, `uv tool run`, `pipx run`";
 
     /// What a command installs; none if it is not known to install anything.
     #[must_use]

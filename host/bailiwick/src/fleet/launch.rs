@@ -84,18 +84,11 @@ impl Launcher for Launched {
                 let rights: Arc<dyn proxy::Program> = Arc::<Rights>::clone(&self.rights);
                 Ended(tokio::spawn(proxy::serve(listener, rights)).abort_handle())
             });
-            let mut ended = running.ended;
-            let ended = async move {
-                match ended.wait_for(Option::is_some).await {
-                    Ok(how) => how.as_ref().map(ToString::to_string).unwrap_or_default(),
-                    Err(_) => "the process that keeps it is gone".to_owned(),
-                }
-            };
             Ok(Streams {
                 stdin: Box::new(running.stdin),
                 stdout: Box::new(running.stdout),
-                stderr: Box::new(running.stderr),
-                ended: ended.boxed(),
+                stderr: Some(Box::new(running.stderr)),
+                ended: running.ended,
                 leash: Box::new((running.leash, proxy)),
             })
         }

@@ -17,7 +17,7 @@ use bailiwick_core::name::PluginName;
 use bailiwick_core::outcome::Failure;
 
 use crate::artifact::Artifacts;
-use crate::bridge::{Server, Settings, Way};
+use crate::bridge::{Patience, Server, Settings, Way};
 use crate::egress::Egress;
 use crate::keeper::Keeper;
 use crate::runtime::Described;
@@ -26,9 +26,6 @@ use crate::store::Store;
 
 use self::launch::Launched;
 pub(crate) use self::underway::Underway;
-
-/// How long a server may take to come up and say what it has.
-const START: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// All servers.
 pub(crate) struct Fleet {
@@ -96,7 +93,8 @@ impl Yard<'_> {
             at: configured.grants.at.clone(),
             idle: mcp.idle,
             lifetime: mcp.lifetime,
-            start: START,
+            start_time: Settings::START_TIME,
+            patience: Patience::default(),
         };
         Ok((Server::new(settings, Way::Child(Arc::new(launched))), underway))
     }

@@ -14,7 +14,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 use bailiwick_core::call::CallId;
-use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective};
+use bailiwick_core::aggregate::gathered;
+use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective, Expose, Prefix};
 use bailiwick_core::context::{Catalogue, Contexts, Offer};
 use bailiwick_core::grant::limit::Size;
 use bailiwick_core::grant::{FsGrant, FsGrants, Grants, Limits, SecretGrant};
@@ -219,7 +220,7 @@ impl Fault {
             difference: Some(difference.text),
             ..Problem::left_out(plugin, at, message)
         };
-        (problem, Some(Held { plugin: plugin.clone(), tools, aliases, naming: Naming::default(), failure }))
+        (problem, Some(Held { plugin: plugin.clone(), tools, aliases, naming: naming(configured), failure }))
     }
 }
 
@@ -677,9 +678,19 @@ pub(crate) fn tools(
                 .map(|(alias, _)| alias.clone())
                 .collect();
             aliases.sort();
-            Ok(Candidate { tool, aliases, naming: Naming::default() })
+            Ok(Candidate { tool, aliases, naming: naming(configured) })
         })
-        .collect()
+        .collect::<Result<Vec<_>, String>>()
+        .map(|candidates| match configured.expose {
+            Expose::Flat => candidates,
+            Expose::Aggregate => gathered(&configured.name, configured.rules_for("*"), candidates),
+        })
+}
+
+/// How the tools of a plugin come by the names callers use: those of a component were chosen with it, those of others by
+/// somebody else.
+fn naming(configured: &config::Plugin) -> Naming {
+    Naming { yields: configured.class.launch().is_some(), prefix_always: configured.prefix == Prefix::Always }
 }
 
 /// The prompts and resources of one plugin, if it gives any.

@@ -179,5 +179,5 @@ fn quarantined(
 fn of(configured: &config::Plugin, tools: Vec<ToolName>, failure: Failure) -> Held {
     let aliases = configured.alias.iter().filter(|(_, tool)| tools.contains(tool));
     let aliases = aliases.map(|(alias, _)| alias.clone()).collect();
-    Held { plugin: configured.name.clone(), tools, aliases, failure }
+    Held { plugin: configured.name.clone(), tools, aliases, naming: super::naming(configured), failure }
 }

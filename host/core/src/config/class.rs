@@ -375,7 +375,8 @@ impl Typing<'_, '_> {
             let rule = &rule.value;
             let narrowed = [("net", &rule.net), ("fs", &rule.fs), ("secrets", &rule.secrets)];
             for (right, list) in narrowed.into_iter().filter_map(|(right, list)| Some((right, list.as_ref()?))) {
-                let message = format!("`{right}` of the tool `{}` cannot be held: all tools of one program", name.value);
+                let message =
+                    format!("`{right}` of the tool `{}` cannot be held: all tools of one program", name.value);
                 let message = format!("{message} share what it may reach");
                 let mistake = Mistake::new(code::CONFLICT, list.place.clone(), message);
                 self.reading.note(mistake.suggest(format!("narrow `{right}` of `[{path}]`, or make it two plugins")));
@@ -400,7 +401,8 @@ impl Typing<'_, '_> {
             ("http_response_body", limits.http_response_body.as_ref().map(|limit| &limit.place)),
         ];
         for (limit, place) in foreign.into_iter().filter_map(|(limit, place)| Some((limit, place?))) {
-            let message = format!("`{path}.{limit}` has no effect: it is for components, not for a plugin with `{key}`");
+            let message =
+                format!("`{path}.{limit}` has no effect: it is for components, not for a plugin with `{key}`");
             self.reading.note(Mistake::new(code::UNUSED, place.clone(), message));
         }
         if let Some(At { value: Bytes(memory), place, .. }) = &limits.memory
@@ -440,7 +442,8 @@ impl Typing<'_, '_> {
     pub(super) fn can_be_held(&mut self, class: &Class, net: &NetGrants, fs: &FsGrants) {
         let Some(launch) = class.launch() else { return };
         for grant in net.iter().filter(|grant| !grant.holds_in_a_tunnel()) {
-            let message = format!("`{}` cannot be held: nobody sees methods and paths within a program's TLS", grant.text());
+            let message =
+                format!("`{}` cannot be held: nobody sees methods and paths within a program's TLS", grant.text());
             let mistake = Mistake::new(code::CONFLICT, grant.place().clone(), message);
             self.reading.note(mistake.suggest(format!("to allow the whole host, write `{}`", grant.whole_host())));
         }
