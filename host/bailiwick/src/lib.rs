@@ -12,6 +12,7 @@ pub mod host;
 
 pub mod approval;
 pub mod artifact;
+pub mod bridge;
 pub mod audit;
 pub mod builtin;
 pub mod channel;
