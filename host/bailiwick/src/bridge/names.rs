@@ -108,8 +108,8 @@ mod tests {
 
     #[test]
     fn of_two_that_would_be_the_same_each_has_a_hash_unless_it_is_legal_itself() {
-        check(&["a.b", "a b"], &["a_b_2cc6b3d0", "a_b_c8687a08"]);
-        check(&["a_b", "a.b"], &["a_b", "a_b_2cc6b3d0"]);
+        check(&["a.b", "a b"], &["a_b_2e7336dc", "a_b_c8687a08"]);
+        check(&["a_b", "a.b"], &["a_b", "a_b_2e7336dc"]);
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
         let mut names = Names::default();
         names.of_tools([long.as_str(), ""].into_iter());
         let legal = names.legal_tool(&long);
-        assert_eq!((legal.len(), &legal[..57]), (64, format!("{}__", "x".repeat(55)).as_str().get(..57).unwrap()).clone());
+        assert_eq!(legal, format!("{}_09ecb6eb", "x".repeat(55)));
         assert_eq!(names.own_tool(&legal), long);
         assert_eq!(names.legal_tool(""), "_e3b0c442");
     }
