@@ -15,6 +15,7 @@ pub mod host;
 
 pub mod approval;
 pub mod artifact;
+pub mod bridge;
 pub mod audit;
 pub mod builtin;
 pub mod channel;

@@ -20,6 +20,8 @@ pub struct Call {
     pub caller: Arc<Caller>,
     /// What trace it is part of, if any.
     pub trace: Option<TraceContext>,
+    /// Names the session it came in, where there are sessions: a plugin may keep something for each.
+    pub session: Option<Arc<str>>,
 }
 
 /// The name of one call.

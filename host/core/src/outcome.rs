@@ -336,6 +336,10 @@ codes! {
     UpstreamProtocol = "upstream.protocol",
     /// A service answered with an error.
     UpstreamStatus = "upstream.status",
+    /// The plugin's MCP server does not run and could not be started, or cannot be reached; the call did not get there.
+    ServerUnreachable = "server.unreachable",
+    /// The plugin's MCP server ended in the middle of the call; what it did of it until then is done.
+    ServerEnded = "server.ended",
     /// The caller gave up.
     Cancelled = "call.cancelled",
     /// The tool's risk is high and the audit cannot be written: it did not run.

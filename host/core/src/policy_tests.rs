@@ -49,6 +49,7 @@ fn asked(registry: &Registry, caller: &str, arguments: &str) -> Question {
         arguments: arguments.to_owned(),
         caller,
         trace: None,
+        session: None,
     };
     match permit(registry, call) {
         Verdict::Ask(question) => *question,

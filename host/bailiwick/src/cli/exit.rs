@@ -102,6 +102,8 @@ impl Exit {
             | Code::UpstreamTls
             | Code::UpstreamProtocol
             | Code::UpstreamStatus
+            | Code::ServerUnreachable
+            | Code::ServerEnded
             | Code::Internal => Self::Failed,
         }
     }

@@ -87,6 +87,7 @@ impl Gateway {
             arguments,
             caller: Arc::clone(&asker.caller),
             trace: trace.clone(),
+            session: None,
         };
         let id = call.id.clone();
         let outcome = tokio::select! {
