@@ -13,7 +13,7 @@ use bailiwick_core::aggregate;
 use bailiwick_core::call::{Call, CallId, Caller};
 use bailiwick_core::config::{self, Config};
 use bailiwick_core::context::Wanted;
-use bailiwick_core::name::ToolName;
+use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::outcome::{Code, Failure, Outcome, Output};
 use bailiwick_core::policy::{Permitted, Verdict, permit_wanted};
 use bailiwick_core::registry::{Registry, Tool};
@@ -145,6 +145,26 @@ impl Host {
         self.telemetry.loaded(&snapshot);
         self.snapshot.store(Arc::new(snapshot));
         self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// Takes what a server publishes now for what is pinned of it, and says how many definitions that are. What a lock file
+    /// pins stays.
+    ///
+    /// # Errors
+    /// There is nothing to accept, or the server does not say what it publishes.
+    pub async fn accept(&self, plugin: &PluginName) -> Result<usize, NotAccepted> {
+        let config = self.config.load_full();
+        let configured = config.plugins.iter().find(|known| known.name == *plugin && known.enabled);
+        let configured = configured.ok_or(NotAccepted::Unknown)?;
+        if configured.class.launch().is_none() {
+            return Err(NotAccepted::Fixed);
+        }
+        if let Some(lock) = config.lock.as_ref().filter(|lock| lock.plugins.contains_key(plugin)) {
+            return Err(NotAccepted::Locked(lock.file.clone()));
+        }
+        let n_definitions = self.fleet.accept(plugin).await.map_err(NotAccepted::Silent)?;
+        self.refresh().await;
+        Ok(n_definitions)
     }
 
     /// Keeps up with servers whose tools change, for as long as it is awaited.
@@ -360,6 +380,23 @@ impl Host {
             ledger: Ledger::default(),
         })
     }
+}
+
+/// Why what a plugin publishes was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAccepted {
+    /// There is none of that name.
+    #[error("there is no such plugin")]
+    Unknown,
+    /// It cannot change while the host runs.
+    #[error("it is a component: what it publishes is part of it, and `bailiwick lock --accept` accepts another one")]
+    Fixed,
+    /// A lock file pins it.
+    #[error("{0} pins it: run `bailiwick lock --accept` and review what that writes")]
+    Locked(String),
+    /// It does not say what it publishes.
+    #[error("it does not say what it publishes: {0}")]
+    Silent(Failure),
 }
 
 struct Waiting<'w>(&'w AtomicU32);

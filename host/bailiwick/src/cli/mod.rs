@@ -107,7 +107,7 @@ enum Command {
     List,
     /// Show one tool: its arguments, and exactly what it may reach
     Show {
-        /// The tool's name, as `bailiwick list` shows it
+        /// The tool's name, as `bailiwick list` shows it, or an MCP server's plugin
         tool: String,
     },
     /// Say whether something would be allowed, which line decides, and which line would allow it

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use bailiwick_core::config::{self, Class, Mcp, Start};
 use bailiwick_core::confine::ProgramRule;
 use bailiwick_core::name::PluginName;
-use bailiwick_core::outcome::Failure;
+use bailiwick_core::outcome::{Code, Failure};
 
 use crate::artifact::Artifacts;
 use crate::bridge::{Patience, Server, Settings, Way};
@@ -194,6 +194,21 @@ impl Fleet {
             return Ok(listed);
         }
         member.ask().await
+    }
+
+    /// Asks a server what it has, pins that, and says how many definitions it is.
+    ///
+    /// # Errors
+    /// When it does not say.
+    pub(crate) async fn accept(&self, plugin: &PluginName) -> Result<usize, Failure> {
+        let member = self.members().get(plugin).cloned();
+        let silent = |reason: String| Failure::new(Code::Internal, reason);
+        let member = member.ok_or_else(|| silent(format!("the server of `{plugin}` could not be made")))?;
+        let definitions = member.ask().await?.definitions();
+        let (store, plugin, n_definitions) = (Arc::clone(&self.store), plugin.clone(), definitions.len());
+        let pinned = tokio::task::spawn_blocking(move || kept::pin(&store, &plugin, &definitions)).await;
+        pinned.map_err(|error| silent(error.to_string()))?.map_err(|error| silent(error.to_string()))?;
+        Ok(n_definitions)
     }
 
     fn members(&self) -> std::sync::MutexGuard<'_, HashMap<PluginName, Arc<Member>>> {

@@ -274,6 +274,34 @@ pub(crate) enum Backend {
 }
 
 impl Plugin {
+    /// What it is: `component`, `mcp`.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match &self.backend {
+            Backend::Component { .. } => "component",
+            Backend::Server(_) => "mcp",
+        }
+    }
+
+    /// How its server does, in a phrase; none of a component, which runs only while it is called.
+    #[must_use]
+    pub fn condition(&self) -> Option<String> {
+        match &self.backend {
+            Backend::Component { .. } => None,
+            Backend::Server(member) => Some(member.server.condition().to_string()),
+        }
+    }
+
+    /// The last lines that its server wrote beside the protocol, redacted.
+    #[must_use]
+    pub fn stderr(&self) -> Vec<String> {
+        let lines = match &self.backend {
+            Backend::Component { .. } => Vec::new(),
+            Backend::Server(member) => member.server.stderr(),
+        };
+        lines.iter().map(|line| self.secrets.redactor().text(line).into_owned()).collect()
+    }
+
     /// What of a component is no tool, and why.
     #[must_use]
     pub fn left_out(&self) -> &[LeftOut] {
