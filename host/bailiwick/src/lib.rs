@@ -38,6 +38,7 @@ pub mod ambient;
 pub mod broker;
 pub mod confine;
 pub mod egress;
+pub mod keeper;
 
 pub mod cli;
 pub mod front;
