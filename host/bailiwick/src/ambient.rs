@@ -2,6 +2,8 @@
 //! program to that). Nothing here decides anything: who calls must have a right already, or be the operator's own start-up.
 #![expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
 
+pub(crate) mod cage;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};

@@ -44,7 +44,6 @@ pub mod confine;
 pub mod egress;
 pub mod keeper;
 
-mod bridge;
 mod fleet;
 
 pub mod cli;

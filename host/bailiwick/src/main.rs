@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use bailiwick::cli::{self, Exit};
-use bailiwick::{ambient, runtime, telemetry};
+use bailiwick::{ambient, keeper, runtime, telemetry};
 
 /// How long the log's last lines may take to be written.
 const FAREWELL: Duration = Duration::from_millis(100);
@@ -14,6 +14,9 @@ const FAREWELL: Duration = Duration::from_millis(100);
 fn main() -> ExitCode {
     // First of all, and before there are threads.
     if let Some(exit) = runtime::compile_if_child(&ambient::arguments()) {
+        return exit;
+    }
+    if let Some(exit) = keeper::serve_if_keeper(&ambient::arguments()) {
         return exit;
     }
     let exit = run().unwrap_or_else(|error| {

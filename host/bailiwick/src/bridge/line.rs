@@ -28,7 +28,8 @@ use bailiwick_core::redact::brief;
 use super::hear::{Changes, Ear, Flight, Hear, capabilities, declared, us};
 use super::stderr::Ring;
 use super::wire::{Outlet, Wire};
-use super::{Ended, Era, Streams};
+use super::{Era, Streams};
+use crate::keeper::Ended;
 use crate::channel::Able;
 
 /// How long a server may take to say whether it speaks 2026-07-28. One that does not know the question says so at once;

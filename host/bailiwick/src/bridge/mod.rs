@@ -35,11 +35,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use bailiwick_core::config::Lifetime;
 use bailiwick_core::name::PluginName;
 use bailiwick_core::outcome::{Code, Failure, Output};
 use bailiwick_core::policy::Permitted;
 
 use crate::context::CallContext;
+use crate::keeper::Ended;
 use crate::runtime::{self, Described};
 
 pub use health::Patience;
@@ -77,17 +79,6 @@ pub struct Settings {
 impl Settings {
     /// How long a server may take to come up where nothing else is written.
     pub const START_TIME: Duration = Duration::from_secs(30);
-}
-
-/// Who shares one run of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lifetime {
-    /// All callers.
-    Pooled,
-    /// The calls of one session; where there are no sessions, of one caller.
-    Session,
-    /// Nobody: each call has its own.
-    Call,
 }
 
 /// An era of the protocol.
@@ -142,25 +133,6 @@ pub struct Streams {
     pub ended: watch::Receiver<Option<Ended>>,
     /// Dropped, it kills the child and everything the child started.
     pub leash: Box<dyn Any + Send>,
-}
-
-/// How a child ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ended {
-    /// What it said itself.
-    pub code: Option<i32>,
-    /// What ended it.
-    pub signal: Option<i32>,
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.code, self.signal) {
-            (Some(code), _) => write!(f, "it ended with exit code {code}"),
-            (None, Some(signal)) => write!(f, "it was ended by signal {signal}"),
-            (None, None) => f.write_str("it ended"),
-        }
-    }
 }
 
 /// How a server does.

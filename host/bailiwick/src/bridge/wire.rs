@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
-use super::Ended;
+use crate::keeper::Ended;
 use super::hear::{Ear, Flight};
 
 /// The longest line: rmcp's own bound. A server that writes more is broken or hostile.

@@ -181,6 +181,14 @@ pub fn hold(confinement: &Confinement) -> Result<Hold, ConfineError> {
     Ok(Hold { landlock, syscalls, missing })
 }
 
+/// Filters the system calls of a program that somebody else wrote, and that this process is about to become.
+///
+/// # Errors
+/// Why there is no filter.
+pub(crate) fn hold_program() -> Result<(), String> {
+    syscalls::filter_program()
+}
+
 impl Wall {
     /// Confines this process for good, as far as the kernel can. Call it before the first thread is started.
     ///

@@ -180,6 +180,105 @@ pub(super) fn filter(sockets: Sockets, life: Life) -> Result<(), String> {
     install(&refusals, libc::SECCOMP_FILTER_FLAG_LOG)
 }
 
+/// Filters the system calls of a program in a cage. It may be anything, so that what is refused leads out of the cage, deep
+/// into the kernel, or to memory that nobody counts. Not noted: it could have the kernel's log filled.
+///
+/// # Errors
+/// Why there is no filter.
+pub(super) fn filter_program() -> Result<(), String> {
+    let refusals = refusals_of_programs().map_err(|error| error.to_string())?;
+    let absent = absent_for_programs().map_err(|error| error.to_string())?;
+    install(&unknown(), 0)?;
+    install(&absent, 0)?;
+    install(&refusals, 0)
+}
+
+/// What programs do without where a kernel does not have it: other ways into the kernel, memory that belongs to no process,
+/// and calls whose arguments a filter cannot judge.
+const ABSENT: [i64; 6] = [
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_memfd_create,
+    libc::SYS_shmget,
+    libc::SYS_openat2,
+];
+
+fn absent_for_programs() -> Result<BpfProgram, BackendError> {
+    let rules = ABSENT.into_iter().map(|number| (number, Vec::new())).collect();
+    let absent = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    SeccompFilter::new(rules, SeccompAction::Allow, absent, std::env::consts::ARCH.try_into()?)?.try_into()
+}
+
+fn refusals_of_programs() -> Result<BpfProgram, BackendError> {
+    let lists: [&[i64]; 4] = [&PROCESSES, &NAMESPACES, &KERNEL, &MACHINE];
+    let numbers = lists.concat().into_iter().filter(|number| !ABSENT.contains(number));
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = numbers.map(|number| (number, Vec::new())).collect();
+    let flag = |argument, flag: i32| only_if(&[(argument, SeccompCmpOp::MaskedEq(bits(flag)), bits(flag))]);
+    rules.insert(libc::SYS_clone, NEW_NAMESPACES.into_iter().map(|new| flag(0, new)).collect::<Result<_, _>>()?);
+    let terminal = [TIOCSTI, TIOCLINUX].map(|command| only_if(&[(1, SeccompCmpOp::Eq, command)]));
+    rules.insert(libc::SYS_ioctl, terminal.into_iter().collect::<Result<_, _>>()?);
+    rules.insert(libc::SYS_socket, sockets_of_programs()?);
+    for (call, mode) in MODES {
+        rules.insert(call, AS_OTHERS.into_iter().map(|bit| flag(mode, bit)).collect::<Result<_, _>>()?);
+    }
+    for (call, flags, mode) in OPENING {
+        rules.insert(call, made_as_others(flags, mode)?);
+    }
+    let processor = std::env::consts::ARCH.try_into()?;
+    let refused = SeccompAction::Errno(EPERM.unsigned_abs());
+    SeccompFilter::new(rules, SeccompAction::Allow, refused, processor)?.try_into()
+}
+
+/// Sockets that no network namespace holds, or that reach deep into the kernel. Of netlink, what lists a network's devices
+/// is left: the C library asks it.
+fn sockets_of_programs() -> Result<Vec<SeccompRule>, BackendError> {
+    let families = unless(0, &[AF_UNIX, AF_INET, AF_INET6, libc::AF_NETLINK])?;
+    let netlink = only_if(&[
+        (0, SeccompCmpOp::Eq, bits(libc::AF_NETLINK)),
+        (2, SeccompCmpOp::Ne, bits(libc::NETLINK_ROUTE)),
+    ])?;
+    Ok(vec![families, netlink])
+}
+
+/// Files that act as their owner, whoever starts them: a host that runs as root must not find such a one in a granted
+/// folder, where others could start it.
+const AS_OTHERS: [i32; 2] = [libc::S_ISUID.cast_signed(), libc::S_ISGID.cast_signed()];
+
+/// Calls that set a file's mode, and which argument that is.
+#[cfg(target_arch = "x86_64")]
+const MODES: [(i64, u8); 7] = [
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (SYS_FCHMODAT2, 2),
+    (libc::SYS_mknodat, 2),
+    (libc::SYS_chmod, 1),
+    (libc::SYS_creat, 1),
+    (libc::SYS_mknod, 1),
+];
+#[cfg(not(target_arch = "x86_64"))]
+const MODES: [(i64, u8); 4] =
+    [(libc::SYS_fchmod, 1), (libc::SYS_fchmodat, 2), (SYS_FCHMODAT2, 2), (libc::SYS_mknodat, 2)];
+
+/// Calls that may make a file, with the arguments for how and for its mode.
+#[cfg(target_arch = "x86_64")]
+const OPENING: [(i64, u8, u8); 2] = [(libc::SYS_open, 1, 2), (libc::SYS_openat, 2, 3)];
+#[cfg(not(target_arch = "x86_64"))]
+const OPENING: [(i64, u8, u8); 1] = [(libc::SYS_openat, 2, 3)];
+
+/// The mode of a file that is not made may be anything.
+fn made_as_others(flags: u8, mode: u8) -> Result<Vec<SeccompRule>, BackendError> {
+    const UNNAMED: i32 = 0o20_000_000;
+    let mut rules = Vec::new();
+    for making in [libc::O_CREAT, UNNAMED] {
+        for bit in AS_OTHERS {
+            let has = |argument, flag: i32| (argument, SeccompCmpOp::MaskedEq(bits(flag)), bits(flag));
+            rules.push(only_if(&[has(flags, making), has(mode, bit)])?);
+        }
+    }
+    Ok(rules)
+}
+
 /// Calls that are refused as if this kernel did not have them.
 ///
 /// `clone3` hides its flags from a filter; without it, the C library takes `clone`. On x86-64, numbers from
@@ -322,6 +421,12 @@ mod tests {
         for call in [libc::SYS_clone, libc::SYS_openat, libc::SYS_read, libc::SYS_clone3 - 1, libc::SYS_clone3 + 1] {
             assert_eq!(answer(&unknown(), number(call)), libc::SECCOMP_RET_ALLOW, "{call}");
         }
+    }
+
+    #[test]
+    fn the_filters_of_programs_compile() {
+        assert!(refusals_of_programs().unwrap().len() > PROCESSES.len() + NAMESPACES.len() + MACHINE.len());
+        assert!(absent_for_programs().unwrap().len() > ABSENT.len());
     }
 
     #[test]
