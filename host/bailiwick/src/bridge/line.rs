@@ -29,8 +29,8 @@ use super::hear::{Changes, Ear, Flight, Hear, capabilities, declared, us};
 use super::stderr::Ring;
 use super::wire::{Outlet, Wire};
 use super::{Era, Streams};
-use crate::keeper::Ended;
 use crate::channel::Able;
+use crate::keeper::Ended;
 
 /// How long a server may take to say whether it speaks 2026-07-28. One that does not know the question says so at once;
 /// one that says nothing is then spoken to as before. A slow start counts, and an answer that comes later still does.
@@ -484,7 +484,8 @@ async fn agree(wire: &mut Wire, ear: &Ear, known: Option<Era>) -> Result<Agreed,
             (DISCOVER, Ok(found)) => late = discovered(&found)?,
             (DISCOVER, Err(_)) => {}
             (_, Ok(found)) => {
-                let initialized = InitializedNotification { method: Default::default(), extensions: Default::default() };
+                let initialized =
+                    InitializedNotification { method: Default::default(), extensions: Default::default() };
                 let initialized = ClientNotification::InitializedNotification(initialized);
                 let agreed = initialized_by(&found)?;
                 tell(wire, ear, JsonRpcMessage::notification(initialized)).await?;

@@ -195,7 +195,7 @@ async fn plain(program: Arc<dyn Program>, authority: Authority, upgraded: Upgrad
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(connect::MAX_HEAD)
-        .serve_connection(TokioIo::new(upgraded), answer);
+        .serve_connection(upgraded, answer);
     // A program that breaks off its own request needs no answer.
     let _ = connection.await;
 }

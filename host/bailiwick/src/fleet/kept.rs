@@ -36,9 +36,8 @@ pub(crate) fn read(store: &Store, plugin: &PluginName, identity: &str) -> Result
     const ASK: &str = "SELECT identity, listed, at, pinned FROM servers WHERE plugin = ?1";
     type Row = (String, String, i64, String);
     let row: Option<Row> = store.read(|connection| {
-        let found = connection.query_row(ASK, [plugin.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        });
+        let found = connection
+            .query_row(ASK, [plugin.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
         found.optional()
     })?;
     let kept = |(was, listed, at, pinned): Row| {
@@ -57,9 +56,7 @@ pub(crate) fn write(store: &Store, plugin: &PluginName, identity: &str, said: &D
     let listed = Listed { tools: said.tools.clone(), context: said.context.clone() };
     let listed = serde_json::to_string(&listed).unwrap_or_default();
     let pinned = serde_json::to_string(&said.definitions()).unwrap_or_default();
-    store.write(|transaction| {
-        transaction.execute(KEEP, (plugin.as_str(), identity, listed, now(), pinned)).map(|_| ())
-    })
+    store.write(|transaction| transaction.execute(KEEP, (plugin.as_str(), identity, listed, now(), pinned)).map(|_| ()))
 }
 
 /// Pins definitions in the place of those that were pinned. Blocks.

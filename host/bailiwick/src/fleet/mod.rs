@@ -177,9 +177,7 @@ impl Fleet {
 
     /// Ends every server that is not among these.
     pub(crate) fn retain(&self, config: &config::Config) {
-        let is_there = |name: &PluginName| {
-            config.plugins.iter().any(|plugin| plugin.name == *name && plugin.enabled)
-        };
+        let is_there = |name: &PluginName| config.plugins.iter().any(|plugin| plugin.name == *name && plugin.enabled);
         self.members().retain(|name, _| is_there(name));
     }
 
@@ -221,7 +219,8 @@ impl Member {
     pub(crate) async fn kept(&self) -> Option<kept::Kept> {
         let (store, name, identity) = (Arc::clone(&self.store), self.name.clone(), self.identity.clone());
         let read = tokio::task::spawn_blocking(move || kept::read(&store, &name, &identity)).await.ok()?;
-        read.inspect_err(|error| tracing::error!(%error, plugin = %self.name, "what is kept of it cannot be read")).ok()?
+        read.inspect_err(|error| tracing::error!(%error, plugin = %self.name, "what is kept of it cannot be read"))
+            .ok()?
     }
 
     /// Asks it what it has, and keeps that.

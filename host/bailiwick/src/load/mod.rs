@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
-use bailiwick_core::call::CallId;
 use bailiwick_core::aggregate::gathered;
+use bailiwick_core::call::CallId;
 use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective, Expose, Prefix};
 use bailiwick_core::context::{Catalogue, Contexts, Offer};
 use bailiwick_core::grant::limit::Size;
@@ -28,6 +28,7 @@ use bailiwick_core::registry::{
     check_definitions,
 };
 use bailiwick_core::schema::{ArgumentSchema, ResultSchema};
+use bailiwick_core::typed::LeftOut;
 
 use crate::ambient::Links;
 use crate::approval::Desk;
@@ -45,8 +46,8 @@ use crate::keys::Environment;
 use crate::observe::{self, Observer};
 use crate::resolver::Resolver;
 use crate::runtime::{
-    self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Directories, LeftOut, LoadError,
-    MAX_COMPONENT, Runtime,
+    self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Directories, LoadError, MAX_COMPONENT,
+    Runtime,
 };
 use crate::search;
 use crate::secrets::Secrets;
@@ -472,16 +473,14 @@ impl Loader<'_> {
                     let (component, ..) = self.component(plugin, source).await?;
                     Ok::<_, Fault>((self.describe(plugin, &component).await?, BTreeSet::new()))
                 }
-                Class::Mcp(mcp) => {
-                    self.server(plugin, mcp, lock).await.map(|loaded| (loaded.described, loaded.known))
-                }
+                Class::Mcp(mcp) => self.server(plugin, mcp, lock).await.map(|loaded| (loaded.described, loaded.known)),
             }
         });
         let described: Vec<_> = stream::iter(described.collect::<Vec<_>>()).buffered(LOADS).collect().await;
         let (mut candidates, mut problems) = (Vec::new(), Vec::new());
         for (index, (configured, described)) in enabled.iter().zip(described).enumerate() {
-            let tools = described
-                .and_then(|(described, known)| Ok(tools(configured, &described.tools, &known, None, index)?));
+            let tools =
+                described.and_then(|(described, known)| Ok(tools(configured, &described.tools, &known, None, index)?));
             match tools {
                 Ok(tools) => candidates.extend(tools),
                 Err(fault) => problems.push(Fault::told(fault, configured).0),

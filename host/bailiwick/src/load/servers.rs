@@ -36,10 +36,11 @@ impl Loader<'_> {
         self.wall.map_or(Ok(()), |wall| wall.admits(configured))?;
         let secrets = self.secrets(configured).await?;
         let member = self.fleet.member(configured, mcp, &secrets)?;
-        let described = self.fleet.described(&member).await.map_err(|failure| LoadFault {
-            code: Some(failure.code),
-            message: failure.to_string(),
-        })?;
+        let described = self
+            .fleet
+            .described(&member)
+            .await
+            .map_err(|failure| LoadFault { code: Some(failure.code), message: failure.to_string() })?;
         let pinned = match lock.and_then(|lock| Some((lock, lock.plugins.get(&configured.name)?))) {
             Some((lock, pin)) => Some(Pinned { published: pin.published.clone(), file: Some(lock.file.clone()) }),
             None => member.kept().await.map(|kept| Pinned {
@@ -162,9 +163,9 @@ fn quarantined(
         Some(Pinned { file: None, .. }) => format!("it is not what it was when it was first used: {reason}"),
         None => reason,
     };
-    let fix = difference.is_some().then(|| {
-        format!("`bailiwick lock` shows the difference, `bailiwick lock --accept {name}` accepts it")
-    });
+    let fix = difference
+        .is_some()
+        .then(|| format!("`bailiwick lock` shows the difference, `bailiwick lock --accept {name}` accepts it"));
     let code = if difference.is_some() { Code::DeniedQuarantined } else { Code::PluginInvalid };
     let failure = Failure::new(code, format!("plugin `{name}`: {by}"));
     let failure = match &fix {

@@ -73,7 +73,10 @@ fn told(problem: &Problem) -> Value {
 
 /// Lists the plugins that are loaded, how each does, and what could not be loaded. For callers that may manage.
 #[utoipa::path(get, path = "/api/v1/plugins", tag = "plugins", responses((status = 200, body = Object)))]
-async fn list(State(gateway): State<Arc<Gateway>>, Extension(identity): Extension<Identity>) -> Result<Response, Denied> {
+async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(identity): Extension<Identity>,
+) -> Result<Response, Denied> {
     allowed(&identity)?;
     let snapshot = gateway.host.snapshot();
     let plugins: Value = snapshot.plugins.iter().map(|plugin| one(plugin, &snapshot)).collect();
@@ -94,7 +97,9 @@ async fn accept(
     Path(name): Path<String>,
 ) -> Result<Response, Denied> {
     allowed(&identity)?;
-    let unknown = || refuse(StatusCode::NOT_FOUND, format!("there is no plugin `{}`", bailiwick_core::redact::quotable(&name, 40)));
+    let unknown = || {
+        refuse(StatusCode::NOT_FOUND, format!("there is no plugin `{}`", bailiwick_core::redact::quotable(&name, 40)))
+    };
     let plugin = PluginName::parse(&name).map_err(|_| unknown())?;
     match gateway.host.accept(&plugin).await {
         Ok(tools) => {
@@ -102,7 +107,9 @@ async fn accept(
             Ok(shown(&json!({"plugin": plugin.as_str(), "tools": tools})))
         }
         Err(NotAccepted::Unknown) => Err(unknown()),
-        Err(error @ (NotAccepted::Locked(_) | NotAccepted::Fixed)) => Err(refuse(StatusCode::CONFLICT, error.to_string())),
+        Err(error @ (NotAccepted::Locked(_) | NotAccepted::Fixed)) => {
+            Err(refuse(StatusCode::CONFLICT, error.to_string()))
+        }
         Err(error @ NotAccepted::Silent(_)) => Err(refuse(StatusCode::BAD_GATEWAY, error.to_string())),
     }
 }
