@@ -229,7 +229,7 @@ fn tend(keeper: &OwnedFd, program: Pid, tree: Tree, bounds: Bounds) {
         }
         tree.fell();
         // What was ended may still be waited for.
-        while rustix::process::waitpid(None, WaitOptions::empty()).is_ok() {}
+        while rustix::process::wait(WaitOptions::empty()).is_ok() {}
     });
 }
 
@@ -240,7 +240,7 @@ fn ended(status: WaitStatus, over: Option<Over>) -> Ended {
 /// How the program ended. Whatever else ends meanwhile is forgotten.
 fn wait_for(program: Pid) -> Option<WaitStatus> {
     loop {
-        match rustix::process::waitpid(None, WaitOptions::empty()) {
+        match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == program => return Some(status),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(_) => return None,
