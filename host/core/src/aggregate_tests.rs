@@ -66,7 +66,7 @@ fn caller(tools: &[&str]) -> Arc<Caller> {
 
 fn call(tool: &str, arguments: &str, tools: &[&str]) -> Call {
     let (tool, arguments) = (tool.to_owned(), arguments.to_owned());
-    Call { id: CallId::new("a-0"), tool, arguments, caller: caller(tools), trace: None }
+    Call { id: CallId::new("a-0"), tool, arguments, caller: caller(tools), trace: None, session: None }
 }
 
 fn seen(tools: &[&str]) -> Vec<(String, String)> {
