@@ -10,7 +10,7 @@ use super::file::{PluginTable, ToolTable};
 use super::mistake::{Flaw, Mistake, code, shown};
 use super::reader::{AnyText, At, JsonTable, Named, joined};
 use super::variables::is_variable;
-use super::{Class, ComponentSource, OwnPaths, Plugin, Typing};
+use super::{Class, ComponentSource, OwnPaths, Plugin, Remote, Typing};
 use crate::grant::fs::Roots;
 use crate::grant::limit::Limits;
 use crate::grant::pattern::HostPattern;
@@ -43,8 +43,13 @@ impl Typing<'_, '_> {
         let (fs, fs_clean) = self.fs(table.fs.as_ref(), &section);
         let secret_tables = table.secrets.unwrap_or_default();
         let n_secrets = secret_tables.0.len();
-        let secrets = self.secrets(&path, secret_tables, net_clean.then_some(&net));
+        let remote = class.as_ref().and_then(Class::remote);
+        let secrets =
+            self.secrets(&path, secret_tables, net_clean.then_some(&net), remote.and_then(Remote::client_secret));
         let secrets_clean = secrets.len() == n_secrets;
+        if let (Some(remote), true) = (remote, secrets_clean) {
+            self.can_be_reached(&path, remote, net_clean.then_some(&net), &secrets);
+        }
         if let Some(class) = class.as_ref().filter(|_| net_clean && fs_clean) {
             self.can_be_held(class, &net, &fs);
         }
