@@ -260,7 +260,9 @@ impl Client {
             return Ok(StreamableHttpPostResponse::Accepted);
         }
         match sort {
-            Sort::Events => Ok(StreamableHttpPostResponse::Sse(events(response.into_body(), mask, most, asked), session)),
+            Sort::Events => {
+                Ok(StreamableHttpPostResponse::Sse(events(response.into_body(), mask, most, asked), session))
+            }
             Sort::Json => {
                 let body = collected(pieces(response.into_body(), mask), most).await;
                 let body = body.map_err(|broken| StreamableHttpError::Client(broken.into_failure()))?;

@@ -76,16 +76,14 @@ pub(super) async fn log_in_with(
     let page = server.manager.get_authorization_url(&wanted).await;
     let page = page.map_err(|error| server.failure(&tokens.wire.plugin, &error))?;
     let page = Url::parse(&page).ok().filter(|page| is_protected(page.as_str())).ok_or_else(|| internal(&"no page"))?;
-    let state = page.query_pairs().find(|(name, _)| name == "state").map(|(_, state)| Zeroizing::new(state.into_owned()));
+    let state =
+        page.query_pairs().find(|(name, _)| name == "state").map(|(_, state)| Zeroizing::new(state.into_owned()));
     let state = state.ok_or_else(|| internal(&"no state"))?;
     tell(&Invitation { page, scopes });
     let answer = tokio::time::timeout(patience, answered(listener, port, &state)).await;
     let answer = answer.map_err(|_| nobody(tokens, patience))??;
-    let exchanged = server.manager.exchange_code_for_token_with_issuer(
-        &answer.code,
-        &answer.csrf_token,
-        answer.issuer.as_deref(),
-    );
+    let exchanged =
+        server.manager.exchange_code_for_token_with_issuer(&answer.code, &answer.csrf_token, answer.issuer.as_deref());
     exchanged.await.map_err(|error| server.failure(&tokens.wire.plugin, &error))?;
     let credentials = server.credentials().await?;
     let row = Row { client_secret: registered, credentials: Some(credentials), challenge: None };
@@ -149,7 +147,6 @@ async fn registered(
     let config = config.map_err(|error| server.failure(plugin, &error))?;
     Ok(config.client_secret.map(Zeroizing::new))
 }
-
 
 /// What a browser brings.
 type Brought = Result<AuthorizationCallback, Failure>;

@@ -217,7 +217,8 @@ impl Inner {
     /// The server wants to know who asks.
     fn unproved(&self) -> Failure {
         let (plugin, origin) = (&self.wire.plugin, self.remote.origin());
-        Failure::new(Code::UpstreamAuth, format!("{origin} wants to know who asks for `{plugin}`")).with_fix(self.proof())
+        Failure::new(Code::UpstreamAuth, format!("{origin} wants to know who asks for `{plugin}`"))
+            .with_fix(self.proof())
     }
 
     /// What an operator does so that the server knows who asks.

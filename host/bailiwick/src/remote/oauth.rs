@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::ACCEPT;
 use http::HeaderValue;
+use http::header::ACCEPT;
 use rmcp::transport::auth::{
     AuthError, AuthorizationManager, AuthorizationMetadata, AuthorizationMetadataResolution, ClientCredentialsConfig,
     CredentialStore as _, InMemoryCredentialStore, OAuthClientConfig, OAuthHttpClient, OAuthHttpClientFuture,
@@ -18,7 +18,7 @@ use rmcp::transport::auth::{
 };
 use serde::Deserialize;
 use url::{Host, Url};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use bailiwick_core::config::{Auth, LoginClient, OwnCredentials, Remote};
 use bailiwick_core::name::{PluginName, SecretName};
@@ -275,7 +275,9 @@ impl Tokens {
         let methods = metadata.code_challenge_methods_supported.as_deref().unwrap_or_default();
         let is_person = matches!(self.kind, Kind::Person(_));
         if is_person && found.source.is_discovered() && !methods.iter().any(|method| method == "S256") {
-            return refused("it does not say that it takes PKCE with S256, without which a code could be stolen".to_owned());
+            return refused(
+                "it does not say that it takes PKCE with S256, without which a code could be stolen".to_owned(),
+            );
         }
         Ok(())
     }
@@ -333,7 +335,8 @@ impl OAuthHttpClient for Errand {
     /// it asks again where it may, and is judged again.
     fn execute(&self, request: OAuthHttpRequest) -> OAuthHttpClientFuture<'_> {
         Box::pin(async move {
-            let (patience, mut request) = (request.timeout.unwrap_or(REQUEST).min(REQUEST), request.request.map(Bytes::from));
+            let (patience, mut request) =
+                (request.timeout.unwrap_or(REQUEST).min(REQUEST), request.request.map(Bytes::from));
             request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
             let sent = self.wire.send_whole(request, MAX_ANSWER, patience).await;
             let answer = sent.inspect_err(|failure| *self.trouble() = Some(failure.clone()))?;
@@ -352,7 +355,8 @@ impl Errand {
         if let Some(trouble) = self.trouble().take() {
             return Failure { message: format!("no token for `{plugin}`: {}", trouble.message), ..trouble };
         }
-        let failure = Failure::new(Code::UpstreamAuth, format!("no token for `{plugin}`: {}", said(&error.to_string())));
+        let failure =
+            Failure::new(Code::UpstreamAuth, format!("no token for `{plugin}`: {}", said(&error.to_string())));
         failure.with_fix(log_in(plugin))
     }
 }
@@ -396,10 +400,17 @@ pub(super) struct Kept {
 
 #[derive(Deserialize)]
 struct Given {
-    access_token: Zeroizing<String>,
+    access_token: String,
     token_type: String,
     expires_in: Option<u64>,
-    refresh_token: Option<Zeroizing<String>>,
+    refresh_token: Option<String>,
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        self.access_token.zeroize();
+        self.refresh_token.zeroize();
+    }
 }
 
 impl Kept {
@@ -475,4 +486,3 @@ impl Logins {
         held.map_err(|error| internal(&error))?.map_err(|error| internal(&error))
     }
 }
-

@@ -19,9 +19,8 @@ pub(super) struct Row {
 /// What is kept of the server at `url`.
 pub(super) fn load(store: &Store, plugin: &str, url: &str) -> Result<Row, StoreError> {
     store.read(|read| {
-        let row = read.prepare_cached(
-            "SELECT client_secret, credentials, challenge FROM logins WHERE plugin = ?1 AND url = ?2",
-        );
+        let row = read
+            .prepare_cached("SELECT client_secret, credentials, challenge FROM logins WHERE plugin = ?1 AND url = ?2");
         let row = row?.query_row(params![plugin, url], |row| {
             Ok(Row {
                 client_secret: row.get::<_, Option<String>>(0)?.map(Zeroizing::new),

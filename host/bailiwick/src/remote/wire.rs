@@ -113,7 +113,8 @@ impl Wire {
         patience: Patience,
     ) -> Result<Response<WasiBody>, Failure> {
         let url = url::Url::parse(&request.uri().to_string()).ok();
-        let origin = url.as_ref().and_then(Origin::of).map_or_else(|| "its URL".to_owned(), |origin| origin.to_string());
+        let origin =
+            url.as_ref().and_then(Origin::of).map_or_else(|| "its URL".to_owned(), |origin| origin.to_string());
         let agent = HeaderValue::from_static(concat!("bailiwick/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().entry(USER_AGENT).or_insert(agent);
         // What comes is read here, and searched for what must not be passed on.
@@ -232,10 +233,7 @@ pub(super) fn pieces(
 }
 
 /// All pieces as one, if they are not more than `most` bytes.
-pub(super) async fn collected(
-    pieces: impl Stream<Item = Result<Bytes, Broken>>,
-    most: usize,
-) -> Result<Bytes, Broken> {
+pub(super) async fn collected(pieces: impl Stream<Item = Result<Bytes, Broken>>, most: usize) -> Result<Bytes, Broken> {
     let mut pieces = std::pin::pin!(pieces);
     let mut whole = Vec::new();
     while let Some(piece) = pieces.next().await {
