@@ -24,7 +24,7 @@ pub enum Class {
     /// An MCP server that the host starts.
     Mcp(Mcp),
     /// An MCP server at a URL.
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 /// Where a component comes from.
@@ -267,7 +267,7 @@ impl Typing<'_, '_> {
         const LEGAL: &str = "exactly one of `command`, `url`";
         match (&table.command, &table.url) {
             (Some(_), None) => self.mcp(path, place, table).map(Class::Mcp),
-            (None, Some(_)) => self.remote(path, place, table).map(Class::Remote),
+            (None, Some(_)) => self.remote(path, place, table).map(Box::new).map(Class::Remote),
             (Some(_), Some(url)) => {
                 let message = format!("`{path}` says twice where the server is");
                 self.reading.note(Mistake::new(code::CONFLICT, url.place.clone(), message).legal(LEGAL));

@@ -85,7 +85,8 @@ async fn a_login_is_used_renewed_and_in_the_end_asked_for_again() {
         check(&failure, Code::UpstreamAuth, &["run `bailiwick login tracker`"]);
         assert!(!failure.to_string().contains("canary"), "{failure}");
     }
-    let refreshes = authorization.heard().iter().filter(|heard| heard.body.contains("refresh_token")).count();
+    let refreshes =
+        authorization.heard().iter().filter(|heard| heard.body.contains("grant_type=refresh_token")).count();
     assert_eq!(refreshes, 2);
     // And a new login is used by whoever runs.
     agree(&world).await.unwrap();
@@ -177,7 +178,7 @@ async fn an_authorization_server_is_reached_only_by_grant() {
     check(&failure, Code::DeniedNetPath, &[&line]);
     let failure = agree(&world(&[&known])).await.unwrap_err();
     let line = format!("add `net = [\"GET {origin}/.well-known/oauth-authorization-server\"]`");
-    check(&failure, Code::DeniedNetHost, &[&line]);
+    check(&failure, Code::DeniedNetPort, &[&line]);
     assert!(authorization.heard().is_empty());
     // The last of what is refused is told too, though rmcp says only that it failed.
     let some = [known.as_str(), &format!("GET,POST {origin}/.well-known/**"), &format!("POST {origin}/register")];
