@@ -410,6 +410,7 @@ impl Confinement {
                 self.file(path, look, &format!("the component of `{name}`"), Some(grants.at.clone()));
             }
             Class::Mcp(_) => self.programs.extend(ProgramRule::of(plugin)),
+            Class::Remote(_) => {}
         }
         // What a program reaches is its own, and nothing of the host's.
         let seen = if plugin.class.launch().is_none() { Some(&grants.fs) } else { None };

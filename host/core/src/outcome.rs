@@ -336,6 +336,8 @@ codes! {
     UpstreamProtocol = "upstream.protocol",
     /// A service answered with an error.
     UpstreamStatus = "upstream.status",
+    /// A service wants to know who asks, and nobody has logged in, or the login is no good any more.
+    UpstreamAuth = "upstream.auth",
     /// The plugin's MCP server does not run and could not be started, or cannot be reached; the call did not get there.
     ServerUnreachable = "server.unreachable",
     /// The plugin's MCP server ended in the middle of the call; what it did of it until then is done.

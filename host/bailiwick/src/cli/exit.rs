@@ -102,6 +102,7 @@ impl Exit {
             | Code::UpstreamTls
             | Code::UpstreamProtocol
             | Code::UpstreamStatus
+            | Code::UpstreamAuth
             | Code::ServerUnreachable
             | Code::ServerEnded
             | Code::Internal => Self::Failed,

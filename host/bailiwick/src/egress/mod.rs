@@ -38,6 +38,7 @@ use bailiwick_core::trace::TraceContext;
 
 use self::body::{RequestBody, ResponseBody};
 use self::connect::Connection;
+pub(crate) use self::fault::code;
 pub use self::own::OwnError;
 use self::pool::{Key, Lease, Pool};
 use self::target::Target;

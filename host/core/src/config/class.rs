@@ -4,11 +4,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Typing;
 use super::file::{LimitsTable, McpTable, PluginTable, SecretTable};
 use super::mistake::{Flaw, Mistake, Place, code, shown};
 use super::plugin::{builtin, wasm_file};
 use super::reader::{At, Bytes, Given, joined};
+use super::{Remote, Typing};
 use crate::grant::limit::{Limits, Size};
 use crate::grant::{FsGrants, NetGrants};
 use crate::launcher::Installer;
@@ -23,6 +23,8 @@ pub enum Class {
     Component(ComponentSource),
     /// An MCP server that the host starts.
     Mcp(Mcp),
+    /// An MCP server at a URL.
+    Remote(Box<Remote>),
 }
 
 /// Where a component comes from.
@@ -200,7 +202,7 @@ impl Class {
     #[must_use]
     pub fn launch(&self) -> Option<&Launch> {
         match self {
-            Self::Component(_) => None,
+            Self::Component(_) | Self::Remote(_) => None,
             Self::Mcp(mcp) => Some(&mcp.launch),
         }
     }
@@ -209,7 +211,7 @@ impl Class {
     #[must_use]
     pub fn limits(&self) -> Limits {
         match self {
-            Self::Component(_) => Limits::DEFAULT,
+            Self::Component(_) | Self::Remote(_) => Limits::DEFAULT,
             Self::Mcp(_) => Limits::OF_PROGRAMS,
         }
     }
@@ -219,7 +221,7 @@ impl Class {
     pub fn key(&self) -> &'static str {
         match self {
             Self::Component(_) => "component",
-            Self::Mcp(_) => "mcp",
+            Self::Mcp(_) | Self::Remote(_) => "mcp",
         }
     }
 }
@@ -242,8 +244,8 @@ impl Typing<'_, '_> {
             }
             (Some(component), None) => self.component(component),
             (None, Some(mcp)) => {
-                let At { value, place, .. } = mcp.0?;
-                self.mcp(&joined(path, "mcp"), &place, value).map(Class::Mcp)
+                let At { value, place, clean } = mcp.0?;
+                self.server(&joined(path, "mcp"), &place, value, clean)
             }
         }
     }
@@ -260,18 +262,34 @@ impl Typing<'_, '_> {
         source.map(Class::Component)
     }
 
-    fn mcp(&mut self, path: &str, place: &Place, table: McpTable) -> Option<Mcp> {
-        let idle = self.span(
-            &joined(path, "idle"),
-            table.idle,
-            Mcp::DEFAULT_IDLE,
-            Duration::from_secs(1),
-            Duration::from_secs(24 * 3_600),
-        );
+    /// Reads an MCP server: one that is started, or one at a URL.
+    fn server(&mut self, path: &str, place: &Place, table: McpTable, clean: bool) -> Option<Class> {
+        const LEGAL: &str = "exactly one of `command`, `url`";
+        match (&table.command, &table.url) {
+            (Some(_), None) => self.mcp(path, place, table).map(Class::Mcp),
+            (None, Some(_)) => self.remote(path, place, table).map(Box::new).map(Class::Remote),
+            (Some(_), Some(url)) => {
+                let message = format!("`{path}` says twice where the server is");
+                self.reading.note(Mistake::new(code::CONFLICT, url.place.clone(), message).legal(LEGAL));
+                None
+            }
+            (None, None) => {
+                // What could not be read has been noted.
+                if clean {
+                    let message = format!("`{path}` does not say where the server is");
+                    self.reading.note(Mistake::new(code::MISSING_KEY, place.clone(), message).legal(LEGAL));
+                }
+                None
+            }
+        }
+    }
+
+    fn mcp(&mut self, path: &str, place: &Place, mut table: McpTable) -> Option<Mcp> {
+        self.only_of_remotes(path, &table);
+        let (idle, lifetime) = self.idle_and_lifetime(path, &mut table);
         let install = table.install.is_some_and(|install| install.value);
         let sandbox = table.sandbox.map(|sandbox| sandbox.value).unwrap_or_default();
         let start = table.start.map(|start| start.value).unwrap_or_default();
-        let lifetime = table.lifetime.map(|lifetime| lifetime.value).unwrap_or_default();
         let command = self.command(path, place, table.command)?;
         let installs = self.installs(&command, install)?;
         let cwd = match table.cwd {
@@ -359,6 +377,9 @@ impl Typing<'_, '_> {
         for (name, secret) in table.secrets.iter().flat_map(|secrets| &secrets.0) {
             self.secret_fits(&name.value, class, &secret.value);
         }
+        if class.remote().is_some() {
+            self.remote_fits(path, table);
+        }
         if class.launch().is_none() {
             return;
         }
@@ -430,6 +451,13 @@ impl Typing<'_, '_> {
                 (variable.into_iter().collect(), "a component has it with `origin` and `header`, `basic` or `query`")
             }
             Class::Mcp(_) => (bound.chain(reveal).collect(), "a program has it with `variable = \"NAME\"`"),
+            Class::Remote(_) => {
+                let variable = secret.variable.as_ref().map(|variable| ("variable", &variable.place));
+                (
+                    variable.into_iter().chain(reveal).collect(),
+                    "a server has it with `origin` and `header`, `basic` or `query`",
+                )
+            }
         };
         for (key, place) in unfit {
             let message = format!("`{key}` of the secret `{name}` cannot be had by a plugin with `{}`", class.key());

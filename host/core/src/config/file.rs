@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::reader::{AnyText, At, Bytes, Given, JsonTable, Named, Reading, Time, Value, closest, table};
+use super::remote::AuthWord;
 use super::{
     Approval, ApprovalSettings, AuditSettings, Confine, Expose, GatewaySettings, HostSettings, Lifetime, Mcp, Metrics,
     Mistake, Prefix, Sandbox, Start, TelemetrySettings, code,
@@ -232,8 +233,23 @@ table! {
 }
 
 table! {
-    /// An MCP server that the host starts and speaks to over its standard streams.
+    /// An MCP server: one that the host starts and speaks to over its standard streams (`command`), or one at a `url`.
     struct McpTable {
+        /// Where it is, if the host does not start it: `https://HOST/PATH`.
+        url: At<String>,
+        /// Headers of every request to its URL. None of them may be a secret.
+        headers: Named<At<String>> = json!({}),
+        /// How the host proves to the server at the URL who asks: not, or by secrets (`none`); by what a person agreed to
+        /// (`oauth`, with `bailiwick login`); by credentials of its own (`client-credentials`).
+        auth: At<AuthWord> = AuthWord::default().as_str(),
+        /// The host's name at the authorization server; without this it registers itself, where that can be done.
+        client_id: At<String>,
+        /// The secret of the plugin that goes with `client_id`, by its name.
+        client_secret: At<String>,
+        /// The public document that says what the host is, for authorization servers that read such.
+        client_metadata_url: At<String>,
+        /// What is asked of the authorization server; without this, what the server at the URL says it takes.
+        scopes: List,
         /// The program and its arguments; no shell. A name without a `/` is looked up in the usual folders.
         command: List,
         /// Its working directory, one of those in `fs`; without this, an empty folder of its own.
@@ -345,7 +361,7 @@ macro_rules! words {
     )+ };
 }
 
-words!(Approval, Confine, Expose, Lifetime, Metrics, Prefix, Sandbox, Start);
+words!(Approval, AuthWord, Confine, Expose, Lifetime, Metrics, Prefix, Sandbox, Start);
 
 /// Reads a word that stands for one of a few values.
 fn one_of<T: Copy>(

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use serde_json::{Map as JsonMap, Value as Json};
 
-use super::file::{PluginTable, ToolTable};
+use super::file::{PluginTable, SecretTable, ToolTable};
 use super::mistake::{Flaw, Mistake, code, shown};
 use super::reader::{AnyText, At, JsonTable, Named, joined};
 use super::variables::is_variable;
-use super::{Class, ComponentSource, OwnPaths, Plugin, Typing};
+use super::{Class, ComponentSource, OwnPaths, Plugin, Remote, Typing};
 use crate::grant::fs::Roots;
 use crate::grant::limit::Limits;
 use crate::grant::pattern::HostPattern;
@@ -41,10 +41,9 @@ impl Typing<'_, '_> {
         let (net, net_clean) =
             self.net(&table.net, &table.addresses, table.danger_metadata_addresses.as_ref(), &section);
         let (fs, fs_clean) = self.fs(table.fs.as_ref(), &section);
-        let secret_tables = table.secrets.unwrap_or_default();
-        let n_secrets = secret_tables.0.len();
-        let secrets = self.secrets(&path, secret_tables, net_clean.then_some(&net));
-        let secrets_clean = secrets.len() == n_secrets;
+        let remote = class.as_ref().and_then(Class::remote);
+        let (secrets, secrets_clean) =
+            self.own_secrets(&path, table.secrets.unwrap_or_default(), net_clean.then_some(&net), remote);
         if let Some(class) = class.as_ref().filter(|_| net_clean && fs_clean) {
             self.can_be_held(class, &net, &fs);
         }
@@ -83,6 +82,24 @@ impl Typing<'_, '_> {
             grants,
             place: name.place.clone(),
         })
+    }
+
+    /// Reads the plugin's secrets, and says whether all of them could be read. With them, and its net, the server at a URL
+    /// has to be in reach.
+    fn own_secrets(
+        &mut self,
+        path: &str,
+        tables: Named<At<SecretTable>>,
+        net: Option<&NetGrants>,
+        remote: Option<&Remote>,
+    ) -> (Vec<SecretGrant>, bool) {
+        let n_secrets = tables.0.len();
+        let secrets = self.secrets(path, tables, net, remote.and_then(Remote::client_secret));
+        let clean = secrets.len() == n_secrets;
+        if let (Some(remote), true) = (remote, clean) {
+            self.can_be_reached(path, remote, net, &secrets);
+        }
+        (secrets, clean)
     }
 
     fn net(

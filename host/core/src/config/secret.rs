@@ -12,12 +12,14 @@ use crate::name::SecretName;
 struct Noted;
 
 impl Typing<'_, '_> {
-    /// Reads all secrets of a plugin. Whether one could ever be used is asked only if the whole of `net` is known.
+    /// Reads all secrets of a plugin. Whether one could ever be used is asked only if the whole of `net` is known. The one
+    /// named `client` is for an authorization server, and has no place of its own.
     pub(super) fn secrets(
         &mut self,
         path: &str,
         tables: Named<At<SecretTable>>,
         net: Option<&NetGrants>,
+        client: Option<&SecretName>,
     ) -> Vec<SecretGrant> {
         let mut secrets = Vec::new();
         let path = joined(path, "secrets");
@@ -28,7 +30,7 @@ impl Typing<'_, '_> {
             if !table.clean {
                 continue;
             }
-            secrets.extend(self.secret(&joined(&path, &key.value), name, &key.place, table.value, net));
+            secrets.extend(self.secret(&joined(&path, &key.value), name, &key.place, table.value, (net, client)));
         }
         secrets
     }
@@ -39,7 +41,7 @@ impl Typing<'_, '_> {
         name: Option<SecretName>,
         place: &Place,
         table: SecretTable,
-        net: Option<&NetGrants>,
+        (net, client): (Option<&NetGrants>, Option<&SecretName>),
     ) -> Option<SecretGrant> {
         let reveal = table.reveal.is_some_and(|reveal| reveal.value);
         let source = self.secret_source(path, place, table.env, table.file, table.command);
@@ -50,7 +52,7 @@ impl Typing<'_, '_> {
             (Err(Noted), _) | (_, Err(Noted)) | (Ok(Some(_)), Ok(Some(_))) => None,
             (Ok(Some(_)), Ok(None)) => Some(("where in a request it stands", "`header`, `basic` or `query`")),
             (Ok(None), Ok(Some(_))) => Some(("which requests it is for", "`origin = \"https://…\"`")),
-            (Ok(None), Ok(None)) if reveal || variable.is_some() => None,
+            (Ok(None), Ok(None)) if reveal || variable.is_some() || (name.is_some() && name.as_ref() == client) => None,
             (Ok(None), Ok(None)) => {
                 Some(("what it is for", "`origin` with `header`, `basic` or `query`; `variable`; or `reveal = true`"))
             }
