@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 
 use bailiwick_core::call::CallId;
-use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective, Mcp};
+use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective};
 use bailiwick_core::grant::Limits;
 use bailiwick_core::lock::{Difference, Pin, Published};
 use bailiwick_core::name::{PluginName, ToolName};
@@ -25,6 +25,7 @@ use crate::keeper::Keeper;
 use crate::load::{self, StartError};
 use crate::resolver::Resolver;
 use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Runtime};
+use crate::store::{self, Store};
 use crate::surface::Surface;
 use crate::telemetry::Trail;
 use crate::{ambient, settings};
@@ -36,6 +37,7 @@ const AT_ONCE: usize = 4;
 pub struct Bench {
     runtime: Arc<Runtime>,
     keeper: Option<Arc<Keeper>>,
+    store: Option<Arc<Store>>,
     egress: Arc<Egress>,
     artifacts: Arc<Artifacts>,
 }
@@ -78,7 +80,7 @@ impl Bench {
     /// # Errors
     /// When this machine cannot run components.
     pub fn new() -> Result<Self, StartError> {
-        Self::with(None, CompileLimits::DEFAULT, None)
+        Self::with(None, CompileLimits::DEFAULT, &[])
     }
 
     /// A bench that finds what was compiled before, and keeps what it compiles, where `config` says. Where that cannot be
@@ -90,18 +92,23 @@ impl Bench {
         let key = settings::state_folder(config).map(|state| state.join("host.key"));
         let key = key.filter(|file| ambient::exists(file)).and_then(|file| runtime::host_key(&file).ok());
         let cache = settings::cache_folder(config).zip(key).and_then(|(folder, key)| Cache::open(folder, key).ok());
-        Self::with(cache, load::compile_limits(config), keeper)
+        let database = settings::state_folder(config).map(|state| state.join(store::FILE));
+        let database = database.filter(|file| ambient::exists(file));
+        let store = database.and_then(|file| Store::open(&file).ok()).map(Arc::new);
+        let authorities = load::authorities(config)?;
+        Ok(Self { keeper, store, ..Self::with(cache, load::compile_limits(config), &authorities)? })
     }
 
-    fn with(cache: Option<Cache>, limits: CompileLimits, keeper: Option<Arc<Keeper>>) -> Result<Self, StartError> {
+    fn with(cache: Option<Cache>, limits: CompileLimits, authorities: &[Vec<u8>]) -> Result<Self, StartError> {
         let engine = |error| StartError::Engine(format!("{error:#}"));
         let calls = u32::try_from(AT_ONCE).unwrap_or(1);
-        let egress = Egress::new(Resolver::default(), &[]);
+        let egress = Egress::new(Resolver::default(), authorities);
         Ok(Self {
             runtime: Arc::new(Runtime::new(calls, cache, Compiler::own_program(), limits).map_err(engine)?),
             egress: Arc::new(egress.map_err(|error| StartError::Egress(error.to_string()))?),
             artifacts: Arc::new(Artifacts::new(PathBuf::new())),
-            keeper,
+            keeper: None,
+            store: None,
         })
     }
 
@@ -118,7 +125,7 @@ impl Bench {
                 Ok((bytes, _)) => self.component(bytes, &plugin.name, load::trust(source)).await,
                 Err(fault) => return Examined::broken(None, fault.message),
             },
-            Class::Mcp(mcp) => self.server(plugin, mcp).await,
+            Class::Mcp(_) | Class::Remote(_) => self.server(plugin).await,
         };
         examined.pinned = pinned_name(&plugin.class, examined.surface.as_ref().map(|surface| surface.digest));
         if let (Some(_), None) = (&examined.definitions, &examined.fault) {
@@ -128,9 +135,14 @@ impl Bench {
     }
 
     /// Starts a server and asks what it has.
-    async fn server(&self, plugin: &config::Plugin, mcp: &Mcp) -> Examined {
-        let yard = Yard { keeper: self.keeper.as_ref(), egress: &self.egress, artifacts: &self.artifacts };
-        match yard.asked(plugin, mcp).await {
+    async fn server(&self, plugin: &config::Plugin) -> Examined {
+        let yard = Yard {
+            keeper: self.keeper.as_ref(),
+            egress: &self.egress,
+            artifacts: &self.artifacts,
+            store: self.store.as_ref(),
+        };
+        match yard.asked(plugin).await {
             Ok(described) => {
                 let fault = described.check().err();
                 let definitions = Some(described.definitions());
@@ -192,7 +204,7 @@ pub fn pinned_name(class: &Class, digest: Option<ComponentDigest>) -> Option<Str
     match class {
         Class::Component(ComponentSource::Builtin(name)) => digest.map(|_| format!("builtin:{name}")),
         Class::Component(ComponentSource::Path(_)) => digest.map(|digest| digest.to_string()),
-        Class::Mcp(_) => Some(fleet::identity(class)),
+        Class::Mcp(_) | Class::Remote(_) => Some(fleet::identity(class)),
     }
 }
 

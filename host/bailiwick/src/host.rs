@@ -156,7 +156,7 @@ impl Host {
         let config = self.config.load_full();
         let configured = config.plugins.iter().find(|known| known.name == *plugin && known.enabled);
         let configured = configured.ok_or(NotAccepted::Unknown)?;
-        if configured.class.launch().is_none() {
+        if !configured.class.is_server() {
             return Err(NotAccepted::Fixed);
         }
         if let Some(lock) = config.lock.as_ref().filter(|lock| lock.plugins.contains_key(plugin)) {

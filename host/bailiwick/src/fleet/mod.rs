@@ -1,5 +1,6 @@
 //! The servers of a host, over its reloads: one that is configured as before goes on as it is, one that is not ends.
 
+mod dial;
 pub(crate) mod kept;
 mod launch;
 mod underway;
@@ -11,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use bailiwick_core::config::{self, Class, Mcp, Start};
+use bailiwick_core::config::{self, Class, Start};
 use bailiwick_core::confine::ProgramRule;
 use bailiwick_core::name::PluginName;
 use bailiwick_core::outcome::{Code, Failure};
@@ -20,10 +21,12 @@ use crate::artifact::Artifacts;
 use crate::bridge::{Patience, Server, Settings, Way};
 use crate::egress::Egress;
 use crate::keeper::Keeper;
+use crate::remote::Site;
 use crate::runtime::Described;
 use crate::secrets::Secrets;
 use crate::store::Store;
 
+use self::dial::Dialled;
 use self::launch::Launched;
 pub(crate) use self::underway::Underway;
 
@@ -72,6 +75,8 @@ pub(crate) struct Yard<'h> {
     pub(crate) egress: &'h Arc<Egress>,
     /// Where what is too large is kept.
     pub(crate) artifacts: &'h Arc<Artifacts>,
+    /// Where it is kept what proves to servers elsewhere who asks; none where there is no such place.
+    pub(crate) store: Option<&'h Arc<Store>>,
 }
 
 impl Yard<'_> {
@@ -79,36 +84,47 @@ impl Yard<'_> {
     fn server(
         &self,
         configured: &config::Plugin,
-        mcp: &Mcp,
         secrets: &Arc<Secrets>,
     ) -> Result<(Arc<Server>, Arc<Underway>), String> {
-        let keeper = self.keeper.filter(|keeper| keeper.keeps(&configured.name)).ok_or_else(|| {
-            "nobody can start its program: which there are is fixed when the host starts; restart it".to_owned()
-        })?;
         let underway = Arc::new(Underway::default());
-        let (keeper, calls) = (Arc::clone(keeper), Arc::clone(&underway));
-        let launched = Launched::new(keeper, configured, secrets, self.egress, self.artifacts, calls);
+        let (way, idle, lifetime) = match &configured.class {
+            Class::Component(_) => return Err("it is a component, and no server".to_owned()),
+            Class::Mcp(mcp) => {
+                let keeper = self.keeper.filter(|keeper| keeper.keeps(&configured.name)).ok_or_else(|| {
+                    "nobody can start its program: which there are is fixed when the host starts; restart it".to_owned()
+                })?;
+                let (keeper, calls) = (Arc::clone(keeper), Arc::clone(&underway));
+                let launched = Launched::new(keeper, configured, secrets, self.egress, self.artifacts, calls);
+                (Way::Child(Arc::new(launched)), mcp.idle, mcp.lifetime)
+            }
+            Class::Remote(remote) => {
+                let store = self.store.ok_or("there is no state folder yet: start the host once")?;
+                let (egress, secrets, store) = (Arc::clone(self.egress), Arc::clone(secrets), Arc::clone(store));
+                let site = Site::new(configured, remote, egress, secrets, store);
+                (Way::Url(Arc::new(Dialled(site))), remote.idle, remote.lifetime)
+            }
+        };
         let settings = Settings {
             plugin: configured.name.clone(),
             at: configured.grants.at.clone(),
-            idle: mcp.idle,
-            lifetime: mcp.lifetime,
+            idle,
+            lifetime,
             start_time: Settings::START_TIME,
             patience: Patience::default(),
         };
-        Ok((Server::new(settings, Way::Child(Arc::new(launched))), underway))
+        Ok((Server::new(settings, way), underway))
     }
 
     /// Starts a plugin's server, asks what it has, and ends it.
     ///
     /// # Errors
     /// When a secret cannot be read or the server does not come up, in a sentence.
-    pub(crate) async fn asked(&self, configured: &config::Plugin, mcp: &Mcp) -> Result<Described, String> {
+    pub(crate) async fn asked(&self, configured: &config::Plugin) -> Result<Described, String> {
         let granted = Arc::clone(&configured.grants);
         let secrets = tokio::task::spawn_blocking(move || Secrets::load(&granted.secrets, &granted.at)).await;
         let secrets = secrets.map_err(|_| "reading its secrets crashed; the log says more".to_owned())?;
         let told = |errors: Vec<_>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        let (server, _) = self.server(configured, mcp, &Arc::new(secrets.map_err(told)?))?;
+        let (server, _) = self.server(configured, &Arc::new(secrets.map_err(told)?))?;
         let described = server.described().await.map_err(|failure| failure.to_string());
         server.stop().await;
         described
@@ -137,21 +153,20 @@ impl Fleet {
     ///
     /// # Errors
     /// When there is nobody to start it; the sentence says what to do.
-    pub(crate) fn member(
-        &self,
-        configured: &config::Plugin,
-        mcp: &Mcp,
-        secrets: &Arc<Secrets>,
-    ) -> Result<Arc<Member>, String> {
-        let rule = ProgramRule::of(configured).ok_or_else(|| "it is no program".to_owned())?;
+    pub(crate) fn member(&self, configured: &config::Plugin, secrets: &Arc<Secrets>) -> Result<Arc<Member>, String> {
         let identity = identity(&configured.class);
-        let fingerprint = fingerprint(configured, &rule, secrets);
+        let fingerprint = fingerprint(configured, secrets);
         let name = &configured.name;
         if let Some(known) = self.members().get(name).filter(|known| known.fingerprint == fingerprint) {
             return Ok(Arc::clone(known));
         }
-        let yard = Yard { keeper: self.keeper.as_ref(), egress: &self.egress, artifacts: &self.artifacts };
-        let (server, underway) = yard.server(configured, mcp, secrets)?;
+        let yard = Yard {
+            keeper: self.keeper.as_ref(),
+            egress: &self.egress,
+            artifacts: &self.artifacts,
+            store: Some(&self.store),
+        };
+        let (server, underway) = yard.server(configured, secrets)?;
         let member = Arc::new(Member {
             name: name.clone(),
             server,
@@ -163,7 +178,9 @@ impl Fleet {
             follower: Mutex::default(),
         });
         member.follow();
-        if mcp.start == Start::Eager {
+        if let Class::Mcp(mcp) = &configured.class
+            && mcp.start == Start::Eager
+        {
             let member = Arc::clone(&member);
             tokio::spawn(async move {
                 if let Err(failure) = member.ask().await {
@@ -251,18 +268,23 @@ impl Member {
     }
 }
 
-/// What a plugin runs, in one line: the digest of its command and what it is started in.
+/// What a plugin runs, in one line: the digest of its command and of what it is started in, or of its URL.
 pub(crate) fn identity(class: &Class) -> String {
-    let told = class.launch().map(|launch| format!("{:?}", (&launch.command, &launch.cwd)));
-    format!("sha256:{}", hex::encode(Sha256::digest(told.unwrap_or_default())))
+    let told = match class {
+        Class::Component(_) => String::new(),
+        Class::Mcp(mcp) => format!("{:?}", (&mcp.launch.command, &mcp.launch.cwd)),
+        Class::Remote(remote) => remote.url.to_string(),
+    };
+    format!("sha256:{}", hex::encode(Sha256::digest(told)))
 }
 
 /// All that a running server was started with. Values of secrets are in it only as a digest.
-fn fingerprint(configured: &config::Plugin, rule: &ProgramRule, secrets: &Secrets) -> String {
-    let rule = ProgramRule { at: String::new(), ..rule.clone() };
+fn fingerprint(configured: &config::Plugin, secrets: &Secrets) -> String {
     let mut digest = Sha256::new();
     digest.update(format!("{:?}", (&configured.class, &configured.grants, &configured.limits)));
-    digest.update(format!("{:?}", (&rule.launch.command, &rule.env, &rule.files)));
+    if let Some(rule) = ProgramRule::of(configured) {
+        digest.update(format!("{:?}", (&rule.launch.command, &rule.env, &rule.files)));
+    }
     for secret in &configured.grants.secrets {
         digest.update(secrets.value(&secret.name).unwrap_or_default());
     }

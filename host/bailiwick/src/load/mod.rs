@@ -364,10 +364,7 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
     let audit = Audit::open(Keeping { file: audit_file, keep: config.audit.keep, max: config.audit.max })?;
     let observed = state.join(observe::FILE);
     let observer = setup.observe.then(|| Observer::open(&observed)).transpose().map_err(file(&observed))?;
-    let mut authorities = Vec::new();
-    for path in &config.host.extra_ca {
-        authorities.push(ambient::read(path, 4 << 20).map_err(file(path))?);
-    }
+    let authorities = authorities(config)?;
     let egress = Egress::new(setup.resolver, &authorities).map_err(|error| StartError::Egress(error.to_string()))?;
     let egress = Arc::new(egress);
     let desk = Desk::open(Arc::clone(&store), Arc::clone(&egress), config.approval.clone(), &state);
@@ -387,6 +384,13 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
         observer,
         wall: setup.wall,
     })
+}
+
+/// The certificates in `extra_ca`.
+pub(crate) fn authorities(config: &Config) -> Result<Vec<Vec<u8>>, StartError> {
+    let read =
+        |path: &PathBuf| ambient::read(path, 4 << 20).map_err(|error| StartError::File { path: path.clone(), error });
+    config.host.extra_ca.iter().map(read).collect()
 }
 
 pub(crate) fn compile_limits(config: &Config) -> CompileLimits {
@@ -473,7 +477,9 @@ impl Loader<'_> {
                     let (component, ..) = self.component(plugin, source).await?;
                     Ok::<_, Fault>((self.describe(plugin, &component).await?, BTreeSet::new()))
                 }
-                Class::Mcp(mcp) => self.server(plugin, mcp, lock).await.map(|loaded| (loaded.described, loaded.known)),
+                Class::Mcp(_) | Class::Remote(_) => {
+                    self.server(plugin, lock).await.map(|loaded| (loaded.described, loaded.known))
+                }
             }
         });
         let described: Vec<_> = stream::iter(described.collect::<Vec<_>>()).buffered(LOADS).collect().await;
@@ -510,19 +516,11 @@ impl Loader<'_> {
     async fn plugin(&self, configured: &config::Plugin, own: &[PathBuf], lock: Option<&Lock>) -> Result<Loaded, Fault> {
         match &configured.class {
             Class::Component(source) => self.component_plugin(configured, source, own, lock).await,
-            Class::Mcp(mcp) => self.server_plugin(configured, mcp, own, lock).await,
+            Class::Mcp(_) | Class::Remote(_) => {
+                own_files(own, configured.grants.fs.iter())?;
+                self.server(configured, lock).await
+            }
         }
-    }
-
-    async fn server_plugin(
-        &self,
-        configured: &config::Plugin,
-        mcp: &config::Mcp,
-        own: &[PathBuf],
-        lock: Option<&Lock>,
-    ) -> Result<Loaded, Fault> {
-        own_files(own, configured.grants.fs.iter())?;
-        self.server(configured, mcp, lock).await
     }
 
     /// Reads a plugin's secrets. A secret's command may take seconds.
@@ -673,7 +671,7 @@ pub(crate) fn trust(source: &ComponentSource) -> Trust {
 fn trust_in(class: &Class) -> Trust {
     match class {
         Class::Component(source) => trust(source),
-        Class::Mcp(_) => Trust::Foreign,
+        Class::Mcp(_) | Class::Remote(_) => Trust::Foreign,
     }
 }
 
@@ -717,7 +715,7 @@ pub(crate) fn tools(
 /// How the tools of a plugin come by the names callers use: those of a component were chosen with it, those of others by
 /// somebody else.
 fn naming(configured: &config::Plugin) -> Naming {
-    Naming { yields: configured.class.launch().is_some(), prefix_always: configured.prefix == Prefix::Always }
+    Naming { yields: configured.class.is_server(), prefix_always: configured.prefix == Prefix::Always }
 }
 
 /// The prompts and resources of one plugin, if it gives any.

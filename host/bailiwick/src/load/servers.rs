@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use bailiwick_core::config::{self, Mcp};
+use bailiwick_core::config::{self, Class};
 use bailiwick_core::context::Catalogue;
 use bailiwick_core::lock::{Change, Lock, Published};
 use bailiwick_core::name::ToolName;
@@ -27,15 +27,10 @@ struct Pinned {
 
 impl Loader<'_> {
     /// Loads a server.
-    pub(super) async fn server(
-        &self,
-        configured: &config::Plugin,
-        mcp: &Mcp,
-        lock: Option<&Lock>,
-    ) -> Result<Loaded, Fault> {
+    pub(super) async fn server(&self, configured: &config::Plugin, lock: Option<&Lock>) -> Result<Loaded, Fault> {
         self.wall.map_or(Ok(()), |wall| wall.admits(configured))?;
         let secrets = self.secrets(configured).await?;
-        let member = self.fleet.member(configured, mcp, &secrets)?;
+        let member = self.fleet.member(configured, &secrets)?;
         let described = self
             .fleet
             .described(&member)
@@ -54,7 +49,7 @@ impl Loader<'_> {
         let plugin = Plugin {
             name: configured.name.clone(),
             at: configured.grants.at.clone(),
-            source: source(mcp),
+            source: source(&configured.class),
             digest: ComponentDigest::of(member.identity.as_bytes()),
             backend: Backend::Server(member),
             secrets,
@@ -65,9 +60,14 @@ impl Loader<'_> {
     }
 }
 
-/// The command, as a person would write it.
-fn source(mcp: &Mcp) -> String {
-    let words = mcp.launch.command.iter().map(|word| {
+/// The command, as a person would write it, or the URL.
+fn source(class: &Class) -> String {
+    let command = match class {
+        Class::Component(_) => return String::new(),
+        Class::Remote(remote) => return remote.url.to_string(),
+        Class::Mcp(mcp) => &mcp.launch.command,
+    };
+    let words = command.iter().map(|word| {
         let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@+,%".contains(c));
         if plain { word.clone() } else { format!("{word:?}") }
     });

@@ -207,6 +207,15 @@ impl Class {
         }
     }
 
+    /// Whether it is an MCP server.
+    #[must_use]
+    pub fn is_server(&self) -> bool {
+        match self {
+            Self::Component(_) => false,
+            Self::Mcp(_) | Self::Remote(_) => true,
+        }
+    }
+
     /// What one call may use where the config says nothing.
     #[must_use]
     pub fn limits(&self) -> Limits {
