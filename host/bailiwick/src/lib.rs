@@ -12,8 +12,8 @@ pub mod host;
 
 pub mod approval;
 pub mod artifact;
-pub mod bridge;
 pub mod audit;
+pub mod bridge;
 pub mod builtin;
 pub mod channel;
 pub mod context;

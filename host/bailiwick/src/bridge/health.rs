@@ -51,9 +51,15 @@ struct State {
 pub(super) enum Admission {
     Now,
     /// Soon: it failed, and too few times to give up.
-    Later { until: Instant, why: String },
+    Later {
+        until: Instant,
+        why: String,
+    },
     /// Not for whoever asks now.
-    Not { until: Instant, why: String },
+    Not {
+        until: Instant,
+        why: String,
+    },
 }
 
 impl Health {
@@ -82,9 +88,7 @@ impl Health {
     pub(super) fn look(&self, now: Instant) -> Admission {
         let state = self.state();
         match state.not_before.filter(|until| *until > now) {
-            Some(until) if state.failures >= self.patience.failures => {
-                Admission::Not { until, why: state.why.clone() }
-            }
+            Some(until) if state.failures >= self.patience.failures => Admission::Not { until, why: state.why.clone() },
             Some(until) => Admission::Later { until, why: state.why.clone() },
             None => Admission::Now,
         }

@@ -122,7 +122,8 @@ impl Ear {
 
     /// A report of progress, if it is of a call that is under way.
     pub(super) fn progress(&self, token: &ProgressToken, done: f64, total: Option<f64>, message: Option<&str>) -> bool {
-        let of = self.flights().values().find(|(known, _)| known.as_ref() == Some(token)).map(|(_, flight)| flight.clone());
+        let of =
+            self.flights().values().find(|(known, _)| known.as_ref() == Some(token)).map(|(_, flight)| flight.clone());
         let Some(flight) = of else { return false };
         flight.context().progress(done, total, message);
         true

@@ -483,7 +483,8 @@ async fn agree(wire: &mut Wire, ear: &Ear, known: Option<Era>) -> Result<Agreed,
             (DISCOVER, Ok(found)) => late = discovered(&found)?,
             (DISCOVER, Err(_)) => {}
             (_, Ok(found)) => {
-                let initialized = InitializedNotification { method: Default::default(), extensions: Default::default() };
+                let initialized =
+                    InitializedNotification { method: Default::default(), extensions: Default::default() };
                 let initialized = ClientNotification::InitializedNotification(initialized);
                 let agreed = initialized_by(&found)?;
                 tell(wire, ear, JsonRpcMessage::notification(initialized)).await?;

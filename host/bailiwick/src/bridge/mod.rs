@@ -376,7 +376,10 @@ impl Server {
         let lists = lists::all(line).await.map_err(|fault| match fault {
             Fault::Refused(error) => {
                 let why = bailiwick_core::redact::brief(&error.message, 300);
-                Failure::new(Code::PluginInvalid, format!("the MCP server of `{plugin}` does not say what it gives: {why}"))
+                Failure::new(
+                    Code::PluginInvalid,
+                    format!("the MCP server of `{plugin}` does not say what it gives: {why}"),
+                )
             }
             Fault::Over(why) => self.unreachable(&why),
             Fault::Failed(failure) => failure,
@@ -384,8 +387,7 @@ impl Server {
         self.health.well();
         let mut names = Names::default();
         let tools = translate::tools(&lists.tools, &mut names);
-        let (context, left_out) =
-            translate::catalogue(&lists.prompts, &lists.resources, &lists.templates, &mut names);
+        let (context, left_out) = translate::catalogue(&lists.prompts, &lists.resources, &lists.templates, &mut names);
         for reason in left_out {
             tracing::warn!(%plugin, "something its MCP server gives is left out: {reason}");
         }
@@ -426,7 +428,9 @@ impl Server {
 
     /// Sees to it that one session more does not make too many.
     fn make_room(&self, lines: &mut HashMap<String, Coming>, key: &str) -> Result<(), Failure> {
-        lines.retain(|known, coming| known != key && coming.peek().is_none_or(|line| line.as_ref().is_ok_and(|line| !line.is_over())));
+        lines.retain(|known, coming| {
+            known != key && coming.peek().is_none_or(|line| line.as_ref().is_ok_and(|line| !line.is_over()))
+        });
         if lines.len() < MAX_SESSIONS {
             return Ok(());
         }
@@ -434,7 +438,8 @@ impl Server {
         let oldest = lines.iter().filter_map(|(key, coming)| Some((idle(coming)?, key.clone()))).min();
         let Some((_, oldest)) = oldest else {
             let plugin = &self.settings.plugin;
-            let message = format!("{MAX_SESSIONS} sessions have a server of `{plugin}` of their own already, all of them busy");
+            let message =
+                format!("{MAX_SESSIONS} sessions have a server of `{plugin}` of their own already, all of them busy");
             return Err(Failure::new(Code::LimitConcurrency, message).with_fix("try again in a moment"));
         };
         if let Some(Ok(line)) = lines.remove(&oldest).as_ref().and_then(|coming| coming.peek()) {
@@ -449,12 +454,13 @@ impl Server {
         let (me, key) = (Weak::clone(&self.me), key.to_owned());
         let task = tokio::spawn(async move {
             let server = me.upgrade().ok_or_else(gone)?;
-            let line = server.bring_up().await?;
+            let line = Arc::clone(&server).bring_up().await?;
             server.compare(&line);
             server.end_when_idle(key, &line);
             Ok(line)
         });
-        let crashed = |_| Err(Failure::new(Code::Internal, "the host crashed while a server came up; its log says more"));
+        let crashed =
+            |_| Err(Failure::new(Code::Internal, "the host crashed while a server came up; its log says more"));
         task.map(move |line| line.unwrap_or_else(crashed)).boxed().shared()
     }
 
@@ -467,7 +473,10 @@ impl Server {
                 Admission::Not { until, why } => {
                     let wait = until.duration_since(Instant::now()).as_secs().max(1);
                     let failure = self.unreachable(&format!("it failed too often, last because {why}"));
-                    let fix = format!("it is tried again in {wait} s{}", failure.fix.map(|fix| format!("; {fix}")).unwrap_or_default());
+                    let fix = format!(
+                        "it is tried again in {wait} s{}",
+                        failure.fix.map(|fix| format!("; {fix}")).unwrap_or_default()
+                    );
                     return Err(Failure { fix: Some(fix), ..failure });
                 }
             }
@@ -547,7 +556,8 @@ impl Server {
                     let mut lines = server.lines();
                     let next = line.idle_since().unwrap_or_else(Instant::now) + idle;
                     let due = next <= Instant::now() && line.idle_since().is_some();
-                    let is_this = |coming: &Coming| matches!(coming.peek(), Some(Ok(other)) if Arc::ptr_eq(other, &line));
+                    let is_this =
+                        |coming: &Coming| matches!(coming.peek(), Some(Ok(other)) if Arc::ptr_eq(other, &line));
                     if due && lines.get(&key).is_some_and(is_this) {
                         lines.remove(&key);
                     }

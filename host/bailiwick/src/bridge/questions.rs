@@ -53,8 +53,8 @@ fn sampling(params: &Value) -> Result<Sampling, ErrorData> {
         return Err(ErrorData::invalid_params("tools in sampling are not declared, and not passed on", None));
     }
     let messages: Option<Vec<Message>> = params["messages"].as_array().into_iter().flatten().map(message).collect();
-    let messages =
-        messages.ok_or_else(|| ErrorData::invalid_params("messages of a kind other than text are not passed on", None))?;
+    let messages = messages
+        .ok_or_else(|| ErrorData::invalid_params("messages of a kind other than text are not passed on", None))?;
     let max_tokens = params["maxTokens"].as_u64().map_or(0, |most| u32::try_from(most).unwrap_or(u32::MAX));
     Ok(Sampling { messages, system: params["systemPrompt"].as_str().map(str::to_owned), max_tokens })
 }
@@ -140,7 +140,10 @@ mod tests {
         ], "systemPrompt": "s", "maxTokens": 9});
         let Ok(Question::Sample(sampling)) = question("sampling/createMessage", &params) else { panic!("no sampling") };
         let Sampling { messages, system, max_tokens } = sampling;
-        assert_eq!((messages.len(), messages[0].text.as_str(), system.as_deref(), max_tokens), (1, "a\nb", Some("s"), 9));
+        assert_eq!(
+            (messages.len(), messages[0].text.as_str(), system.as_deref(), max_tokens),
+            (1, "a\nb", Some("s"), 9)
+        );
         assert!(matches!(messages[0].role, Role::Assistant));
     }
 
@@ -151,6 +154,9 @@ mod tests {
         assert_eq!(said("elicitation/create", Reply::Cancelled), Ok(json!({"action": "cancel"})));
         let filled = Reply::Filled(r#"{"a":1}"#.to_owned());
         assert_eq!(said("elicitation/create", filled), Ok(json!({"action": "accept", "content": {"a": 1}})));
-        assert_eq!(said("sampling/createMessage", Reply::Declined), Err("sampling was rejected by the user".to_owned()));
+        assert_eq!(
+            said("sampling/createMessage", Reply::Declined),
+            Err("sampling was rejected by the user".to_owned())
+        );
     }
 }

@@ -148,7 +148,8 @@ pub(super) async fn talk(line: &Line, work: &Work, context: &Arc<CallContext>) -
             },
             Some(other) => {
                 let other = bailiwick_core::redact::quotable(other, 40);
-                let message = format!("the server answered with a result of the kind `{other}`, which nobody asked for");
+                let message =
+                    format!("the server answered with a result of the kind `{other}`, which nobody asked for");
                 return Told::Said(Err(Failure::new(Code::PluginInvalid, message)));
             }
         }

@@ -22,8 +22,10 @@ const MAX_VALUES: usize = 100;
 /// The longest message of an error that is passed on.
 const MAX_MESSAGE: usize = 4_000;
 /// Base64 as it is found: with or without padding.
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// The tools of a list, under names that are legal here. What has no name, or the name of one before it, is left out.
 pub(super) fn tools(items: &[Value], names: &mut Names) -> Vec<Definition> {
@@ -197,7 +199,8 @@ pub(super) fn documents(mut result: Value, uri: &str) -> Result<Output, Failure>
         return Err(missing(uri));
     }
     let content = items.into_iter().map(|item| embedded(item, Some(uri)).map(Content::Resource));
-    let content = content.collect::<Option<Vec<_>>>().ok_or_else(|| invalid("a document with neither text nor data"))?;
+    let content =
+        content.collect::<Option<Vec<_>>>().ok_or_else(|| invalid("a document with neither text nor data"))?;
     Ok(Output { content, structured: None })
 }
 
@@ -268,7 +271,8 @@ pub(super) enum Asked<'a> {
 /// An error of the protocol, as a failure of what was `asked`.
 pub(super) fn refusal(error: &ErrorData, asked: Asked<'_>) -> Failure {
     let message = brief(&error.message, MAX_MESSAGE);
-    let message = if message.is_empty() { format!("the server refused it with error {}", error.code.0) } else { message };
+    let message =
+        if message.is_empty() { format!("the server refused it with error {}", error.code.0) } else { message };
     if error.code == ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY {
         let required = error.data.as_ref().map(|data| &data["requiredCapabilities"]).unwrap_or(&Value::Null);
         let lacks = [

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use rmcp::RoleClient;
 use rmcp::model::{
     ClientJsonRpcMessage, CustomRequest, CustomResult, ErrorData, GetExtensions as _, GetMeta as _, JsonRpcMessage,
     PingRequest, ProgressToken, RequestId, ServerJsonRpcMessage, ServerRequest, ServerResult,
 };
 use rmcp::transport::Transport;
-use rmcp::RoleClient;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{Mutex, watch};
@@ -147,9 +147,8 @@ impl Wire {
             self.buffer.reserve(CHUNK);
         }
         let (closed, ended) = (self.closed, &mut self.ended);
-        let read = async {
-            if closed { std::future::pending().await } else { self.read.read_buf(&mut self.buffer).await }
-        };
+        let read =
+            async { if closed { std::future::pending().await } else { self.read.read_buf(&mut self.buffer).await } };
         // A sender that is gone says nothing about the child; its streams do.
         let dead = async {
             let told = !known && ended.wait_for(Option::is_some).await.is_ok();
@@ -230,7 +229,8 @@ impl Wire {
                 Some(())
             }
             (None, Some(id)) => {
-                let (result, error) = (message.get_mut("result").map(Value::take), message.get_mut("error").map(Value::take));
+                let (result, error) =
+                    (message.get_mut("result").map(Value::take), message.get_mut("error").map(Value::take));
                 self.waiting.push_back(response(id, result, error));
                 Some(())
             }
@@ -271,7 +271,9 @@ impl Wire {
             return;
         }
         let request = match method.as_str() {
-            "ping" => ServerRequest::PingRequest(PingRequest { method: Default::default(), extensions: Default::default() }),
+            "ping" => {
+                ServerRequest::PingRequest(PingRequest { method: Default::default(), extensions: Default::default() })
+            }
             _ => ServerRequest::CustomRequest(CustomRequest::new(method, params)),
         };
         self.waiting.push_back(JsonRpcMessage::request(request, id));
@@ -298,10 +300,7 @@ fn response(id: RequestId, result: Option<Value>, error: Option<Value>) -> Serve
 impl Transport<RoleClient> for Wire {
     type Error = io::Error;
 
-    fn send(
-        &mut self,
-        item: ClientJsonRpcMessage,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+    fn send(&mut self, item: ClientJsonRpcMessage) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         let mut flight = None;
         let mut answers = false;
         match &item {
