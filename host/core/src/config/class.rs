@@ -8,13 +8,14 @@ use super::Typing;
 use super::file::{LimitsTable, McpTable, PluginTable, SecretTable};
 use super::mistake::{Flaw, Mistake, Place, code, shown};
 use super::plugin::{builtin, wasm_file};
+use super::process::Process;
 use super::reader::{At, Bytes, Given, joined};
 use crate::grant::limit::{Limits, Size};
 use crate::grant::{FsGrants, NetGrants};
 use crate::launcher::Installer;
 
 /// What a plugin can be: exactly one of these keys makes it one.
-const CLASSES: &str = "`component`, `mcp`";
+const CLASSES: &str = "`component`, `mcp`, `process`";
 
 /// What a plugin is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Class {
     Component(ComponentSource),
     /// An MCP server that the host starts.
     Mcp(Mcp),
+    /// Native programs of the operator's.
+    Process(Process),
 }
 
 /// Where a component comes from.
@@ -202,6 +205,16 @@ impl Class {
         match self {
             Self::Component(_) => None,
             Self::Mcp(mcp) => Some(&mcp.launch),
+            Self::Process(process) => Some(&process.launch),
+        }
+    }
+
+    /// Its native programs, if that is what it is.
+    #[must_use]
+    pub fn process(&self) -> Option<&Process> {
+        match self {
+            Self::Component(_) | Self::Mcp(_) => None,
+            Self::Process(process) => Some(process),
         }
     }
 
@@ -211,6 +224,7 @@ impl Class {
         match self {
             Self::Component(_) => Limits::DEFAULT,
             Self::Mcp(_) => Limits::OF_PROGRAMS,
+            Self::Process(process) => process.kind.limits(),
         }
     }
 
@@ -220,6 +234,7 @@ impl Class {
         match self {
             Self::Component(_) => "component",
             Self::Mcp(_) => "mcp",
+            Self::Process(_) => "process",
         }
     }
 }
@@ -227,23 +242,27 @@ impl Class {
 impl Typing<'_, '_> {
     /// Reads the one key that says what a plugin is.
     pub(super) fn class(&mut self, path: &str, place: &Place, table: &mut PluginTable) -> Option<Class> {
-        match (table.component.take(), table.mcp.take()) {
-            (Some(_), Some(_)) => {
-                let message = format!("`[{path}]` says twice what it is");
-                let mistake = Mistake::new(code::CONFLICT, place.clone(), message);
-                self.reading.note(mistake.legal(format!("exactly one of {CLASSES}")));
-                None
-            }
-            (None, None) => {
+        match (table.component.take(), table.mcp.take(), table.process.take()) {
+            (None, None, None) => {
                 let message = format!("`[{path}]` does not say what it is");
                 let mistake = Mistake::new(code::MISSING_KEY, place.clone(), message);
                 self.reading.note(mistake.legal(CLASSES).suggest("add `component = \"…\"`"));
                 None
             }
-            (Some(component), None) => self.component(component),
-            (None, Some(mcp)) => {
+            (Some(component), None, None) => self.component(component),
+            (None, None, Some(process)) => {
+                let At { value, place, .. } = process.0?;
+                self.process(&joined(path, "process"), &place, value).map(Class::Process)
+            }
+            (None, Some(mcp), None) => {
                 let At { value, place, .. } = mcp.0?;
                 self.mcp(&joined(path, "mcp"), &place, value).map(Class::Mcp)
+            }
+            (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+                let message = format!("`[{path}]` says twice what it is");
+                let mistake = Mistake::new(code::CONFLICT, place.clone(), message);
+                self.reading.note(mistake.legal(format!("exactly one of {CLASSES}")));
+                None
             }
         }
     }
@@ -320,7 +339,7 @@ impl Typing<'_, '_> {
 
     /// Whether a command installs a package on the way. Without `install = true` none does, and with it the version has
     /// to be there.
-    fn installs(&mut self, command: &At<Vec<At<String>>>, install: bool) -> Option<bool> {
+    pub(super) fn installs(&mut self, command: &At<Vec<At<String>>>, install: bool) -> Option<bool> {
         let words: Vec<&str> = command.value.iter().map(|word| word.value.as_str()).collect();
         let note = |typing: &mut Self, code, message: String, suggestion: String| {
             typing.reading.note(Mistake::new(code, command.place.clone(), message).suggest(suggestion));
@@ -352,7 +371,7 @@ impl Typing<'_, '_> {
 impl Typing<'_, '_> {
     /// Notes every key that does nothing, or cannot be held, for a plugin of this class.
     pub(super) fn fits(&mut self, path: &str, class: &Class, table: &PluginTable) {
-        if let (Class::Component(_), Some(expose)) = (class, &table.expose) {
+        if let (Class::Component(_) | Class::Process(_), Some(expose)) = (class, &table.expose) {
             let message = "`expose` has no effect: it is for the tools of MCP servers";
             self.reading.note(Mistake::new(code::UNUSED, expose.place.clone(), message));
         }
@@ -429,7 +448,9 @@ impl Typing<'_, '_> {
                 let variable = secret.variable.as_ref().map(|variable| ("variable", &variable.place));
                 (variable.into_iter().collect(), "a component has it with `origin` and `header`, `basic` or `query`")
             }
-            Class::Mcp(_) => (bound.chain(reveal).collect(), "a program has it with `variable = \"NAME\"`"),
+            Class::Mcp(_) | Class::Process(_) => {
+                (bound.chain(reveal).collect(), "a program has it with `variable = \"NAME\"`")
+            }
         };
         for (key, place) in unfit {
             let message = format!("`{key}` of the secret `{name}` cannot be had by a plugin with `{}`", class.key());
