@@ -45,6 +45,7 @@ pub mod egress;
 pub mod keeper;
 
 mod fleet;
+mod process;
 
 pub mod cli;
 pub mod front;

@@ -241,13 +241,20 @@ impl Typing<'_, '_> {
         }
     }
 
-    /// Notes that a shell has nowhere to work.
+    /// Notes a place to work that is none.
     pub(super) fn workspace_fits(&mut self, class: &Class, place: &Place, fs: &FsGrants) {
         let Class::Process(process) = class else { return };
-        let has_one = process.launch.cwd.is_some() || !fs.is_empty();
-        if process.kind.is_shell() && process.launch.sandbox == Sandbox::Off && !has_one {
-            let message = "without a sandbox a shell needs a directory to work in".to_owned();
-            self.reading.note(Mistake::new(code::MISSING_KEY, place.clone(), message).legal("`cwd = \"./work\"`"));
+        match (process.launch.sandbox, process.launch.cwd.as_deref()) {
+            (Sandbox::Off, None) if process.kind.is_shell() => {
+                let message = "without a sandbox a shell needs a directory to work in".to_owned();
+                let mistake = Mistake::new(code::MISSING_KEY, place.clone(), message);
+                self.reading.note(mistake.legal("`cwd = \"./work\"` in `process`"));
+            }
+            (Sandbox::Required, Some(cwd)) if !fs.iter().any(|grant| cwd.starts_with(&grant.host)) => {
+                let message = format!("nothing of `fs` has {} in it, where `cwd` says to work", cwd.display());
+                self.reading.note(Mistake::new(code::CONFLICT, place.clone(), message).suggest("add it to `fs`"));
+            }
+            (Sandbox::Off | Sandbox::Required, _) => {}
         }
     }
 }
