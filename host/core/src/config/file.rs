@@ -259,7 +259,7 @@ table! {
     struct ProcessTable {
         /// Which: `bash` and `sandbox_exec` run command lines, `scripts` the programs of a folder, `code_agent` (or
         /// `opencode`) a program that is given a task.
-        kind: At<ProcessKind>,
+        kind: Given<At<ProcessKind>>,
         /// For `scripts`: the folder, in which each program `NAME.sh` has its description in `NAME.tool.json`.
         folder: At<String>,
         /// For `code_agent`: the program and its arguments, after which the task comes as one more; no shell.

@@ -140,7 +140,7 @@ impl Typing<'_, '_> {
             self.reading.note(mistake.suggest("add `kind = \"…\"`"));
             return None;
         };
-        let kind = kind.value;
+        let kind = kind.0.as_ref()?.value;
         self.keys_fit(path, kind, &table);
         let deny: Deny = table
             .deny
@@ -245,7 +245,7 @@ impl Typing<'_, '_> {
     pub(super) fn workspace_fits(&mut self, class: &Class, place: &Place, fs: &FsGrants) {
         let Class::Process(process) = class else { return };
         match (process.launch.sandbox, process.launch.cwd.as_deref()) {
-            (Sandbox::Off, None) if process.kind.is_shell() => {
+            (Sandbox::Off, None) if process.kind == ProcessKind::Bash => {
                 let message = "without a sandbox a shell needs a directory to work in".to_owned();
                 let mistake = Mistake::new(code::MISSING_KEY, place.clone(), message);
                 self.reading.note(mistake.legal("`cwd = \"./work\"` in `process`"));
