@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 use bailiwick_core::config::{self, Process, ProcessKind, Sandbox, Trust};
 use bailiwick_core::context::{Catalogue, Wanted};
 use bailiwick_core::grant::fs::Roots;
+use bailiwick_core::grant::limit::Size;
 use bailiwick_core::grant::{Access, Want, Witness};
 use bailiwick_core::name::PluginName;
 use bailiwick_core::outcome::{Code, Failure, Output};
@@ -37,7 +38,7 @@ use self::scripts::Scripts;
 use self::watch::{Ran, Streams, attend};
 use crate::context::CallContext;
 use crate::egress::proxy;
-use crate::keeper::{Ended, Keeper, LaunchError, Order};
+use crate::keeper::{Ended, Keeper, LaunchError, Order, Over};
 use crate::runtime::Described;
 
 /// Longest single argument of a program; Linux takes no longer one.
@@ -153,7 +154,10 @@ impl Programs {
         let Some(ended) = ran.ended else {
             return Err(Failure::new(Code::ToolFailed, format!("nobody knows how `{}` ended", context.tool)));
         };
-        Ok(Said { stdout: ran.stdout, stderr: ran.stderr, ended })
+        match ended.over {
+            None => Ok(Said { stdout: ran.stdout, stderr: ran.stderr, ended }),
+            Some(over) => Err(too_much(over, context)),
+        }
     }
 
     /// Where a call works: where it asks to, or else in the operator's own place for it.
@@ -342,11 +346,28 @@ fn noted(failure: Failure, context: &CallContext) -> Failure {
 
 fn not_started(error: &LaunchError) -> Failure {
     let code = match error {
-        LaunchError::Missing(..) | LaunchError::Cage(..) => Code::PluginNotConfigured,
-        LaunchError::Denied(..) => Code::DeniedProcess,
+        LaunchError::Missing { .. } | LaunchError::Cage(_) => Code::PluginNotConfigured,
+        LaunchError::Denied(_) => Code::DeniedProcess,
+        LaunchError::Failed(_) => Code::ToolFailed,
         LaunchError::Gone => Code::Internal,
     };
     Failure::new(code, error.to_string())
+}
+
+/// Why a program was ended that took more than it may.
+fn too_much(over: Over, context: &CallContext) -> Failure {
+    let (tool, limits, grants) = (&context.tool, &context.effective.limits, &context.effective.grants);
+    match over {
+        Over::Memory => {
+            let message = format!("`{tool}` needs more than its {} of memory", Size(limits.memory));
+            let more = Size(limits.memory.saturating_mul(2));
+            let fix = format!("raise it with `limits.memory = \"{more}\"` under `[{}]` ({})", grants.table, grants.at);
+            Failure::new(Code::LimitMemory, message).with_fix(fix)
+        }
+        Over::Processes => {
+            Failure::new(Code::ToolFailed, format!("`{tool}` started more processes than it may")).with_fix("start fewer")
+        }
+    }
 }
 
 fn digest(process: &Process, scripts: &Scripts) -> String {

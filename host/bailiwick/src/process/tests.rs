@@ -39,7 +39,7 @@ fn started(argv: &[&str]) -> Child {
                 child.wait().await.unwrap()
             }
         };
-        told.send_replace(Some(Ended { code: status.code(), signal: status.signal() }));
+        told.send_replace(Some(Ended { code: status.code(), signal: status.signal(), over: None }));
         let _ = kill();
     });
     Streams { stdin: stdin.unwrap(), stdout: stdout.unwrap(), stderr: stderr.unwrap(), ended, leash }
@@ -125,7 +125,7 @@ async fn a_call_that_is_given_up_ends_its_program() {
     let given_up = tokio::time::timeout(Duration::from_millis(50), attend(streams, b"", (10, 10))).await;
     assert!(given_up.is_err());
     let how = *ended.wait_for(Option::is_some).await.unwrap();
-    assert_eq!(how, Some(Ended { code: None, signal: Some(9) }));
+    assert_eq!(how, Some(Ended { code: None, signal: Some(9), over: None }));
 }
 
 #[test]
@@ -257,4 +257,13 @@ fn a41_what_a_script_prints_is_json_as_it_is_or_a_text() {
     assert_eq!(structured("\"text\""), Some(json!("text")));
     assert_eq!(scripts::result("hello\n".to_owned()), Output::text("hello\n"));
     assert_eq!(scripts::result(String::new()), Output::text(""));
+}
+
+#[test]
+fn sh23_without_a_cage_nothing_is_run() {
+    let code = |error: LaunchError| not_started(&error).code;
+    assert_eq!(code(LaunchError::Cage("the kernel has no Landlock".to_owned())), Code::PluginNotConfigured);
+    let (what, path, hint) = ("the program".to_owned(), "agent".to_owned(), String::new());
+    assert_eq!(code(LaunchError::Missing { what, path, hint }), Code::PluginNotConfigured);
+    assert_eq!(code(LaunchError::Denied("its arguments".to_owned())), Code::DeniedProcess);
 }
