@@ -113,6 +113,8 @@ pub struct ProgramRule {
     pub memory: u64,
     /// How many files it may have open.
     pub handles: u32,
+    /// How many processes and threads it may be, with all it starts.
+    pub processes: u32,
     /// Its line in the configuration, `FILE:LINE`.
     pub at: String,
 }
@@ -137,6 +139,7 @@ impl ProgramRule {
             variables: grants.secrets.iter().filter_map(|secret| secret.variable.clone()).collect(),
             memory: plugin.limits.memory,
             handles: plugin.limits.handles,
+            processes: plugin.class.processes(),
             at: grants.at.clone(),
         })
     }

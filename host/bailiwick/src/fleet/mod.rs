@@ -82,9 +82,7 @@ impl Yard<'_> {
         mcp: &Mcp,
         secrets: &Arc<Secrets>,
     ) -> Result<(Arc<Server>, Arc<Underway>), String> {
-        let keeper = self.keeper.filter(|keeper| keeper.keeps(&configured.name)).ok_or_else(|| {
-            "nobody can start its program: which there are is fixed when the host starts; restart it".to_owned()
-        })?;
+        let keeper = keeper_of(self.keeper, &configured.name)?;
         let underway = Arc::new(Underway::default());
         let (keeper, calls) = (Arc::clone(keeper), Arc::clone(&underway));
         let launched = Launched::new(keeper, configured, secrets, self.egress, self.artifacts, calls);
@@ -116,6 +114,14 @@ impl Yard<'_> {
 }
 
 impl Fleet {
+    /// Who starts the programs of a plugin.
+    ///
+    /// # Errors
+    /// When nobody does; the sentence says what to do.
+    pub(crate) fn keeper(&self, plugin: &PluginName) -> Result<&Arc<Keeper>, String> {
+        keeper_of(self.keeper.as_ref(), plugin)
+    }
+
     /// None yet. `keeper` starts those that are programs; `afresh` has each asked what it has.
     pub(crate) fn new(
         keeper: Option<Arc<Keeper>>,
@@ -249,6 +255,13 @@ impl Member {
         });
         *self.follower.lock().unwrap_or_else(PoisonError::into_inner) = Some(follower.abort_handle());
     }
+}
+
+/// Who starts the programs of a plugin.
+fn keeper_of<'k>(keeper: Option<&'k Arc<Keeper>>, plugin: &PluginName) -> Result<&'k Arc<Keeper>, String> {
+    keeper.filter(|keeper| keeper.keeps(plugin)).ok_or_else(|| {
+        "nobody can start its program: which there are is fixed when the host starts; restart it".to_owned()
+    })
 }
 
 /// What a plugin runs, in one line: the digest of its command and what it is started in.

@@ -54,7 +54,7 @@ impl Loader<'_> {
         let plugin = Plugin {
             name: configured.name.clone(),
             at: configured.grants.at.clone(),
-            source: source(mcp),
+            source: mcp.launch.to_string(),
             digest: ComponentDigest::of(member.identity.as_bytes()),
             backend: Backend::Server(member),
             secrets,
@@ -63,15 +63,6 @@ impl Loader<'_> {
         };
         Ok(Loaded { plugin, described, reason: None, known, held, problems })
     }
-}
-
-/// The command, as a person would write it.
-fn source(mcp: &Mcp) -> String {
-    let words = mcp.launch.command.iter().map(|word| {
-        let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@+,%".contains(c));
-        if plain { word.clone() } else { format!("{word:?}") }
-    });
-    words.collect::<Vec<_>>().join(" ")
 }
 
 /// What of a server can be used, and what not.

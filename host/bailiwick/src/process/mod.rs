@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use bailiwick_core::config::{self, Process, ProcessKind, Sandbox, Trust};
@@ -39,7 +38,7 @@ use self::watch::{Ran, Streams, attend};
 use crate::context::CallContext;
 use crate::egress::proxy;
 use crate::keeper::{Ended, Keeper, LaunchError, Order, Over};
-use crate::runtime::Described;
+use crate::runtime::{ComponentDigest, Described};
 
 /// Longest single argument of a program; Linux takes no longer one.
 const MAX_ARGUMENT: usize = (128 << 10) - 1;
@@ -56,18 +55,24 @@ pub(crate) struct Programs {
     /// The seconds a call may ask for.
     most_time: u64,
     scripts: Scripts,
-    digest: String,
-    keeper: Arc<Keeper>,
+    digest: ComponentDigest,
+    keeper: Option<Arc<Keeper>>,
 }
 
 impl Programs {
-    /// Makes tools of what the operator wrote. Reads the folder of the scripts, where there is one: this may block.
+    /// Makes tools of what the operator wrote; without a `keeper` they can be looked at and not be called.
     ///
     /// # Errors
     /// A folder of scripts that cannot be read, or that others may write to; in a sentence.
-    pub(crate) fn load(configured: &config::Plugin, process: &Process, keeper: Arc<Keeper>) -> Result<Self, String> {
-        let scripts = match &process.folder {
-            Some(folder) => Scripts::read(folder)?,
+    pub(crate) async fn read(
+        configured: &config::Plugin,
+        process: &Process,
+        keeper: Option<Arc<Keeper>>,
+    ) -> Result<Self, String> {
+        let scripts = match process.folder.clone() {
+            Some(folder) => tokio::task::spawn_blocking(move || Scripts::read(&folder)).await.unwrap_or_else(|_| {
+                Err("reading its scripts crashed; the log says more".to_owned())
+            })?,
             None => Scripts::default(),
         };
         for skipped in &scripts.skipped {
@@ -92,14 +97,17 @@ impl Programs {
         Described { tools, context: Catalogue::default() }
     }
 
-    /// `sha256:…` of what runs: the command as the operator wrote it and, of scripts, what each of them says.
-    pub(crate) fn digest(&self) -> &str {
-        &self.digest
+    /// Of what runs: the command as the operator wrote it and, of scripts, what each of them says.
+    pub(crate) fn digest(&self) -> ComponentDigest {
+        self.digest
     }
 
-    /// What of the folder is no tool, and why.
-    pub(crate) fn skipped(&self) -> &[String] {
-        &self.scripts.skipped
+    /// The command, as a person would write it, or the folder of the scripts.
+    pub(crate) fn source(&self) -> String {
+        match &self.process.folder {
+            Some(folder) => folder.display().to_string(),
+            None => self.process.launch.to_string(),
+        }
     }
 
     /// Runs a tool. The proof that policy let it through is the argument. To drop the future ends the program, and all it
@@ -133,7 +141,8 @@ impl Programs {
                 variables: variables(context),
                 cwd: task.workdir,
             };
-            let mut running = self.keeper.launch(order).await.map_err(|error| not_started(&error))?;
+            let keeper = self.keeper.as_ref().ok_or_else(|| not_started(&LaunchError::Gone))?;
+            let mut running = keeper.launch(order).await.map_err(|error| not_started(&error))?;
             let way_out = running.proxy.take().filter(|_| task.network);
             let attended = attend(Streams::from(running), task.input, task.keep);
             Ok::<Ran, Failure>(match way_out {
@@ -370,17 +379,9 @@ fn too_much(over: Over, context: &CallContext) -> Failure {
     }
 }
 
-fn digest(process: &Process, scripts: &Scripts) -> String {
-    let mut hash = Sha256::new();
-    let mut add = |text: &[u8]| {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    };
-    add(process.kind.as_str().as_bytes());
-    process.launch.command.iter().for_each(|word| add(word.as_bytes()));
-    for script in scripts.iter() {
-        add(script.definition.name.as_bytes());
-        add(&script.digest);
-    }
-    format!("sha256:{}", hex::encode(hash.finalize()))
+fn digest(process: &Process, scripts: &Scripts) -> ComponentDigest {
+    let launch = &process.launch;
+    let own = (process.kind.as_str(), &launch.command, &launch.cwd);
+    let scripts: Vec<_> = scripts.iter().map(|script| (&script.definition.name, script.digest)).collect();
+    ComponentDigest::of(format!("{own:?} {scripts:?}").as_bytes())
 }

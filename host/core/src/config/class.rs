@@ -80,6 +80,18 @@ impl fmt::Debug for Launch {
     }
 }
 
+impl fmt::Display for Launch {
+    /// The command, as a person would write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, word) in self.command.iter().enumerate() {
+            let space = if number == 0 { "" } else { " " };
+            let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@+,%".contains(c));
+            if plain { write!(f, "{space}{word}")? } else { write!(f, "{space}{word:?}")? }
+        }
+        Ok(())
+    }
+}
+
 /// When a server is started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Start {
@@ -225,6 +237,17 @@ impl Class {
             Self::Component(_) => Limits::DEFAULT,
             Self::Mcp(_) => Limits::OF_PROGRAMS,
             Self::Process(process) => process.kind.limits(),
+        }
+    }
+
+    /// Processes and threads of one program, with all it starts; none of a component.
+    #[must_use]
+    pub fn processes(&self) -> u32 {
+        match self {
+            Self::Component(_) => 0,
+            Self::Mcp(_) => 256,
+            // As many as those before us gave a command.
+            Self::Process(_) => 512,
         }
     }
 
