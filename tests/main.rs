@@ -32,6 +32,7 @@ mod keys;
 mod killed;
 mod limits;
 mod loading;
+mod native;
 mod net_spellings;
 mod net_twins;
 mod review;

@@ -24,6 +24,7 @@ use crate::fleet::{self, Yard};
 use crate::keeper::Keeper;
 use crate::load::{self, StartError};
 use crate::resolver::Resolver;
+use crate::process::Programs;
 use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Runtime};
 use crate::store::{self, Store};
 use crate::surface::Surface;
@@ -126,8 +127,10 @@ impl Bench {
                 Err(fault) => return Examined::broken(None, fault.message),
             },
             Class::Mcp(_) | Class::Remote(_) => self.server(plugin).await,
+            Class::Process(process) => programs(plugin, process).await,
         };
-        examined.pinned = pinned_name(&plugin.class, examined.surface.as_ref().map(|surface| surface.digest));
+        let digest = examined.surface.as_ref().map(|surface| surface.digest);
+        examined.pinned = examined.pinned.or_else(|| pinned_name(&plugin.class, digest));
         if let (Some(_), None) = (&examined.definitions, &examined.fault) {
             examined.fault = load::tools(plugin, &examined.tools, &BTreeSet::new(), None, 0).err();
         }
@@ -175,6 +178,19 @@ impl Bench {
     }
 }
 
+/// Looks at native programs: nothing of them runs.
+async fn programs(plugin: &config::Plugin, process: &config::Process) -> Examined {
+    match Programs::read(plugin, process, None).await {
+        Ok(programs) => {
+            let described = programs.described();
+            let fault = described.check().err();
+            let (definitions, pinned) = (Some(described.definitions()), Some(programs.digest().to_string()));
+            Examined { surface: None, pinned, definitions, tools: described.tools, fault }
+        }
+        Err(fault) => Examined::broken(None, fault),
+    }
+}
+
 /// The rights of `describe`: none, not even to keep an artifact. The same whoever asks, so that no plugin can tell whether
 /// it is being looked at or loaded.
 pub(crate) fn nothing(plugin: &PluginName, egress: &Arc<Egress>, artifacts: &Arc<Artifacts>) -> Arc<CallContext> {
@@ -197,7 +213,7 @@ pub(crate) fn nothing(plugin: &PluginName, egress: &Arc<Egress>, artifacts: &Arc
 }
 
 /// What a lock calls what a plugin runs; none for a component of which nothing is known. Of a program it is the digest of
-/// its command, of a component its digest or, of one that came with the program, its name. Built from the
+/// its command (and of its scripts), of a component its digest or, of one that came with the program, its name. Built from the
 /// same source on two machines, the built-in plugins differ in a few bytes; and who can change them can change the host.
 #[must_use]
 pub fn pinned_name(class: &Class, digest: Option<ComponentDigest>) -> Option<String> {
@@ -205,6 +221,7 @@ pub fn pinned_name(class: &Class, digest: Option<ComponentDigest>) -> Option<Str
         Class::Component(ComponentSource::Builtin(name)) => digest.map(|_| format!("builtin:{name}")),
         Class::Component(ComponentSource::Path(_)) => digest.map(|digest| digest.to_string()),
         Class::Mcp(_) | Class::Remote(_) => Some(fleet::identity(class)),
+        Class::Process(_) => digest.map(|digest| digest.to_string()),
     }
 }
 

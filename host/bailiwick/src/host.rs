@@ -417,6 +417,7 @@ async fn invoke(permitted: &Permitted, plugin: &Plugin, context: &Arc<CallContex
             let _turn = member.underway.enter(context);
             member.server.call(permitted, context).await?
         }
+        Backend::Programs(programs) => programs.call(permitted, context).await?,
     };
     let tool = permitted.tool();
     match (&tool.results, &output.structured) {

@@ -46,6 +46,7 @@ pub mod egress;
 pub mod keeper;
 
 mod fleet;
+mod process;
 
 pub mod cli;
 pub mod front;

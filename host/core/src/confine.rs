@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use url::{Host, Url};
 
-use crate::config::{Class, ComponentSource, Config, Launch, Place, Plugin};
+use crate::config::{Class, ComponentSource, Config, Launch, Place, Plugin, Process};
 use crate::grant::pattern::HostPattern;
 use crate::grant::{Access, FsGrants, SecretSource};
 use crate::name::PluginName;
@@ -99,6 +99,8 @@ pub struct ProgramRule {
     pub plugin: PluginName,
     /// How it is started.
     pub launch: Launch,
+    /// Whether a call's own words come after the command's.
+    pub more_arguments: bool,
     /// The directories it reaches, and whether it may change what is there.
     pub files: Vec<(PathBuf, Access)>,
     /// Whether it reaches the network, by way of the host.
@@ -111,6 +113,8 @@ pub struct ProgramRule {
     pub memory: u64,
     /// How many files it may have open.
     pub handles: u32,
+    /// How many processes and threads it may be, with all it starts.
+    pub processes: u32,
     /// Its line in the configuration, `FILE:LINE`.
     pub at: String,
 }
@@ -121,16 +125,21 @@ impl ProgramRule {
     pub fn of(plugin: &Plugin) -> Option<Self> {
         let launch = plugin.class.launch()?.clone();
         let grants = &plugin.grants;
-        let files = grants.fs.iter().map(|grant| (grant.host.clone(), grant.access)).collect();
+        let process = plugin.class.process();
+        let scripts = process.and_then(|process| process.folder.clone()).map(|folder| (folder, Access::ReadOnly));
+        let granted = grants.fs.iter().map(|grant| (grant.host.clone(), grant.access));
+        let files = granted.chain(scripts).collect();
         Some(Self {
             plugin: plugin.name.clone(),
             launch,
+            more_arguments: process.is_some(),
             files,
-            net: !grants.net.is_empty(),
+            net: !grants.net.is_empty() && process.is_none_or(Process::reaches_network),
             env: grants.env.clone(),
             variables: grants.secrets.iter().filter_map(|secret| secret.variable.clone()).collect(),
             memory: plugin.limits.memory,
             handles: plugin.limits.handles,
+            processes: plugin.class.processes(),
             at: grants.at.clone(),
         })
     }
@@ -411,6 +420,12 @@ impl Confinement {
             }
             Class::Mcp(_) => self.programs.extend(ProgramRule::of(plugin)),
             Class::Remote(_) => {}
+            Class::Process(process) => {
+                self.programs.extend(ProgramRule::of(plugin));
+                // Their descriptions are read here, and the scripts themselves to see that they are what was described.
+                let folder = process.folder.as_deref().and_then(look.real);
+                self.add(folder, Reach::Read, &format!("the scripts of `{name}`"), Some(grants.at.clone()));
+            }
         }
         // What a program reaches is its own, and nothing of the host's.
         let seen = if plugin.class.launch().is_none() { Some(&grants.fs) } else { None };

@@ -16,7 +16,8 @@
 //! 6. [`dialect`] is the shape of tools, calls and answers for each model provider; [`render`] writes tools into a text.
 //! 7. [`outcome`] is the one result type; [`redact`] takes secrets and control characters out of whatever leaves.
 //!
-//! Of plugins that are programs of their own, [`launcher`] knows which commands would install one.
+//! Of plugins that are programs of their own, [`launcher`] knows which commands would install one, and [`deny`] which
+//! are not run by the look of them.
 //!
 //! Beside it, for operators: [`explain`] says what would be decided and by which line; [`observation`] keeps what was
 //! refused, of which [`suggest`] makes the lines that would allow it. And once, before the first call: [`confine`] says
@@ -29,6 +30,7 @@ pub mod grant;
 
 pub mod capability;
 pub mod confine;
+pub mod deny;
 pub mod launcher;
 pub mod lock;
 pub mod review;

@@ -290,6 +290,8 @@ codes! {
     DeniedFsWrite = "denied.fs.write",
     /// The secret is not granted, or only for use by the host.
     DeniedSecret = "denied.secret",
+    /// The command is not one the operator lets run, or asks for more trust than is granted.
+    DeniedProcess = "denied.process",
     /// The deadline passed.
     LimitTime = "limit.time",
     /// The plugin asked for more memory than it may have.

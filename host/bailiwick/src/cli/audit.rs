@@ -291,7 +291,7 @@ fn rights(plugin: &config::Plugin, examined: &Examined) -> String {
 
 /// A plugin that is no component: what it was granted, whether it uses that or not.
 fn rights_of_program(plugin: &config::Plugin) -> String {
-    if !plugin.class.is_server() {
+    if plugin.class.is_component() {
         return String::new();
     }
     let line = |right: Right| {

@@ -74,7 +74,8 @@ impl Exit {
             | Code::DeniedNetAddress
             | Code::DeniedFsRead
             | Code::DeniedFsWrite
-            | Code::DeniedSecret => Self::Denied,
+            | Code::DeniedSecret
+            | Code::DeniedProcess => Self::Denied,
             Code::LimitTime
             | Code::LimitMemory
             | Code::LimitStack

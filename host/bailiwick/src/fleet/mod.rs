@@ -88,11 +88,9 @@ impl Yard<'_> {
     ) -> Result<(Arc<Server>, Arc<Underway>), String> {
         let underway = Arc::new(Underway::default());
         let (way, idle, lifetime) = match &configured.class {
-            Class::Component(_) => return Err("it is a component, and no server".to_owned()),
+            Class::Component(_) | Class::Process(_) => return Err("it is no server".to_owned()),
             Class::Mcp(mcp) => {
-                let keeper = self.keeper.filter(|keeper| keeper.keeps(&configured.name)).ok_or_else(|| {
-                    "nobody can start its program: which there are is fixed when the host starts; restart it".to_owned()
-                })?;
+                let keeper = keeper_of(self.keeper, &configured.name)?;
                 let (keeper, calls) = (Arc::clone(keeper), Arc::clone(&underway));
                 let launched = Launched::new(keeper, configured, secrets, self.egress, self.artifacts, calls);
                 (Way::Child(Arc::new(launched)), mcp.idle, mcp.lifetime)
@@ -132,6 +130,14 @@ impl Yard<'_> {
 }
 
 impl Fleet {
+    /// Who starts the programs of a plugin.
+    ///
+    /// # Errors
+    /// When nobody does; the sentence says what to do.
+    pub(crate) fn keeper(&self, plugin: &PluginName) -> Result<&Arc<Keeper>, String> {
+        keeper_of(self.keeper.as_ref(), plugin)
+    }
+
     /// None yet. `keeper` starts those that are programs; `afresh` has each asked what it has.
     pub(crate) fn new(
         keeper: Option<Arc<Keeper>>,
@@ -268,10 +274,17 @@ impl Member {
     }
 }
 
+/// Who starts the programs of a plugin.
+fn keeper_of<'k>(keeper: Option<&'k Arc<Keeper>>, plugin: &PluginName) -> Result<&'k Arc<Keeper>, String> {
+    keeper.filter(|keeper| keeper.keeps(plugin)).ok_or_else(|| {
+        "nobody can start its program: which there are is fixed when the host starts; restart it".to_owned()
+    })
+}
+
 /// What a plugin runs, in one line: the digest of its command and of what it is started in, or of its URL.
 pub(crate) fn identity(class: &Class) -> String {
     let told = match class {
-        Class::Component(_) => String::new(),
+        Class::Component(_) | Class::Process(_) => String::new(),
         Class::Mcp(mcp) => format!("{:?}", (&mcp.launch.command, &mcp.launch.cwd)),
         Class::Remote(remote) => remote.url.to_string(),
     };

@@ -9,8 +9,6 @@ use bailiwick_core::name::PluginName;
 
 use super::{Granted, Keeper, Net, Program};
 
-/// Processes and threads of one program and all it starts.
-const PROCESSES: u32 = 256;
 /// Bytes that one of its files may grow to.
 const FILE_SIZE: u64 = 4 << 30;
 
@@ -50,7 +48,7 @@ impl From<ProgramRule> for Program {
         Self {
             plugin: rule.plugin.to_string(),
             argv: rule.launch.command,
-            more_arguments: false,
+            more_arguments: rule.more_arguments,
             cwd: rule.launch.cwd,
             env: rule.env,
             variables: rule.variables,
@@ -58,7 +56,7 @@ impl From<ProgramRule> for Program {
             net,
             sandbox,
             memory: rule.memory,
-            processes: PROCESSES,
+            processes: rule.processes,
             open_files: rule.handles,
             file_size: FILE_SIZE,
         }

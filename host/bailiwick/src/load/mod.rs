@@ -1,6 +1,7 @@
 //! From a configuration to plugins that can be called: components compiled, directories opened, secrets read, tools
 //! described. Rights become handles here, once; no call looks at a path or a name again.
 
+mod programs;
 mod servers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,7 @@ use crate::host::Snapshot;
 use crate::keeper::Keeper;
 use crate::keys::Environment;
 use crate::observe::{self, Observer};
+use crate::process::Programs;
 use crate::resolver::Resolver;
 use crate::runtime::{
     self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Directories, LoadError, MAX_COMPONENT,
@@ -272,23 +274,26 @@ pub(crate) enum Backend {
     },
     /// A server that the host speaks to.
     Server(Arc<fleet::Member>),
+    /// Native programs, started for each call.
+    Programs(Box<Programs>),
 }
 
 impl Plugin {
-    /// What it is: `component`, `mcp`.
+    /// What it is: `component`, `mcp`, `process`.
     #[must_use]
     pub fn class(&self) -> &'static str {
         match &self.backend {
             Backend::Component { .. } => "component",
             Backend::Server(_) => "mcp",
+            Backend::Programs(_) => "process",
         }
     }
 
-    /// How its server does, in a phrase; none of a component, which runs only while it is called.
+    /// How its server does, in a phrase; none of what runs only while it is called.
     #[must_use]
     pub fn condition(&self) -> Option<String> {
         match &self.backend {
-            Backend::Component { .. } => None,
+            Backend::Component { .. } | Backend::Programs(_) => None,
             Backend::Server(member) => Some(member.server.condition().to_string()),
         }
     }
@@ -297,7 +302,7 @@ impl Plugin {
     #[must_use]
     pub fn stderr(&self) -> Vec<String> {
         let lines = match &self.backend {
-            Backend::Component { .. } => Vec::new(),
+            Backend::Component { .. } | Backend::Programs(_) => Vec::new(),
             Backend::Server(member) => member.server.stderr(),
         };
         lines.iter().map(|line| self.secrets.redactor().text(line).into_owned()).collect()
@@ -308,7 +313,7 @@ impl Plugin {
     pub fn left_out(&self) -> &[LeftOut] {
         match &self.backend {
             Backend::Component { component, .. } => &component.left_out,
-            Backend::Server(_) => &[],
+            Backend::Server(_) | Backend::Programs(_) => &[],
         }
     }
 }
@@ -480,6 +485,10 @@ impl Loader<'_> {
                 Class::Mcp(_) | Class::Remote(_) => {
                     self.server(plugin, lock).await.map(|loaded| (loaded.described, loaded.known))
                 }
+                Class::Process(process) => {
+                    let programs = Programs::read(plugin, process, None).await?;
+                    Ok((programs.described(), BTreeSet::new()))
+                }
             }
         });
         let described: Vec<_> = stream::iter(described.collect::<Vec<_>>()).buffered(LOADS).collect().await;
@@ -520,6 +529,7 @@ impl Loader<'_> {
                 own_files(own, configured.grants.fs.iter())?;
                 self.server(configured, lock).await
             }
+            Class::Process(process) => self.programs_plugin(configured, process, own, lock).await,
         }
     }
 
@@ -672,6 +682,8 @@ fn trust_in(class: &Class) -> Trust {
     match class {
         Class::Component(source) => trust(source),
         Class::Mcp(_) | Class::Remote(_) => Trust::Foreign,
+        // What is said of them the host itself says.
+        Class::Process(_) => Trust::Builtin,
     }
 }
 

@@ -62,16 +62,11 @@ impl Loader<'_> {
 
 /// The command, as a person would write it, or the URL.
 fn source(class: &Class) -> String {
-    let command = match class {
-        Class::Component(_) => return String::new(),
-        Class::Remote(remote) => return remote.url.to_string(),
-        Class::Mcp(mcp) => &mcp.launch.command,
-    };
-    let words = command.iter().map(|word| {
-        let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@+,%".contains(c));
-        if plain { word.clone() } else { format!("{word:?}") }
-    });
-    words.collect::<Vec<_>>().join(" ")
+    match class {
+        Class::Component(_) | Class::Process(_) => String::new(),
+        Class::Remote(remote) => remote.url.to_string(),
+        Class::Mcp(mcp) => mcp.launch.to_string(),
+    }
 }
 
 /// What of a server can be used, and what not.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::file::{LimitsTable, McpTable, PluginTable, SecretTable};
 use super::mistake::{Flaw, Mistake, Place, code, shown};
 use super::plugin::{builtin, wasm_file};
+use super::process::Process;
 use super::reader::{At, Bytes, Given, joined};
 use super::{Remote, Typing};
 use crate::grant::limit::{Limits, Size};
@@ -14,7 +15,7 @@ use crate::grant::{FsGrants, NetGrants};
 use crate::launcher::Installer;
 
 /// What a plugin can be: exactly one of these keys makes it one.
-const CLASSES: &str = "`component`, `mcp`";
+const CLASSES: &str = "`component`, `mcp`, `process`";
 
 /// What a plugin is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Class {
     Mcp(Mcp),
     /// An MCP server at a URL.
     Remote(Box<Remote>),
+    /// Native programs of the operator's.
+    Process(Process),
 }
 
 /// Where a component comes from.
@@ -76,6 +79,18 @@ impl fmt::Debug for Launch {
             .field("sandbox", &self.sandbox)
             .field("installs", &self.installs)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Launch {
+    /// The command, as a person would write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, word) in self.command.iter().enumerate() {
+            let space = if number == 0 { "" } else { " " };
+            let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@+,%".contains(c));
+            if plain { write!(f, "{space}{word}")? } else { write!(f, "{space}{word:?}")? }
+        }
+        Ok(())
     }
 }
 
@@ -204,6 +219,25 @@ impl Class {
         match self {
             Self::Component(_) | Self::Remote(_) => None,
             Self::Mcp(mcp) => Some(&mcp.launch),
+            Self::Process(process) => Some(&process.launch),
+        }
+    }
+
+    /// Its native programs, if that is what it is.
+    #[must_use]
+    pub fn process(&self) -> Option<&Process> {
+        match self {
+            Self::Component(_) | Self::Mcp(_) | Self::Remote(_) => None,
+            Self::Process(process) => Some(process),
+        }
+    }
+
+    /// Whether it is a component.
+    #[must_use]
+    pub fn is_component(&self) -> bool {
+        match self {
+            Self::Component(_) => true,
+            Self::Mcp(_) | Self::Remote(_) | Self::Process(_) => false,
         }
     }
 
@@ -211,7 +245,7 @@ impl Class {
     #[must_use]
     pub fn is_server(&self) -> bool {
         match self {
-            Self::Component(_) => false,
+            Self::Component(_) | Self::Process(_) => false,
             Self::Mcp(_) | Self::Remote(_) => true,
         }
     }
@@ -222,6 +256,18 @@ impl Class {
         match self {
             Self::Component(_) | Self::Remote(_) => Limits::DEFAULT,
             Self::Mcp(_) => Limits::OF_PROGRAMS,
+            Self::Process(process) => process.kind.limits(),
+        }
+    }
+
+    /// Processes and threads of one program, with all it starts; none of what is no program.
+    #[must_use]
+    pub fn processes(&self) -> u32 {
+        match self {
+            Self::Component(_) | Self::Remote(_) => 0,
+            Self::Mcp(_) => 256,
+            // As many as those before us gave a command.
+            Self::Process(_) => 512,
         }
     }
 
@@ -231,6 +277,7 @@ impl Class {
         match self {
             Self::Component(_) => "component",
             Self::Mcp(_) | Self::Remote(_) => "mcp",
+            Self::Process(_) => "process",
         }
     }
 }
@@ -238,23 +285,27 @@ impl Class {
 impl Typing<'_, '_> {
     /// Reads the one key that says what a plugin is.
     pub(super) fn class(&mut self, path: &str, place: &Place, table: &mut PluginTable) -> Option<Class> {
-        match (table.component.take(), table.mcp.take()) {
-            (Some(_), Some(_)) => {
-                let message = format!("`[{path}]` says twice what it is");
-                let mistake = Mistake::new(code::CONFLICT, place.clone(), message);
-                self.reading.note(mistake.legal(format!("exactly one of {CLASSES}")));
-                None
-            }
-            (None, None) => {
+        match (table.component.take(), table.mcp.take(), table.process.take()) {
+            (None, None, None) => {
                 let message = format!("`[{path}]` does not say what it is");
                 let mistake = Mistake::new(code::MISSING_KEY, place.clone(), message);
                 self.reading.note(mistake.legal(CLASSES).suggest("add `component = \"…\"`"));
                 None
             }
-            (Some(component), None) => self.component(component),
-            (None, Some(mcp)) => {
+            (Some(component), None, None) => self.component(component),
+            (None, None, Some(process)) => {
+                let At { value, place, .. } = process.0?;
+                self.process(&joined(path, "process"), &place, value).map(Class::Process)
+            }
+            (None, Some(mcp), None) => {
                 let At { value, place, clean } = mcp.0?;
                 self.server(&joined(path, "mcp"), &place, value, clean)
+            }
+            (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+                let message = format!("`[{path}]` says twice what it is");
+                let mistake = Mistake::new(code::CONFLICT, place.clone(), message);
+                self.reading.note(mistake.legal(format!("exactly one of {CLASSES}")));
+                None
             }
         }
     }
@@ -347,7 +398,7 @@ impl Typing<'_, '_> {
 
     /// Whether a command installs a package on the way. Without `install = true` none does, and with it the version has
     /// to be there.
-    fn installs(&mut self, command: &At<Vec<At<String>>>, install: bool) -> Option<bool> {
+    pub(super) fn installs(&mut self, command: &At<Vec<At<String>>>, install: bool) -> Option<bool> {
         let words: Vec<&str> = command.value.iter().map(|word| word.value.as_str()).collect();
         let note = |typing: &mut Self, code, message: String, suggestion: String| {
             typing.reading.note(Mistake::new(code, command.place.clone(), message).suggest(suggestion));
@@ -379,7 +430,7 @@ impl Typing<'_, '_> {
 impl Typing<'_, '_> {
     /// Notes every key that does nothing, or cannot be held, for a plugin of this class.
     pub(super) fn fits(&mut self, path: &str, class: &Class, table: &PluginTable) {
-        if let (Class::Component(_), Some(expose)) = (class, &table.expose) {
+        if let (Class::Component(_) | Class::Process(_), Some(expose)) = (class, &table.expose) {
             let message = "`expose` has no effect: it is for the tools of MCP servers";
             self.reading.note(Mistake::new(code::UNUSED, expose.place.clone(), message));
         }
@@ -459,13 +510,15 @@ impl Typing<'_, '_> {
                 let variable = secret.variable.as_ref().map(|variable| ("variable", &variable.place));
                 (variable.into_iter().collect(), "a component has it with `origin` and `header`, `basic` or `query`")
             }
-            Class::Mcp(_) => (bound.chain(reveal).collect(), "a program has it with `variable = \"NAME\"`"),
             Class::Remote(_) => {
                 let variable = secret.variable.as_ref().map(|variable| ("variable", &variable.place));
                 (
                     variable.into_iter().chain(reveal).collect(),
                     "a server has it with `origin` and `header`, `basic` or `query`",
                 )
+            }
+            Class::Mcp(_) | Class::Process(_) => {
+                (bound.chain(reveal).collect(), "a program has it with `variable = \"NAME\"`")
             }
         };
         for (key, place) in unfit {

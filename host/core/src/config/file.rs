@@ -10,7 +10,7 @@ use super::reader::{AnyText, At, Bytes, Given, JsonTable, Named, Reading, Time, 
 use super::remote::AuthWord;
 use super::{
     Approval, ApprovalSettings, AuditSettings, Confine, Expose, GatewaySettings, HostSettings, Lifetime, Mcp, Metrics,
-    Mistake, Prefix, Sandbox, Start, TelemetrySettings, code,
+    Mistake, Prefix, ProcessKind, Sandbox, Start, TelemetrySettings, Trust, code,
 };
 use crate::call::Budget;
 use crate::grant::limit::{Limits, Size, Span};
@@ -199,6 +199,8 @@ table! {
         component: Given<At<String>>,
         /// An MCP server.
         mcp: Given<At<McpTable>>,
+        /// Native programs of this machine as tools. They are high risk: a person is asked before each call.
+        process: Given<At<ProcessTable>>,
         /// Whether its tools are tools (`flat`), or commands of one tool (`aggregate`). For MCP servers.
         expose: At<Expose> = Expose::default().as_str(),
         /// When its tools have its name before their own: on a `conflict` of names, or `always`.
@@ -264,6 +266,32 @@ table! {
         /// (`off`).
         sandbox: At<Sandbox> = Sandbox::default().as_str(),
         /// Whether the command may install a package, whose exact version it has to name.
+        install: At<bool> = false,
+    }
+}
+
+table! {
+    /// Native programs of this machine as tools.
+    struct ProcessTable {
+        /// Which: `bash` and `sandbox_exec` run command lines, `scripts` the programs of a folder, `code_agent` (or
+        /// `opencode`) a program that is given a task.
+        kind: Given<At<ProcessKind>>,
+        /// For `scripts`: the folder, in which each program `NAME.sh` has its description in `NAME.tool.json`.
+        folder: At<String>,
+        /// For `code_agent`: the program and its arguments, after which the task comes as one more; no shell.
+        command: List,
+        /// Where they work, one of the directories in `fs`; without this, the first that may be changed, or else the first.
+        cwd: At<String>,
+        /// For `sandbox_exec` and `code_agent`: the most a call may ask for. `sandboxed` is no network at all, `trusted`
+        /// what `net` grants.
+        trust: At<Trust> = Trust::default().as_str(),
+        /// For `bash` and `sandbox_exec`: commands that are not run, as texts or, after `re:`, regular expressions. A
+        /// courtesy and no boundary: what holds is the sandbox.
+        deny: List = json!([]),
+        /// Whether they run only where the kernel holds them to their grants (`required`), or have all rights of the host
+        /// (`off`).
+        sandbox: At<Sandbox> = Sandbox::default().as_str(),
+        /// For `code_agent`: whether the command may install a package, whose exact version it has to name.
         install: At<bool> = false,
     }
 }
@@ -361,7 +389,7 @@ macro_rules! words {
     )+ };
 }
 
-words!(Approval, AuthWord, Confine, Expose, Lifetime, Metrics, Prefix, Sandbox, Start);
+words!(Approval, AuthWord, Confine, Expose, Lifetime, Metrics, Prefix, ProcessKind, Sandbox, Start, Trust);
 
 /// Reads a word that stands for one of a few values.
 fn one_of<T: Copy>(

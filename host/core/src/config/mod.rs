@@ -9,6 +9,7 @@ mod gateway;
 mod locate;
 mod mistake;
 mod plugin;
+mod process;
 mod reader;
 mod remote;
 mod secret;
@@ -29,6 +30,7 @@ pub use self::gateway::{ApprovalSettings, GatewaySettings, Key, Metrics, OauthSe
 pub use self::locate::locate;
 pub(crate) use self::mistake::Lines;
 pub use self::mistake::{Flaw, Mistake, Place, Source, code, render};
+pub use self::process::{Process, ProcessKind, Trust};
 use self::reader::{At, Bytes, Env, Reading, Time};
 pub use self::remote::{Auth, LoginClient, OwnCredentials, Remote};
 use crate::call::Policy;

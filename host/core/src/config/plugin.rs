@@ -46,6 +46,8 @@ impl Typing<'_, '_> {
             self.own_secrets(&path, table.secrets.unwrap_or_default(), net_clean.then_some(&net), remote);
         if let Some(class) = class.as_ref().filter(|_| net_clean && fs_clean) {
             self.can_be_held(class, &net, &fs);
+            self.trust_fits(class, &name.place, &net);
+            self.workspace_fits(class, &name.place, &fs);
         }
         if fs_clean {
             self.keep_out(&fs, own, class.as_ref(), &secrets);
@@ -198,6 +200,10 @@ impl Typing<'_, '_> {
                 && wasm.starts_with(&grant.host)
             {
                 found.push("it could replace its own component".to_owned());
+            }
+            let scripts = class.and_then(Class::process).and_then(|process| process.folder.as_deref());
+            if writes && scripts.is_some_and(touches) {
+                found.push("it could replace its own scripts".to_owned());
             }
             for secret in secrets.iter().filter(|secret| !secret.reveal) {
                 if let SecretSource::File(file) = &secret.source

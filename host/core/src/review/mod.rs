@@ -311,7 +311,7 @@ impl Review<'_> {
     }
 
     fn what_is_granted_and_not_imported(&mut self) {
-        if self.subject.imports.is_none() || self.plugin().class.is_server() {
+        if self.subject.imports.is_none() || !self.plugin().class.is_component() {
             return;
         }
         let name = self.plugin().name.clone();
