@@ -11,6 +11,7 @@ use bailiwick_core::outcome::{Code, Failure};
 use bailiwick_core::registry::MAX_TOOLS;
 
 use super::line::{Fault, Line};
+use super::translate::taken;
 use crate::channel::Able;
 
 /// Pages of one list.
@@ -87,7 +88,7 @@ async fn list(line: &Line, kind: Kind) -> Result<Vec<Value>, Fault> {
             Err(Fault::Refused(error)) if error.code == ErrorCode::METHOD_NOT_FOUND => return Ok(items),
             Err(fault) => return Err(fault),
         };
-        let Value::Array(more) = page[field].take() else {
+        let Value::Array(more) = taken(&mut page, field) else {
             return Err(endless(format!("has no `{field}`")));
         };
         bytes += more.iter().map(|item| item.to_string().len()).sum::<usize>();

@@ -18,7 +18,7 @@ use super::hear::Flight;
 use super::line::{Fault, Line};
 use super::names::Names;
 use super::questions;
-use super::translate::{self, Asked};
+use super::translate::{self, Asked, taken};
 use crate::context::CallContext;
 
 /// How often a server may answer one call with questions.
@@ -161,7 +161,7 @@ pub(super) async fn talk(line: &Line, work: &Work, context: &Arc<CallContext>) -
 /// Asks the caller what the server wants to know before it goes on.
 async fn answered(result: &mut Value, context: &Arc<CallContext>) -> Result<Given, Failure> {
     let state = result["requestState"].as_str().map(str::to_owned);
-    let Value::Object(requests) = result["inputRequests"].take() else {
+    let Value::Object(requests) = taken(result, "inputRequests") else {
         // Nothing is asked: it wants to be called again.
         return Ok(Given { responses: None, state });
     };

@@ -139,7 +139,7 @@ fn link(item: &Value) -> ResourceLink {
 /// # Errors
 /// What the server says went wrong, or that its answer is none.
 pub(super) fn result(mut result: Value) -> Result<Output, Failure> {
-    let content = match result["content"].take() {
+    let content = match taken(&mut result, "content") {
         Value::Array(items) => Some(items.into_iter().map(content).collect::<Vec<_>>()),
         Value::Null => None,
         Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
@@ -177,13 +177,13 @@ fn said(output: &Output) -> Failure {
 /// # Errors
 /// When the answer is none.
 pub(super) fn conversation(mut result: Value) -> Result<Output, Failure> {
-    let Value::Array(messages) = result["messages"].take() else {
+    let Value::Array(messages) = taken(&mut result, "messages") else {
         return Err(invalid("a prompt without messages"));
     };
     let role = |message: &Value| message["role"].as_str().and_then(Role::parse).unwrap_or(Role::User).as_str();
     let roles: Vec<&str> = messages.iter().map(role).collect();
     let structured = json!({"description": text(&result["description"]), "roles": roles});
-    let content = messages.into_iter().map(|mut message| content(message["content"].take())).collect();
+    let content = messages.into_iter().map(|mut message| content(taken(&mut message, "content"))).collect();
     Ok(Output { content, structured: Some(structured) })
 }
 
@@ -192,7 +192,7 @@ pub(super) fn conversation(mut result: Value) -> Result<Output, Failure> {
 /// # Errors
 /// When there is nothing, or the answer is none.
 pub(super) fn documents(mut result: Value, uri: &str) -> Result<Output, Failure> {
-    let Value::Array(items) = result["contents"].take() else {
+    let Value::Array(items) = taken(&mut result, "contents") else {
         return Err(invalid("a resource without contents"));
     };
     if items.is_empty() {
@@ -239,7 +239,7 @@ fn media(item: &Value) -> Option<Media> {
 }
 
 fn embedded(mut item: Value, asked: Option<&str>) -> Option<EmbeddedResource> {
-    let body = match (item["text"].take(), item["blob"].as_str()) {
+    let body = match (taken(&mut item, "text"), item["blob"].as_str()) {
         (Value::String(text), _) => ResourceBody::Text(text),
         (_, Some(blob)) => ResourceBody::Blob(bytes(blob)?),
         (_, None) => return None,
@@ -253,6 +253,11 @@ fn bytes(text: &str) -> Option<Vec<u8>> {
         let compact: String = text.split_ascii_whitespace().collect();
         BASE64.decode(compact).ok()
     })
+}
+
+/// A field, taken out of whatever `value` is; null where there is none.
+pub(super) fn taken(value: &mut Value, field: &str) -> Value {
+    value.get_mut(field).map(Value::take).unwrap_or_default()
 }
 
 fn text(value: &Value) -> Option<String> {

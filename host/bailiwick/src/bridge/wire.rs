@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use super::hear::{Ear, Flight};
+use super::translate::taken;
 use crate::keeper::Ended;
 
 /// The longest line: rmcp's own bound. A server that writes more is broken or hostile.
@@ -238,7 +239,7 @@ impl Wire {
             (None, None) if message.get("error").is_some() => {
                 self.pace.count();
                 self.ear.log(Some("warning"), &message["error"]);
-                let error = serde_json::from_value(message["error"].take());
+                let error = serde_json::from_value(taken(&mut message, "error"));
                 let error = error.unwrap_or_else(|_| ErrorData::internal_error("an error without words", None));
                 self.waiting.push_back(JsonRpcMessage::error(error, None));
                 Some(())

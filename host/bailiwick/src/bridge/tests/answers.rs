@@ -19,7 +19,7 @@ async fn both_eras_answer_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_it_gives_has_legal_names_and_calls_reach_it_by_its_own() {
-    let world = World::new("legacy odd");
+    let world = World::new("legacy-odd");
     let described = world.server.described().await.unwrap();
     let of = |name: &str| described.tools.iter().find(|tool| tool.name == name).unwrap().clone();
     let one = of("files_read_601e4eb6");
@@ -39,7 +39,7 @@ async fn what_it_gives_has_legal_names_and_calls_reach_it_by_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_finds_the_own_name_though_nobody_listed() {
-    let world = World::new("legacy odd");
+    let world = World::new("legacy-odd");
     let told = world.told("files_read_601e4eb6", nothing()).await;
     assert_eq!(told, "arguments.invalid: Unknown tool: files.read");
 }
@@ -106,7 +106,7 @@ async fn only_the_first_answer_to_what_was_asked_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn noise_is_passed_over() {
-    let world = World::new("legacy banner");
+    let world = World::new("legacy-banner");
     assert_eq!(world.told("noise", nothing()).await, "through");
     assert_eq!(world.told("big", nothing()).await.len(), 5 << 20);
     assert_eq!(world.starts(), 1);
@@ -213,4 +213,35 @@ async fn a_question_that_may_be_another_calls_is_nobodys() {
     let (_, told) = tokio::join!(other, asking);
     assert!(told.contains("several calls are under way") && told.contains(r#"lifetime = \"session\""#), "{told}");
     assert!(noted.try_recv().is_err(), "nobody was asked");
+}
+
+/// Results that are odd in every place they can be odd; none of them is more than a failure.
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_results_harm_nobody() {
+    for mode in ["legacy", "modern"] {
+        let world = World::new(mode);
+        for odd in [
+            json!(null),
+            json!([]),
+            json!("x"),
+            json!(7),
+            json!({}),
+            json!({"content": 7}),
+            json!({"content": [null, 7, []]}),
+        ] {
+            let told = world.told("odd", json!({"result": odd})).await;
+            assert!(told.starts_with("plugin.invalid: ") || odd["content"].is_array(), "{odd}: {told}");
+        }
+        let odd = [
+            json!({"inputRequests": []}),
+            json!({"inputRequests": {"a": 7}}),
+            json!({"inputRequests": {"a": {"method": "ping"}}}),
+        ];
+        for mut odd in odd {
+            odd["resultType"] = json!("input_required");
+            let told = world.told("odd", json!({"result": odd})).await;
+            assert!(told.starts_with("plugin.invalid: ") || told.starts_with("tool.failed: "), "{odd}: {told}");
+        }
+        assert_eq!(world.starts(), 1);
+    }
 }

@@ -125,6 +125,8 @@ def call(id, params):
         reply(id, text("x" * (5 << 20)))
     elif name == "unknown_result":
         reply(id, {"resultType": "task", "taskId": "t"})
+    elif name == "odd":
+        send({"id": id, "result": args["result"]})
     elif name == "child":
         # What it leaves behind holds its output open.
         if os.fork() == 0:
@@ -136,7 +138,7 @@ def call(id, params):
 
 
 TOOLS = ["echo", "given", "able", "slow", "progress", "log", "fail", "error", "pid", "die", "hang", "freeze", "both", "neither",
-         "twice", "cancelled", "noise", "garbage", "long", "flood", "big", "unknown_result", "child", "ask", "sample",
+         "twice", "cancelled", "noise", "garbage", "long", "flood", "big", "odd", "unknown_result", "child", "ask", "sample",
          "roots", "again"]
 
 
