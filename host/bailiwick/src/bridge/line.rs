@@ -31,6 +31,7 @@ use super::wire::{Outlet, Wire};
 use super::{Era, Streams};
 use crate::channel::Able;
 use crate::keeper::Ended;
+use crate::remote;
 
 /// How long a server may take to say whether it speaks 2026-07-28. One that does not know the question says so at once;
 /// one that says nothing is then spoken to as before. A slow start counts, and an answer that comes later still does.
@@ -241,6 +242,7 @@ impl Line {
         }
         if let Some(flight) = flight {
             request.extensions_mut().insert(flight.clone());
+            request.extensions_mut().insert(remote::For(Arc::clone(flight.context())));
             // Of what goes elsewhere than to a child nothing is known but that it went.
             flight.mark(!self.is_child());
         }
@@ -434,8 +436,8 @@ impl Drop for Recall<'_> {
 fn failure_in(error: &(dyn std::error::Error + 'static)) -> Option<Failure> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(failure) = error.downcast_ref::<Failure>() {
-            return Some(failure.clone());
+        if let Some(failure) = error.downcast_ref::<Failure>().cloned().or_else(|| remote::failure_in(error)) {
+            return Some(failure);
         }
         next = error.source();
     }

@@ -17,8 +17,7 @@ use rmcp::transport::common::http_header::{
     EVENT_STREAM_MIME_TYPE, HEADER_LAST_EVENT_ID, HEADER_SESSION_ID, JSON_MIME_TYPE,
 };
 use rmcp::transport::streamable_http_client::{
-    AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpClient, StreamableHttpError,
-    StreamableHttpPostResponse,
+    AuthRequiredError, SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
 };
 use sse_stream::Sse;
 use wasmtime_wasi_http::WasiBody;
@@ -86,7 +85,8 @@ impl StreamableHttpClient for Client {
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<(), Error> {
         let headers = head(JSON_MIME_TYPE, Some(&session), None, headers)?;
-        let answer = self.ask(&self.0.wire.context(), &Method::DELETE, headers, Bytes::new()).await?;
+        let answer = self.ask(&self.0.wire.context(), &Method::DELETE, headers, Bytes::new()).await;
+        let answer = answer.map_err(StreamableHttpError::Client)?;
         let status = answer.response.status();
         if status == StatusCode::METHOD_NOT_ALLOWED {
             return Err(StreamableHttpError::ServerDoesNotSupportDeleteSession);
@@ -115,7 +115,8 @@ impl StreamableHttpClient for Client {
         most: usize,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Error> {
         let headers = head(EVENT_STREAM_MIME_TYPE, session.as_deref(), last.as_deref(), headers)?;
-        let answer = self.ask(&self.0.wire.context(), &Method::GET, headers, Bytes::new()).await?;
+        let answer =
+            self.ask(&self.0.wire.context(), &Method::GET, headers, Bytes::new()).await.map_err(stream_refused)?;
         let status = answer.response.status();
         if status == StatusCode::METHOD_NOT_ALLOWED {
             return Err(StreamableHttpError::ServerDoesNotSupportSse);
@@ -143,7 +144,8 @@ impl Client {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON_MIME_TYPE));
         let body = serde_json::to_vec(&message)?;
         let context = context_of(&message).unwrap_or_else(|| self.0.wire.context());
-        let answer = self.ask(&context, &Method::POST, headers, body.into()).await?;
+        let answer =
+            self.ask(&context, &Method::POST, headers, body.into()).await.map_err(StreamableHttpError::Client)?;
         self.read(answer, &message, session.is_some(), most).await
     }
 
@@ -165,20 +167,18 @@ impl Client {
         method: &Method,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         let Some(tokens) = &self.0.tokens else {
-            let sent = self.send(context, method, headers, body, None).await;
-            return self.judged(Answer { response: sent.map_err(StreamableHttpError::Client)?, mask: None }).await;
+            let response = self.send(context, method, headers, body, None).await?;
+            return self.judged(Answer { response, mask: None }).await;
         };
-        let mut token = tokens.token().await.map_err(StreamableHttpError::Client)?;
+        let mut token = tokens.token().await?;
         let bearer = token.as_ref().map(|token| &token.bearer);
-        let sent = self.send(context, method, headers.clone(), body.clone(), bearer).await;
-        let mut response = sent.map_err(StreamableHttpError::Client)?;
+        let mut response = self.send(context, method, headers.clone(), body.clone(), bearer).await?;
         if let (StatusCode::UNAUTHORIZED, Some(sent)) = (response.status(), &token)
-            && let Some(fresh) = tokens.renewed(sent).await.map_err(StreamableHttpError::Client)?
+            && let Some(fresh) = tokens.renewed(sent).await?
         {
-            let again = self.send(context, method, headers, body, Some(&fresh.bearer)).await;
-            response = again.map_err(StreamableHttpError::Client)?;
+            response = self.send(context, method, headers, body, Some(&fresh.bearer)).await?;
             if response.status() == StatusCode::UNAUTHORIZED {
                 tokens.is_barren(&fresh).await;
             }
@@ -207,21 +207,20 @@ impl Client {
     }
 
     /// The answer, unless it says that nobody has proved who asks, or leads elsewhere.
-    async fn judged(&self, answer: Answer) -> Result<Answer, Error> {
+    async fn judged(&self, answer: Answer) -> Result<Answer, Failure> {
         let status = answer.response.status();
         let challenge = challenge(answer.response.headers());
         if status == StatusCode::UNAUTHORIZED {
             self.remember(challenge.as_deref()).await;
-            return Err(StreamableHttpError::AuthRequired(AuthRequiredError::new(challenge.unwrap_or_default())));
+            return Err(self.0.unproved());
         }
         if let (StatusCode::FORBIDDEN, Some(challenge)) = (status, challenge) {
             self.remember(Some(&challenge)).await;
-            let error = InsufficientScopeError::new(challenge, None);
-            return Err(StreamableHttpError::InsufficientScope(error));
+            return Err(self.0.not_enough(&challenge));
         }
         if status.is_redirection() {
             let (parts, _) = answer.response.into_parts();
-            return Err(StreamableHttpError::Client(self.0.led_away(status, &elsewhere(&parts))));
+            return Err(self.0.led_away(status, &elsewhere(&parts)));
         }
         Ok(answer)
     }
@@ -250,7 +249,8 @@ impl Client {
             return Err(StreamableHttpError::SessionExpired);
         }
         let sort = sort(response.headers());
-        let session = session(response.headers())?;
+        let session =
+            session(response.headers()).map_err(|reason| StreamableHttpError::Client(self.0.unreadable(reason)))?;
         if !status.is_success() {
             return self.failed(Answer { response, mask }, message, in_session, &sort).await;
         }
@@ -302,14 +302,24 @@ impl Client {
             return Ok(StreamableHttpPostResponse::Json(answer, None));
         }
         if let (Some(told), Sort::Json, false) = (told, sort, status == StatusCode::FORBIDDEN) {
-            return Ok(StreamableHttpPostResponse::Json(told, session(&parts.headers)?));
+            let session = session(&parts.headers);
+            let session = session.map_err(|reason| StreamableHttpError::Client(self.0.unreadable(reason)))?;
+            return Ok(StreamableHttpPostResponse::Json(told, session));
         }
         if is_busy {
             let after = parts.headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok()).map(str::to_owned);
-            return Err(HttpStatusError::new(status.as_u16(), after).into());
+            return Err(StreamableHttpError::Client(self.0.busy(after.as_deref())));
         }
         Err(StreamableHttpError::Client(self.0.refused(status, &String::from_utf8_lossy(&body))))
     }
+}
+
+/// Why there is no stream. One that wants to know who asks is not asked again.
+fn stream_refused(failure: Failure) -> Error {
+    if failure.code == Code::UpstreamAuth {
+        return StreamableHttpError::AuthRequired(AuthRequiredError::new(failure.message));
+    }
+    StreamableHttpError::Client(failure)
 }
 
 /// Whose call a message is part of, if whoever sends it has said so.
@@ -388,12 +398,12 @@ fn sort(headers: &HeaderMap) -> Sort {
 }
 
 /// The session's name: visible ASCII, as the protocol has it, and of a bounded length.
-fn session(headers: &HeaderMap) -> Result<Option<String>, Error> {
+fn session(headers: &HeaderMap) -> Result<Option<String>, &'static str> {
     let Some(name) = headers.get(HEADER_SESSION_ID) else { return Ok(None) };
     let plain = name.to_str().ok().filter(|name| name.bytes().all(|byte| (0x21..0x7f).contains(&byte)));
     match plain.filter(|name| (1..=MAX_HEADER).contains(&name.len())) {
         Some(name) => Ok(Some(name.to_owned())),
-        None => Err(StreamableHttpError::UnexpectedServerResponse(Cow::from("the session has no legal name"))),
+        None => Err("the session it begins has no legal name"),
     }
 }
 

@@ -162,6 +162,13 @@ impl Site {
     }
 }
 
+/// The host's own reason in an error of a [`Transport`], if it is one.
+#[must_use]
+pub(crate) fn failure_in(error: &(dyn Error + 'static)) -> Option<Failure> {
+    let Some(StreamableHttpError::<Failure>::Client(failure)) = error.downcast_ref() else { return None };
+    Some(failure.clone())
+}
+
 /// Forgets what authorization servers gave for a plugin's servers, and says for how many. Blocks.
 ///
 /// # Errors
@@ -192,24 +199,10 @@ impl Inner {
     }
 
     fn of_transport(&self, error: &StreamableHttpError<Failure>) -> Failure {
-        let (plugin, origin) = (&self.wire.plugin, self.remote.origin());
         #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's errors, which may become more")]
         match error {
             StreamableHttpError::Client(failure) => failure.clone(),
             StreamableHttpError::AuthRequired(_) => self.unproved(),
-            StreamableHttpError::InsufficientScope(challenge) => {
-                let says = said(&challenge.www_authenticate_header);
-                let message = format!("{origin} wants more than `{plugin}` has proved: {says}");
-                Failure::new(Code::UpstreamAuth, message).with_fix(self.proof())
-            }
-            StreamableHttpError::HttpStatus(status) => {
-                let message = format!("{origin} answers {}", status.status);
-                let failure = Failure::new(Code::UpstreamStatus, message);
-                match &status.retry_after {
-                    Some(after) => failure.with_fix(format!("ask again later: it says `Retry-After: {}`", said(after))),
-                    None => failure,
-                }
-            }
             other => self.unreadable(&other.to_string()),
         }
     }
@@ -219,6 +212,22 @@ impl Inner {
         let (plugin, origin) = (&self.wire.plugin, self.remote.origin());
         Failure::new(Code::UpstreamAuth, format!("{origin} wants to know who asks for `{plugin}`"))
             .with_fix(self.proof())
+    }
+
+    /// The server knows who asks, and wants more.
+    fn not_enough(&self, challenge: &str) -> Failure {
+        let (plugin, origin) = (&self.wire.plugin, self.remote.origin());
+        let message = format!("{origin} wants more than `{plugin}` has proved: {}", said(challenge));
+        Failure::new(Code::UpstreamAuth, message).with_fix(self.proof())
+    }
+
+    /// The server has had enough for a while.
+    fn busy(&self, after: Option<&str>) -> Failure {
+        let failure = self.refused(StatusCode::TOO_MANY_REQUESTS, "");
+        match after {
+            Some(after) => failure.with_fix(format!("ask again later: it says `Retry-After: {}`", said(after))),
+            None => failure,
+        }
     }
 
     /// What an operator does so that the server knows who asks.
