@@ -129,9 +129,12 @@ fn t14_a_command_that_is_denied_is_not_run_and_its_twin_is() {
 #[test]
 fn sh2_nothing_of_the_hosts_environment_is_seen() {
     let world = world().secret("token", "secret-token-value");
-    let text = shell("env = { GREETING = \"hi\" }\n[plugins.shell.secrets.TOKEN]\nfile = \"token\"\nvariable = \"GITHUB_TOKEN\"");
+    let text = shell(
+        "env = { GREETING = \"hi\" }\n[plugins.shell.secrets.TOKEN]\nfile = \"token\"\nvariable = \"GITHUB_TOKEN\"",
+    );
     let mut command = world.program(&text, &[], &["serve", "--stdio"]);
-    let hostile = ["CANARY", "LD_PRELOAD", "BASH_ENV", "ENV", "PROMPT_COMMAND", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS"];
+    let hostile =
+        ["CANARY", "LD_PRELOAD", "BASH_ENV", "ENV", "PROMPT_COMMAND", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS"];
     command.envs(hostile.map(|name| (name, "/canary-of-the-host"))).env("LANG", "de_DE.UTF-8").env("TZ", "Asia/Tokyo");
     command.env_remove("LD_PRELOAD");
     let mut server = Server::start(command);
@@ -200,7 +203,10 @@ fn sh4_what_gets_around_the_patterns_is_held_by_the_sandbox() {
             drop(std::fs::remove_dir_all(world.path("work").join(left)));
         }
     }
-    println!("measured: {} ways around the patterns, {n_done} of them do harm in the workspace, 0 beyond it", ways.len());
+    println!(
+        "measured: {} ways around the patterns, {n_done} of them do harm in the workspace, 0 beyond it",
+        ways.len()
+    );
     assert!(n_done >= 30, "only {n_done} of them do anything here");
 }
 
@@ -215,9 +221,13 @@ fn sh5_the_workspace_is_not_left() {
     }
     let text = server.call("bash", json!({"command": "cat canary.txt", "workdir": "out"}));
     assert!(text != "canary", "{text}");
-    for command in ["cat ../beyond/canary.txt", "cat out/canary.txt", "cd ..; cat beyond/canary.txt", "cat /etc/shadow"] {
+    for command in ["cat ../beyond/canary.txt", "cat out/canary.txt", "cd ..; cat beyond/canary.txt", "cat /etc/shadow"]
+    {
         let text = bash(&mut server, command);
-        assert!(text.contains("[exit code: 1]") && !text.starts_with("canary") && !text.contains("root:"), "{command}: {text}");
+        assert!(
+            text.contains("[exit code: 1]") && !text.starts_with("canary") && !text.contains("root:"),
+            "{command}: {text}"
+        );
     }
     bash(&mut server, "echo x > ../beyond/new.txt; echo x > out/new.txt; ln a.txt ../beyond/hard; mv a.txt ../beyond/");
     let names: Vec<_> = std::fs::read_dir(world.path("beyond")).expect("it is there").flatten().collect();
@@ -252,14 +262,18 @@ fn sh7_sh8_nobody_is_waited_for() {
 
 fn agent(command: &[&str], lines: &str) -> String {
     let command = json!(command);
-    format!("[plugins.agent]\nprocess = {{ kind = \"code_agent\", command = {command} }}\napproval = \"never\"\nfs = [\"./work:rw\"]\n{lines}\n")
+    format!(
+        "[plugins.agent]\nprocess = {{ kind = \"code_agent\", command = {command} }}\napproval = \"never\"\nfs = [\"./work:rw\"]\n{lines}\n"
+    )
 }
 
 #[test]
 fn n19_sh9_a_task_is_one_argument_whatever_is_in_it() {
     let world = world();
     let mut server = world.serve(&agent(&["/usr/bin/printf", "<%s>\\n"], ""), &[]);
-    for task in ["fix it", "; rm -rf .", "$(id) `id` $HOME", "a\nb", "'\"\\", "* ? [a]", "> x", "x --flag -oProxyCommand=id"] {
+    for task in
+        ["fix it", "; rm -rf .", "$(id) `id` $HOME", "a\nb", "'\"\\", "* ? [a]", "> x", "x --flag -oProxyCommand=id"]
+    {
         let text = server.call("code_agent", json!({"task": task}));
         assert_eq!(text, format!("<{task}>\n\nExit code: 0"), "{task}");
     }
@@ -324,7 +338,9 @@ async fn n18_trust_is_the_operators_and_a_request_above_it_is_denied() {
         };
         assert_eq!(server.call("sandbox_exec", json!({"command": "echo hi"})), "hi\n\nExit code: 0");
         let text = run(&mut server, "echo hi", "trusted");
-        for words in ["denied.process", "set `trust = \"trusted\"` of `process` under `[plugins.box]`", "bailiwick.toml:1"] {
+        for words in
+            ["denied.process", "set `trust = \"trusted\"` of `process` under `[plugins.box]`", "bailiwick.toml:1"]
+        {
             assert!(text.contains(words), "{words} in {text}");
         }
         let failed = run(&mut server, "echo why >&2; exit 4", "sandboxed");

@@ -52,7 +52,7 @@ async fn a_thousand_lines_of_noise_are_too_many_unless_something_is_said_between
 #[tokio::test]
 async fn how_the_child_ended_is_the_reason() {
     let (mut wire, there, tell) = wire();
-    tell.send_replace(Some(Ended { code: None, signal: Some(9) }));
+    tell.send_replace(Some(Ended { code: None, signal: Some(9), over: None }));
     drop(there);
     assert!(wire.receive().await.is_none());
     assert_eq!(wire.ear.why_over().as_deref(), Some("it was ended by signal 9"));

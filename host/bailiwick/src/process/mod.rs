@@ -70,9 +70,9 @@ impl Programs {
         keeper: Option<Arc<Keeper>>,
     ) -> Result<Self, String> {
         let scripts = match process.folder.clone() {
-            Some(folder) => tokio::task::spawn_blocking(move || Scripts::read(&folder)).await.unwrap_or_else(|_| {
-                Err("reading its scripts crashed; the log says more".to_owned())
-            })?,
+            Some(folder) => tokio::task::spawn_blocking(move || Scripts::read(&folder))
+                .await
+                .unwrap_or_else(|_| Err("reading its scripts crashed; the log says more".to_owned()))?,
             None => Scripts::default(),
         };
         for skipped in &scripts.skipped {
@@ -373,9 +373,8 @@ fn too_much(over: Over, context: &CallContext) -> Failure {
             let fix = format!("raise it with `limits.memory = \"{more}\"` under `[{}]` ({})", grants.table, grants.at);
             Failure::new(Code::LimitMemory, message).with_fix(fix)
         }
-        Over::Processes => {
-            Failure::new(Code::ToolFailed, format!("`{tool}` started more processes than it may")).with_fix("start fewer")
-        }
+        Over::Processes => Failure::new(Code::ToolFailed, format!("`{tool}` started more processes than it may"))
+            .with_fix("start fewer"),
     }
 }
 

@@ -16,21 +16,22 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use bailiwick_core::call::{Call, CallId, Caller};
-use bailiwick_core::config::Effective;
+use bailiwick_core::config::{Effective, Lifetime};
 use bailiwick_core::context::{Catalogue, Contexts, Family, Offer, Prompt, PromptArgument, Wanted};
 use bailiwick_core::grant::{Grants, Limits};
 use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::outcome::{Failure, Output, ResourceLink};
 use bailiwick_core::policy::{Permitted, Verdict, permit_wanted};
-use bailiwick_core::registry::{Annotations, Candidate, Definition, Registry, Risk, Tool};
+use bailiwick_core::registry::{Annotations, Candidate, Definition, Naming, Registry, Risk, Role, Tool};
 use bailiwick_core::schema::ArgumentSchema;
 
-use super::{Ended, Launcher, Lifetime, Patience, Server, Settings, Streams, Way};
+use super::{Launcher, Patience, Server, Settings, Streams, Way};
 use crate::artifact::Artifacts;
 use crate::channel::{Able, Answer, Channel, Matter, Question};
 use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
 use crate::egress::Egress;
+use crate::keeper::Ended;
 use crate::resolver::{FixedNames, Resolver};
 use crate::secrets::Secrets;
 use crate::telemetry::Trail;
@@ -64,7 +65,7 @@ impl Launcher for Child {
                 };
                 let signal = status.as_ref().ok().and_then(std::os::unix::process::ExitStatusExt::signal);
                 let code = status.ok().and_then(|status| status.code());
-                tell.send_replace(Some(Ended { code, signal }));
+                tell.send_replace(Some(Ended { code, signal, over: None }));
             });
             Ok(Streams {
                 stdin: Box::new(stdin.unwrap()),
@@ -170,7 +171,9 @@ impl World {
             trace: None,
             session: self.session.clone(),
         };
-        let mut registry = Registry::new(vec![Candidate { tool: tool(name), aliases: Vec::new() }]).unwrap();
+        let mut registry =
+            Registry::new(vec![Candidate { tool: tool(name), aliases: Vec::new(), naming: Naming::default() }])
+                .unwrap();
         registry.contexts = Contexts::new(vec![offer()]);
         match permit_wanted(&registry, wanted, call) {
             Verdict::Permitted(permitted) => *permitted,
@@ -219,6 +222,7 @@ fn tool(name: &str) -> Tool {
         grants_digest: String::new(),
         annotations: Annotations::default(),
         not_configured: None,
+        role: Role::Single,
     }
 }
 
