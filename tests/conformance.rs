@@ -146,10 +146,18 @@ fn outcome(mut suite: Command, results: &Path, arguments: &[&str]) -> (bool, Str
     let output = suite.arg("-o").arg(results).args(arguments).current_dir(clients()).output();
     let output = output.expect("node can be started");
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    let folders = std::fs::read_dir(results).into_iter().flatten().filter_map(Result::ok);
-    let files = folders.filter_map(|folder| std::fs::read(folder.path().join("checks.json")).ok());
-    let checks = files.filter_map(|file| serde_json::from_slice::<Vec<Value>>(&file).ok()).flatten().collect();
-    (output.status.success(), said, checks)
+    (output.status.success(), said, checks_in(results))
+}
+
+/// All checks that were written below a folder: a scenario has its own, and those of one kind have theirs.
+fn checks_in(folder: &Path) -> Vec<Value> {
+    let own = std::fs::read(folder.join("checks.json")).unwrap_or_default();
+    let mut checks: Vec<Value> = serde_json::from_slice(&own).unwrap_or_default();
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    for entry in entries.filter(|entry| entry.path().is_dir()) {
+        checks.extend(checks_in(&entry.path()));
+    }
+    checks
 }
 
 fn few(served: &Served, version: &str, scenarios: &[&str]) {

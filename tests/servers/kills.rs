@@ -42,10 +42,10 @@ fn caller(served: &Served, number: usize, told: &Told, over: &AtomicBool) {
         let token = format!("token-{number}-{count}-end");
         let (body, _) = call(served, "repeat", &json!({ "token": token }));
         let output = body["output"].to_string();
-        let counter = match body["success"] {
-            Value::Bool(true) if output.contains(&token) && output.matches("token-").count() == 1 => &told.answered,
-            Value::Bool(false) if !output.contains("token-") => &told.failed,
-            _ => {
+        let counter = match body["success"].as_bool() {
+            Some(true) if output.contains(&token) && output.matches("token-").count() == 1 => &told.answered,
+            Some(false) if !output.contains("token-") => &told.failed,
+            Some(_) | None => {
                 println!("{token} was told {body}");
                 &told.wrong
             }
