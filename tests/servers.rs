@@ -1,4 +1,4 @@
-//! Other people's MCP servers behind Bailiwick: the real ones that `servers/setup.sh` installs, and small ones beside it.
+//! Other people's MCP servers behind Bailiwick: real ones, which `servers/setup.sh` installs, and small ones beside it.
 //!
 //! What is not installed is skipped, and the skip is printed; `just test` installs it first.
 

@@ -64,7 +64,8 @@ impl Operator {
     fn write(&self) {
         let Self { folder, server, secrets, net } = self;
         let text = format!(
-            "[plugins.server]\nmcp = {{ {server} }}\nnet = {}\napproval = \"never\"\n{secrets}[host]\nstate = \"./state\"\n",
+            "[plugins.server]\nmcp = {{ {server} }}\nnet = {}\napproval = \"never\"\n{secrets}\
+             [host]\nstate = \"./state\"\n",
             Value::from(net.clone())
         );
         std::fs::write(folder.path().join("bailiwick.toml"), text).expect("a file can be written");

@@ -186,7 +186,8 @@ async fn a_servers_environment_is_what_was_written_and_nothing_of_the_hosts() {
         return;
     }
     let world = World::new().secret("token", "the-value-of-the-token");
-    let lines = "env = { GREETING = \"hello\" }\n[plugins.everything.secrets.TOKEN]\nfile = \"token\"\nvariable = \"API_TOKEN\"\n";
+    let lines = "env = { GREETING = \"hello\" }\n\
+        [plugins.everything.secrets.TOKEN]\nfile = \"token\"\nvariable = \"API_TOKEN\"\n";
     let config = plugin("everything", &javascript("everything", &[]), lines);
     let told = tokio::task::block_in_place(|| {
         let mut command = world.program(&config, &[], &["serve", "--stdio"]);

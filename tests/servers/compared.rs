@@ -129,7 +129,8 @@ impl OverHttp {
         Compared {
             direct: json!({"kind": "everything", "url": url}),
             plugin: format!(
-                "[plugins.remote]\nmcp = {{ url = \"{url}\" }}\nnet = [\"GET,POST,DELETE {url}\"]\napproval = \"never\"\n"
+                "[plugins.remote]\nmcp = {{ url = \"{url}\" }}\nnet = [\"GET,POST,DELETE {url}\"]\n\
+                 approval = \"never\"\n"
             ),
         }
     }
@@ -221,7 +222,7 @@ async fn a_real_server_over_http_is_had_as_if_directly() {
     tokio::task::block_in_place(|| compare(&World::new(), &servers, None, &["legacy", "auto"]));
 }
 
-/// The same server twice, on standard streams and over HTTP: all its tools are there twice, and each pair answers alike.
+/// All its tools are there twice then, and each of a pair is its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_real_server_is_had_on_standard_streams_and_over_http_at_once() {
     if !installed() {

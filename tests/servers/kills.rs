@@ -190,7 +190,7 @@ fn killed(rounds: usize) {
         told.wrong.load(Ordering::SeqCst)
     );
     assert_eq!(told.wrong.load(Ordering::SeqCst), 0, "nobody gets another's answer");
-    // Each kill ends the calls of that moment, at most one of each caller, and what comes while it starts again waits or fails.
+    // A kill ends the calls of its moment; what comes while the server starts again waits or fails.
     assert!(told.answered.load(Ordering::SeqCst) >= rounds, "{told:?}");
     assert!(p99_during < p99_before * 3 + Duration::from_millis(50), "{p99_before:?} before, {p99_during:?} during");
     let (code, said, _world) = served.end();

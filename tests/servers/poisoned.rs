@@ -1,4 +1,5 @@
-//! The seven poisoned servers of `mcp-tool-auditor generate`, each as it is reviewed and as it is when the rug is pulled.
+//! The seven poisoned servers of `mcp-tool-auditor generate`, as they are reviewed and as they are when the rug is
+//! pulled.
 
 use std::process::Command;
 
