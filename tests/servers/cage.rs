@@ -113,7 +113,10 @@ async fn a_server_of_files_started_at_the_root_stays_in_its_folders() {
     let path = |name: &str| text(world.path(name));
     let config = files(&world, "reading", "ro") + &files(&world, "writing", "rw");
     tokio::task::block_in_place(|| {
-        let mut server = world.serve(&config, &[]);
+        let mut command = world.program(&config, &[], &["serve", "--stdio"]);
+        command.env("BAILIWICK_CANARY", CANARY);
+        let mut server = Server::start(command);
+        let host = format!("/proc/{}/environ", server.id());
         let server = &mut server;
         let read = call(server, "reading", "read_text_file", json!({"path": path("reading/plan.txt")}));
         assert_eq!(read, "the plan");
@@ -128,12 +131,16 @@ async fn a_server_of_files_started_at_the_root_stays_in_its_folders() {
             path("bailiwick.toml"),
             own,
             "/etc/shadow".to_owned(),
-            "/proc/1/environ".to_owned(),
             "/root/.bashrc".to_owned(),
         ] {
             let told = call(server, "reading", "read_text_file", json!({"path": place}));
             assert!(told.contains("[tool.failed]"), "{place}: {told}");
             assert!(!told.contains(CANARY) && !told.contains("the other plan"), "{place}: {told}");
+        }
+        // Other processes are not even there; the first one is its own cage's.
+        for place in [host, "/proc/1/environ".to_owned(), "/proc/1/root/etc/shadow".to_owned()] {
+            let told = call(server, "reading", "read_text_file", json!({"path": place}));
+            assert!(!told.contains(CANARY) && !told.contains("root:"), "{place}: {told}");
         }
         for place in ["/root", "/home", &path("beside"), &path("")] {
             let told = call(server, "reading", "list_directory", json!({"path": place}));
