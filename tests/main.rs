@@ -39,6 +39,7 @@ mod review;
 mod sdk_readme;
 mod search;
 mod secrets;
+mod servers;
 mod telemetry;
 mod tidy;
 mod typed;
