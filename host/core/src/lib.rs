@@ -50,5 +50,6 @@ pub mod outcome;
 pub mod redact;
 
 pub mod explain;
+pub mod import;
 pub mod observation;
 pub mod suggest;
