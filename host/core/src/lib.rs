@@ -55,5 +55,6 @@ pub mod outcome;
 pub mod redact;
 
 pub mod explain;
+pub mod import;
 pub mod observation;
 pub mod suggest;
