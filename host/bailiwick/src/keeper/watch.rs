@@ -70,7 +70,8 @@ impl Tree {
         Ok(pause(bounds, memory, threads))
     }
 
-    /// Ends all of it, again and again until nothing runs: what is ended may just have started something.
+    /// Ends all of it, again and again until nothing runs: what is ended may just have started something. What this process
+    /// could ask how it ended is forgotten.
     pub(super) fn fell(self) {
         const ROUNDS: usize = 2_000;
         for _ in 0..ROUNDS {
