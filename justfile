@@ -23,6 +23,7 @@ test: setup
     cargo fmt --all --check
     cargo clippy --locked --workspace --exclude bailiwick-guests --all-targets -- -D warnings
     tests/clients/setup.sh
+    tests/servers/setup.sh
     cargo test --locked --workspace --exclude bailiwick-guests --exclude bailiwick-benches
 
 # Tests that take longer or need heavy components.

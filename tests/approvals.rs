@@ -41,7 +41,7 @@ fn agent(name: &str) -> Arc<Caller> {
 fn begun(host: &TestHost, caller: &Arc<Caller>, tool: &str, arguments: Value, channel: Channel) -> JoinHandle<Outcome> {
     let (host, caller) = (Arc::clone(&host.host), Arc::clone(caller));
     let (id, tool) = (host.new_call_id(), tool.to_owned());
-    let call = Call { id, tool, arguments: arguments.to_string(), caller, trace: None };
+    let call = Call { id, tool, arguments: arguments.to_string(), caller, trace: None, session: None };
     tokio::spawn(async move { host.call(call, channel).await })
 }
 

@@ -45,7 +45,7 @@ async fn host(world: World, component: &[u8], digest: &str, lines: &str) -> Test
     let world = world.file("foreign.wasm", component);
     let host = world.start(&format!("[plugins.foreign]\ncomponent = \"foreign.wasm\"\n{lines}")).await;
     assert_eq!(host.problems(), Vec::<String>::new());
-    assert_eq!(host.host.snapshot().plugins[0].component.digest.to_string(), format!("sha256:{digest}"));
+    assert_eq!(host.host.snapshot().plugins[0].digest.to_string(), format!("sha256:{digest}"));
     host
 }
 

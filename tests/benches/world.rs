@@ -62,6 +62,7 @@ impl BenchHost {
             arguments: arguments.to_owned(),
             caller: Arc::clone(&self.caller),
             trace: None,
+            session: None,
         }
     }
 

@@ -273,8 +273,8 @@ impl TestHost {
     /// Calls a tool with arguments as text.
     pub(crate) async fn call_text(&self, tool: &str, arguments: &str) -> Outcome {
         let (id, caller) = (self.host.new_call_id(), Arc::clone(&self.caller));
-        let call =
-            Call { id, tool: tool.to_owned(), arguments: arguments.to_owned(), caller, trace: self.trace.clone() };
+        let (tool, arguments, trace) = (tool.to_owned(), arguments.to_owned(), self.trace.clone());
+        let call = Call { id, tool, arguments, caller, trace, session: None };
         self.host.call(call, self.channel.clone()).await
     }
 

@@ -136,6 +136,13 @@ impl Server {
         result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text: {result}")).to_owned()
     }
 
+    /// Calls a tool and waits for nothing.
+    pub(crate) fn begin(&mut self, tool: &str, arguments: &Value) {
+        self.asked += 1;
+        let params = json!({"name": tool, "arguments": arguments});
+        self.say(&json!({"jsonrpc": "2.0", "id": self.asked, "method": "tools/call", "params": params}));
+    }
+
     /// Calls a tool and answers each question on the way like this; the first piece of what it says, and the questions.
     pub(crate) fn call_answering(&mut self, tool: &str, arguments: Value, answer: &Value) -> (String, Vec<Value>) {
         self.asked += 1;

@@ -192,6 +192,22 @@ pub fn remove(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path)
 }
 
+/// The names of what lies in a directory, in their order; those that are not UTF-8 left out.
+///
+/// # Errors
+/// As the operating system says; `FileTooLarge` for more than `most` entries.
+pub fn names_in(path: &Path, most: usize) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for (number, entry) in std::fs::read_dir(path)?.enumerate() {
+        if number == most {
+            return Err(io::Error::new(ErrorKind::FileTooLarge, format!("more than {most} files")));
+        }
+        names.extend(entry?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Whether there is a directory at this path.
 #[must_use]
 pub fn is_dir(path: &Path) -> bool {

@@ -83,5 +83,12 @@ pub fn is_unknown(failure: &Failure) -> bool {
 /// A call that asks for a prompt or a resource.
 #[must_use]
 pub fn call(host: &Host, caller: &Arc<Caller>, name: &str, arguments: String) -> Call {
-    Call { id: host.new_call_id(), tool: name.to_owned(), arguments, caller: Arc::clone(caller), trace: None }
+    Call {
+        id: host.new_call_id(),
+        tool: name.to_owned(),
+        arguments,
+        caller: Arc::clone(caller),
+        trace: None,
+        session: None,
+    }
 }

@@ -1,7 +1,7 @@
 //! What can be known of a plugin without granting it anything: what its component shows, and what its `describe` says.
 //! No directory is opened, no secret read, no tool called, nothing written. For reviewers, who look before they grant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,9 +20,13 @@ use crate::channel::Channel;
 use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
 use crate::egress::Egress;
+use crate::fleet::{self, Yard};
+use crate::keeper::Keeper;
 use crate::load::{self, StartError};
+use crate::process::Programs;
 use crate::resolver::Resolver;
 use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Runtime};
+use crate::store::{self, Store};
 use crate::surface::Surface;
 use crate::telemetry::Trail;
 use crate::{ambient, settings};
@@ -33,6 +37,8 @@ const AT_ONCE: usize = 4;
 /// Where plugins are looked at.
 pub struct Bench {
     runtime: Arc<Runtime>,
+    keeper: Option<Arc<Keeper>>,
+    store: Option<Arc<Store>>,
     egress: Arc<Egress>,
     artifacts: Arc<Artifacts>,
 }
@@ -40,8 +46,10 @@ pub struct Bench {
 /// What was found.
 #[derive(Debug, Clone)]
 pub struct Examined {
-    /// What the component shows; none if it could not be read.
+    /// What the component shows; none if it could not be read, or is none.
     pub surface: Option<Surface>,
+    /// What a lock calls what runs; none if that cannot be said.
+    pub pinned: Option<String>,
     /// What it published, prompts and resources as definitions too; none if it could not be asked.
     pub definitions: Option<Vec<Definition>>,
     /// Those of them that are tools.
@@ -53,7 +61,17 @@ pub struct Examined {
 impl Examined {
     /// One that would not be loaded.
     fn broken(surface: Option<Surface>, fault: String) -> Self {
-        Self { surface, definitions: None, tools: Vec::new(), fault: Some(fault) }
+        Self { surface, pinned: None, definitions: None, tools: Vec::new(), fault: Some(fault) }
+    }
+
+    /// The imports that need something of the host: none of what is no component. None if they cannot be known.
+    #[must_use]
+    pub fn needs(&self) -> Option<BTreeSet<String>> {
+        match (&self.surface, &self.pinned) {
+            (Some(surface), _) => Some(surface.needs()),
+            (None, Some(_)) => Some(BTreeSet::new()),
+            (None, None) => None,
+        }
     }
 }
 
@@ -63,29 +81,35 @@ impl Bench {
     /// # Errors
     /// When this machine cannot run components.
     pub fn new() -> Result<Self, StartError> {
-        Self::with(None, CompileLimits::DEFAULT)
+        Self::with(None, CompileLimits::DEFAULT, &[])
     }
 
     /// A bench that finds what was compiled before, and keeps what it compiles, where `config` says. Where that cannot be
-    /// done it does without.
+    /// done it does without. `keeper` starts what is a program.
     ///
     /// # Errors
     /// When this machine cannot run components.
-    pub fn of(config: &Config) -> Result<Self, StartError> {
+    pub fn of(config: &Config, keeper: Option<Arc<Keeper>>) -> Result<Self, StartError> {
         let key = settings::state_folder(config).map(|state| state.join("host.key"));
         let key = key.filter(|file| ambient::exists(file)).and_then(|file| runtime::host_key(&file).ok());
         let cache = settings::cache_folder(config).zip(key).and_then(|(folder, key)| Cache::open(folder, key).ok());
-        Self::with(cache, load::compile_limits(config))
+        let database = settings::state_folder(config).map(|state| state.join(store::FILE));
+        let database = database.filter(|file| ambient::exists(file));
+        let store = database.and_then(|file| Store::open(&file).ok()).map(Arc::new);
+        let authorities = load::authorities(config)?;
+        Ok(Self { keeper, store, ..Self::with(cache, load::compile_limits(config), &authorities)? })
     }
 
-    fn with(cache: Option<Cache>, limits: CompileLimits) -> Result<Self, StartError> {
+    fn with(cache: Option<Cache>, limits: CompileLimits, authorities: &[Vec<u8>]) -> Result<Self, StartError> {
         let engine = |error| StartError::Engine(format!("{error:#}"));
         let calls = u32::try_from(AT_ONCE).unwrap_or(1);
-        let egress = Egress::new(Resolver::default(), &[]);
+        let egress = Egress::new(Resolver::default(), authorities);
         Ok(Self {
             runtime: Arc::new(Runtime::new(calls, cache, Compiler::own_program(), limits).map_err(engine)?),
             egress: Arc::new(egress.map_err(|error| StartError::Egress(error.to_string()))?),
             artifacts: Arc::new(Artifacts::new(PathBuf::new())),
+            keeper: None,
+            store: None,
         })
     }
 
@@ -97,16 +121,38 @@ impl Bench {
     }
 
     async fn plugin(&self, plugin: &config::Plugin) -> Examined {
-        let Class::Component(source) = &plugin.class;
-        let bytes = match load::bytes(source).await {
-            Ok((bytes, _)) => bytes,
-            Err(fault) => return Examined::broken(None, fault.message),
+        let mut examined = match &plugin.class {
+            Class::Component(source) => match load::bytes(source).await {
+                Ok((bytes, _)) => self.component(bytes, &plugin.name, load::trust(source)).await,
+                Err(fault) => return Examined::broken(None, fault.message),
+            },
+            Class::Mcp(_) | Class::Remote(_) => self.server(plugin).await,
+            Class::Process(process) => programs(plugin, process).await,
         };
-        let mut examined = self.component(bytes, &plugin.name, load::trust(source)).await;
+        let digest = examined.surface.as_ref().map(|surface| surface.digest);
+        examined.pinned = examined.pinned.or_else(|| pinned_name(&plugin.class, digest));
         if let (Some(_), None) = (&examined.definitions, &examined.fault) {
-            examined.fault = load::tools(plugin, &examined.tools, None, 0).err();
+            examined.fault = load::tools(plugin, &examined.tools, &BTreeSet::new(), None, 0).err();
         }
         examined
+    }
+
+    /// Starts a server and asks what it has.
+    async fn server(&self, plugin: &config::Plugin) -> Examined {
+        let yard = Yard {
+            keeper: self.keeper.as_ref(),
+            egress: &self.egress,
+            artifacts: &self.artifacts,
+            store: self.store.as_ref(),
+        };
+        match yard.asked(plugin).await {
+            Ok(described) => {
+                let fault = described.check().err();
+                let definitions = Some(described.definitions());
+                Examined { surface: None, pinned: None, definitions, tools: described.tools, fault }
+            }
+            Err(fault) => Examined::broken(None, fault),
+        }
     }
 
     /// Looks at a component.
@@ -119,7 +165,7 @@ impl Bench {
             Ok(described) => {
                 let fault = described.check().err();
                 let definitions = Some(described.definitions());
-                Examined { surface: Some(surface), definitions, tools: described.tools, fault }
+                Examined { surface: Some(surface), pinned: None, definitions, tools: described.tools, fault }
             }
             Err(fault) => Examined::broken(Some(surface), fault),
         }
@@ -129,6 +175,19 @@ impl Bench {
         let component = self.runtime.load(bytes, name.as_ref(), trust).await.map_err(|error| error.to_string())?;
         let described = runtime::describe(&component, &nothing(name, &self.egress, &self.artifacts)).await;
         described.map_err(|failure| format!("`describe` failed: {failure}"))
+    }
+}
+
+/// Looks at native programs: nothing of them runs.
+async fn programs(plugin: &config::Plugin, process: &config::Process) -> Examined {
+    match Programs::read(plugin, process, None).await {
+        Ok(programs) => {
+            let described = programs.described();
+            let fault = described.check().err();
+            let (definitions, pinned) = (Some(described.definitions()), Some(programs.digest().to_string()));
+            Examined { surface: None, pinned, definitions, tools: described.tools, fault }
+        }
+        Err(fault) => Examined::broken(None, fault),
     }
 }
 
@@ -153,14 +212,16 @@ pub(crate) fn nothing(plugin: &PluginName, egress: &Arc<Egress>, artifacts: &Arc
     })
 }
 
-/// What a lock calls a plugin's component: its digest or, of one that came with the program, its name. Built from the
+/// What a lock calls what a plugin runs; none for a component of which nothing is known. Of a program it is the digest of
+/// its command (and of its scripts), of a component its digest or, of one that came with the program, its name. Built from the
 /// same source on two machines, the built-in plugins differ in a few bytes; and who can change them can change the host.
 #[must_use]
-pub fn pinned_name(class: &Class, digest: ComponentDigest) -> String {
-    let Class::Component(source) = class;
-    match source {
-        ComponentSource::Builtin(name) => format!("builtin:{name}"),
-        ComponentSource::Path(_) => digest.to_string(),
+pub fn pinned_name(class: &Class, digest: Option<ComponentDigest>) -> Option<String> {
+    match class {
+        Class::Component(ComponentSource::Builtin(name)) => digest.map(|_| format!("builtin:{name}")),
+        Class::Component(ComponentSource::Path(_)) => digest.map(|digest| digest.to_string()),
+        Class::Mcp(_) | Class::Remote(_) => Some(fleet::identity(class)),
+        Class::Process(_) => digest.map(|digest| digest.to_string()),
     }
 }
 
@@ -175,7 +236,7 @@ pub(crate) fn difference(
     definitions: &[Definition],
     bytes: &[u8],
 ) -> Result<Option<Difference>, String> {
-    let name = pinned_name(&configured.class, component.digest);
+    let name = pinned_name(&configured.class, Some(component.digest)).unwrap_or_default();
     if !pin.published.is_changed(&name, definitions) {
         return Ok(None);
     }

@@ -1,16 +1,19 @@
 //! The spine: [`Host::call`] is the only way to run a tool, and reads top to bottom. [`Host::list`] says which tools
 //! there are, [`Host::watch`] when they changed. Every front end uses these three and nothing else.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit, watch};
 
+use bailiwick_core::aggregate;
 use bailiwick_core::call::{Call, CallId, Caller};
 use bailiwick_core::config::{self, Config};
 use bailiwick_core::context::Wanted;
-use bailiwick_core::name::ToolName;
+use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::outcome::{Code, Failure, Outcome, Output};
 use bailiwick_core::policy::{Permitted, Verdict, permit_wanted};
 use bailiwick_core::registry::{Registry, Tool};
@@ -23,8 +26,9 @@ use crate::confine::Wall;
 use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
 use crate::egress::Egress;
+use crate::fleet::Fleet;
 use crate::keys::Keys;
-use crate::load::{self, Plugin, Problem, Setup, StartError};
+use crate::load::{self, Backend, Loader, Plugin, Problem, Setup, StartError};
 use crate::meters::Meters;
 use crate::observe::Observer;
 use crate::record::Recorder;
@@ -47,6 +51,11 @@ pub struct Host {
     observer: Option<Arc<Observer>>,
     pub(crate) telemetry: Arc<Telemetry>,
     wall: Option<Arc<Wall>>,
+    fleet: Arc<Fleet>,
+    /// What it runs with.
+    config: ArcSwap<Config>,
+    /// Held while plugins are loaded: what was configured last is what is there last.
+    loading: Mutex<()>,
     snapshot: ArcSwap<Snapshot>,
     slots: Semaphore,
     waiting: AtomicU32,
@@ -100,6 +109,9 @@ impl Host {
             observer: parts.observer.map(Arc::new),
             telemetry: Arc::new(telemetry),
             wall: parts.wall,
+            fleet: parts.fleet,
+            config: ArcSwap::from_pointee(config.clone()),
+            loading: Mutex::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             slots: Semaphore::new(config.host.calls as usize),
             waiting: AtomicU32::new(0),
@@ -117,14 +129,55 @@ impl Host {
     /// `[host]` and `[audit]` are read at the start only. Where the process is confined, a plugin that needs more than it
     /// was confined to is left out.
     pub async fn reload(&self, config: &Config) {
-        let wall = self.wall.as_ref();
-        let loader = load::Loader { runtime: &self.runtime, egress: &self.egress, artifacts: &self.artifacts, wall };
-        let snapshot = loader.snapshot(config).await;
+        self.config.store(Arc::new(config.clone()));
         self.keys.reload(config);
-        self.telemetry.loaded(&snapshot);
         self.desk.reload(&config.approval);
+        self.refresh().await;
+    }
+
+    /// Loads all plugins once more, as they are configured.
+    async fn refresh(&self) {
+        let _turn = self.loading.lock().await;
+        let config = self.config.load_full();
+        let (runtime, egress, artifacts) = (&self.runtime, &self.egress, &self.artifacts);
+        let loader = Loader { runtime, egress, artifacts, wall: self.wall.as_ref(), fleet: &self.fleet };
+        let snapshot = loader.snapshot(&config).await;
+        self.telemetry.loaded(&snapshot);
         self.snapshot.store(Arc::new(snapshot));
         self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// Takes what a server publishes now for what is pinned of it, and says how many definitions that are. What a lock file
+    /// pins stays.
+    ///
+    /// # Errors
+    /// There is nothing to accept, or the server does not say what it publishes.
+    pub async fn accept(&self, plugin: &PluginName) -> Result<usize, NotAccepted> {
+        let config = self.config.load_full();
+        let configured = config.plugins.iter().find(|known| known.name == *plugin && known.enabled);
+        let configured = configured.ok_or(NotAccepted::Unknown)?;
+        if !configured.class.is_server() {
+            return Err(NotAccepted::Fixed);
+        }
+        if let Some(lock) = config.lock.as_ref().filter(|lock| lock.plugins.contains_key(plugin)) {
+            return Err(NotAccepted::Locked(lock.file.clone()));
+        }
+        let n_definitions = self.fleet.accept(plugin).await.map_err(NotAccepted::Silent)?;
+        self.refresh().await;
+        Ok(n_definitions)
+    }
+
+    /// Keeps up with servers whose tools change, for as long as it is awaited.
+    pub async fn follow(&self) -> Infallible {
+        /// Servers tell of changes one by one.
+        const QUIET: Duration = Duration::from_millis(200);
+        let mut changes = self.fleet.watch();
+        while changes.changed().await.is_ok() {
+            tokio::time::sleep(QUIET).await;
+            changes.mark_unchanged();
+            self.refresh().await;
+        }
+        std::future::pending().await
     }
 
     /// Who may ask.
@@ -152,7 +205,11 @@ impl Host {
     #[must_use]
     pub fn list(&self, caller: &Caller) -> Vec<(ToolName, Arc<Tool>)> {
         let snapshot = self.snapshot.load();
-        snapshot.registry.visible(&caller.tools).map(|(name, tool)| (name.clone(), Arc::clone(tool))).collect()
+        let registry = &snapshot.registry;
+        registry
+            .visible(&caller.tools)
+            .map(|(name, tool)| (name.clone(), registry.as_seen(tool, &caller.tools)))
+            .collect()
     }
 
     /// What `caller` is offered: its tools, or those with which it searches them.
@@ -168,7 +225,7 @@ impl Host {
         let found = tokio::task::spawn_blocking(move || {
             let index = snapshot.index.of(&snapshot.registry);
             let found = search::found(&snapshot.registry, index, &tools, &query);
-            found.into_iter().map(|(name, tool)| (name.clone(), Arc::clone(tool))).collect()
+            found.into_iter().map(|(name, tool)| (name.clone(), snapshot.registry.as_seen(tool, &tools))).collect()
         });
         found.await.unwrap_or_default()
     }
@@ -198,6 +255,8 @@ impl Host {
     /// The gate: the same for tools, prompts and resources.
     pub(crate) async fn pass(&self, wanted: Wanted, call: Call, channel: Channel) -> Outcome {
         let snapshot = self.snapshot.load_full();
+        // So that the record too is about the tool that is meant.
+        let call = if wanted == Wanted::Tool { aggregate::redirected(&snapshot.registry, call) } else { call };
         let mut recorder = Recorder::start(&self.audit, self.observer.as_ref(), &self.telemetry, &call);
         let verdict = permit_wanted(&snapshot.registry, wanted, call);
         let mut spending = match self.meters.charge(verdict.pending()).await {
@@ -323,6 +382,23 @@ impl Host {
     }
 }
 
+/// Why what a plugin publishes was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAccepted {
+    /// There is none of that name.
+    #[error("there is no such plugin")]
+    Unknown,
+    /// It cannot change while the host runs.
+    #[error("it is a component: what it publishes is part of it, and `bailiwick lock --accept` accepts another one")]
+    Fixed,
+    /// A lock file pins it.
+    #[error("{0} pins it: run `bailiwick lock --accept` and review what that writes")]
+    Locked(String),
+    /// It does not say what it publishes.
+    #[error("it does not say what it publishes: {0}")]
+    Silent(Failure),
+}
+
 struct Waiting<'w>(&'w AtomicU32);
 
 impl Drop for Waiting<'_> {
@@ -333,7 +409,16 @@ impl Drop for Waiting<'_> {
 
 /// Hands a permitted call to its plugin's class.
 async fn invoke(permitted: &Permitted, plugin: &Plugin, context: &Arc<CallContext>) -> Result<Output, Failure> {
-    let output = runtime::call(&plugin.component, permitted, &plugin.directories, context).await?;
+    let output = match &plugin.backend {
+        Backend::Component { component, directories } => {
+            runtime::call(component, permitted, directories, context).await?
+        }
+        Backend::Server(member) => {
+            let _turn = member.underway.enter(context);
+            member.server.call(permitted, context).await?
+        }
+        Backend::Programs(programs) => programs.call(permitted, context).await?,
+    };
     let tool = permitted.tool();
     match (&tool.results, &output.structured) {
         (None, _) => Ok(output),

@@ -4,6 +4,9 @@
 //! [`host::Host::call`] and leaves as an outcome. [`load`] makes what a call needs from the configuration, [`runtime`]
 //! runs components, [`egress`] is the only way to the network and [`ambient`] the only file that opens anything.
 //! [`confine`] leaves the process itself with what all of that needs, and [`broker`] does for it what it then cannot do.
+//!
+//! Plugins that are programs of their own are started by [`keeper`], a process outside of that, each in a cage; `bridge`
+//! speaks to MCP servers, and `fleet` keeps those of a host.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("Bailiwick runs on Linux: what is granted is held by openat2, /proc and Landlock");
@@ -13,6 +16,7 @@ pub mod host;
 pub mod approval;
 pub mod artifact;
 pub mod audit;
+pub mod bridge;
 pub mod builtin;
 pub mod channel;
 pub mod context;
@@ -25,6 +29,7 @@ pub mod load;
 mod meters;
 pub mod observe;
 mod record;
+pub mod remote;
 pub mod resolver;
 pub mod runtime;
 mod seal;
@@ -39,6 +44,9 @@ pub mod broker;
 pub mod confine;
 pub mod egress;
 pub mod keeper;
+
+mod fleet;
+mod process;
 
 pub mod cli;
 pub mod front;

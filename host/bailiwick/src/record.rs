@@ -92,7 +92,7 @@ impl Recorder {
         self.tool = self.observer.is_some().then(|| ToolName::parse(&permitted.tool().definition.name).ok()).flatten();
         let record = self.record();
         record.plugin = Some(permitted.tool().plugin.clone());
-        record.component = Some(plugin.component.digest);
+        record.component = Some(plugin.digest);
         record.grants = Some(permitted.tool().grants_digest.clone());
         record.arguments = Some(permitted.arguments().shape.clone());
     }

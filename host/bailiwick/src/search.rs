@@ -16,7 +16,9 @@ use bailiwick_core::config::Effective;
 use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::outcome::{Code, Failure, Outcome, Output};
 use bailiwick_core::policy;
-use bailiwick_core::registry::{Annotations, CALL_TOOL, DESCRIBE_TOOL, Definition, Registry, Risk, SEARCH_TOOLS, Tool};
+use bailiwick_core::registry::{
+    Annotations, CALL_TOOL, DESCRIBE_TOOL, Definition, Registry, Risk, Role, SEARCH_TOOLS, Tool,
+};
 use bailiwick_core::schema::ArgumentSchema;
 
 /// The header in which a caller over HTTP says what it wants to be shown: see [`Menu::parse`].
@@ -124,6 +126,7 @@ fn tool(name: &str, description: &str, schema: &Value, annotations: Annotations)
         grants_digest: String::new(),
         annotations,
         not_configured: None,
+        role: Role::Single,
     };
     (name, Arc::new(tool))
 }
@@ -299,7 +302,7 @@ pub(crate) fn found<'r>(
     });
     let is_visible = |name: &String| {
         let (name, tool) = registry.resolve(name)?;
-        (tool.effective.allowed && selector.contains(name)).then_some((name, tool))
+        (tool.effective.allowed && registry.selects(selector, name, tool)).then_some((name, tool))
     };
     ranked.unwrap_or_default().iter().filter_map(is_visible).collect()
 }
@@ -317,12 +320,14 @@ pub(crate) fn listed(found: &[(ToolName, Arc<Tool>)], limit: usize, n_tools: usi
 
 /// What is told of one tool.
 pub(crate) fn described(registry: &Registry, selector: &Selector, name: &str) -> Outcome {
-    let found = registry.resolve(name).filter(|(name, tool)| tool.effective.allowed && selector.contains(name));
+    let is_open = |name: &ToolName, tool: &Tool| tool.effective.allowed && registry.selects(selector, name, tool);
+    let found = registry.resolve(name).filter(|(name, tool)| is_open(name, tool));
     let Some((name, tool)) = found else {
         // Another tool is not found than the one that was called.
         let unknown = policy::unknown(registry, name, selector);
         return Outcome::failed(Failure { code: Code::ToolNotFound, ..unknown });
     };
+    let tool = registry.as_seen(tool, selector);
     structured(json!({
         "name": name, "description": tool.description(), "parameters": tool.arguments.visible(),
         "annotations": tool.annotations,

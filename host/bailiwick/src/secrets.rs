@@ -211,6 +211,7 @@ mod tests {
             name: SecretName::parse(name).unwrap(),
             source,
             binding: placement.map(|placement| Binding { origin, placement }),
+            variable: None,
             reveal: false,
             place: bailiwick_core::config::Place { line: 7, ..Default::default() },
         }

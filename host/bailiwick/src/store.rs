@@ -20,7 +20,11 @@ pub const FILE: &str = "bailiwick.db";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What was released is never changed; a new version adds a step.
-const STEPS: [M<'static>; 1] = [M::up(concat!(include_str!("store/keys.sql"), include_str!("store/approvals.sql")))];
+const STEPS: [M<'static>; 3] = [
+    M::up(concat!(include_str!("store/keys.sql"), include_str!("store/approvals.sql"))),
+    M::up(include_str!("store/servers.sql")),
+    M::up(include_str!("store/logins.sql")),
+];
 
 /// A database, opened by this process.
 #[derive(Debug)]
@@ -101,6 +105,11 @@ impl Store {
     /// When the file cannot be read.
     pub fn version(&self) -> Result<i64, StoreError> {
         self.read(data_version)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn unfit(&self, error: rusqlite::Error) -> StoreError {

@@ -20,6 +20,8 @@ pub struct Call {
     pub caller: Arc<Caller>,
     /// What trace it is part of, if any.
     pub trace: Option<TraceContext>,
+    /// Names the session it came in, where there are sessions: a plugin may keep something for each.
+    pub session: Option<Arc<str>>,
 }
 
 /// The name of one call.
@@ -188,6 +190,16 @@ impl Selector {
         (self.all || self.named.iter().any(|n| n == name)) && !self.excluded.iter().any(|n| n == name)
     }
 
+    /// The same for a tool that callers come to by way of another, `whole`: who has that has the part, but for an
+    /// exclusion of either.
+    #[must_use]
+    pub fn contains_part(&self, part: &ToolName, whole: &ToolName) -> bool {
+        let has = |list: &[String], tool: &ToolName| list.iter().any(|name| name == tool.as_str());
+        (self.all || has(&self.named, part) || has(&self.named, whole))
+            && !has(&self.excluded, part)
+            && !has(&self.excluded, whole)
+    }
+
     /// The list it is read from, in one order.
     #[must_use]
     pub fn entries(&self) -> Vec<String> {
@@ -225,6 +237,14 @@ mod tests {
         for list in [&[][..], &["*"], &["a", "b"], &["*", "!a"]] {
             assert_eq!(Selector::of(list.iter().copied()).entries(), list);
         }
+    }
+
+    #[test]
+    fn who_has_a_tool_has_its_parts_but_for_an_exclusion() {
+        let (part, whole) = (ToolName::parse("hub__read").unwrap(), ToolName::parse("hub").unwrap());
+        let has = |entries: &[&str]| Selector::of(entries.iter().copied()).contains_part(&part, &whole);
+        assert!(has(&["*"]) && has(&["hub"]) && has(&["hub__read"]));
+        assert!(!has(&[]) && !has(&["read"]) && !has(&["*", "!hub"]) && !has(&["hub", "!hub__read"]));
     }
 
     #[test]

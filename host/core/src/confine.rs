@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use url::{Host, Url};
 
-use crate::config::{Class, ComponentSource, Config, Place, Plugin};
+use crate::config::{Class, ComponentSource, Config, Launch, Place, Plugin, Process};
 use crate::grant::pattern::HostPattern;
 use crate::grant::{Access, FsGrants, SecretSource};
+use crate::name::PluginName;
 
 /// What may be done with a file, or with all that lies below a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,64 @@ pub struct CommandRule {
     pub at: String,
 }
 
+/// A program that is started for a plugin, outside of the confinement and in one of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramRule {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// How it is started.
+    pub launch: Launch,
+    /// Whether a call's own words come after the command's.
+    pub more_arguments: bool,
+    /// The directories it reaches, and whether it may change what is there.
+    pub files: Vec<(PathBuf, Access)>,
+    /// Whether it reaches the network, by way of the host.
+    pub net: bool,
+    /// Its environment.
+    pub env: BTreeMap<String, String>,
+    /// Names of variables that hold secrets.
+    pub variables: BTreeSet<String>,
+    /// Its memory, in bytes.
+    pub memory: u64,
+    /// How many files it may have open.
+    pub handles: u32,
+    /// How many processes and threads it may be, with all it starts.
+    pub processes: u32,
+    /// Its line in the configuration, `FILE:LINE`.
+    pub at: String,
+}
+
+impl ProgramRule {
+    /// What is started for a plugin, if it is a program.
+    #[must_use]
+    pub fn of(plugin: &Plugin) -> Option<Self> {
+        let launch = plugin.class.launch()?.clone();
+        let grants = &plugin.grants;
+        let process = plugin.class.process();
+        let scripts = process.and_then(|process| process.folder.clone()).map(|folder| (folder, Access::ReadOnly));
+        let granted = grants.fs.iter().map(|grant| (grant.host.clone(), grant.access));
+        let files = granted.chain(scripts).collect();
+        Some(Self {
+            plugin: plugin.name.clone(),
+            launch,
+            more_arguments: process.is_some(),
+            files,
+            net: !grants.net.is_empty() && process.is_none_or(Process::reaches_network),
+            env: grants.env.clone(),
+            variables: grants.secrets.iter().filter_map(|secret| secret.variable.clone()).collect(),
+            memory: plugin.limits.memory,
+            handles: plugin.limits.handles,
+            processes: plugin.class.processes(),
+            at: grants.at.clone(),
+        })
+    }
+
+    /// Whether another one would be started in the same way, wherever it is written.
+    fn is_same(&self, other: &Self) -> bool {
+        Self { at: String::new(), ..self.clone() } == Self { at: String::new(), ..other.clone() }
+    }
+}
+
 /// A file that is in reach only as the file it was at the start, because the folder it lies in is not its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pinned {
@@ -138,6 +197,8 @@ pub struct Confinement {
     pub hosts: Vec<HostRule>,
     /// Commands that run outside.
     pub commands: Vec<CommandRule>,
+    /// Programs that run outside.
+    pub programs: Vec<ProgramRule>,
     /// Files whose successors are out of reach.
     pub pinned: Vec<Pinned>,
 }
@@ -266,7 +327,7 @@ impl Confinement {
 
     fn nothing(life: Life) -> Self {
         let (files, hosts, commands, pinned) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { life, files, sockets: Sockets::None, hosts, commands, pinned }
+        Self { life, files, sockets: Sockets::None, hosts, commands, programs: Vec::new(), pinned }
     }
 
     /// The TCP ports that connections may go to.
@@ -296,8 +357,13 @@ impl Confinement {
         let files = needs.files.iter().filter(file).map(FileRule::beyond);
         let hosts = needs.hosts.iter().filter(host).map(|rule| (&rule.what, &rule.at));
         let commands = needs.commands.iter().filter(command).map(|rule| (&rule.what, &rule.at));
+        let program = |rule: &&ProgramRule| !self.programs.iter().any(|own| own.is_same(rule));
+        let programs: Vec<_> = needs.programs.iter().filter(program).collect();
+        let programs = programs
+            .iter()
+            .map(|rule| Beyond { what: format!("the program of `{}`", rule.plugin), at: rule.at.clone() });
         let others = hosts.chain(commands).map(|(what, at)| Beyond { what: what.clone(), at: at.clone() });
-        files.chain(others).collect()
+        files.chain(others).chain(programs).collect()
     }
 
     /// What one plugin needs.
@@ -347,15 +413,24 @@ impl Confinement {
     fn plugin(&mut self, plugin: &Plugin, look: Look<'_>) {
         let (name, grants) = (&plugin.name, &plugin.grants);
         let at = |place: &Place| Some(line(&grants.at, place));
-        let Class::Component(source) = &plugin.class;
-        match source {
-            ComponentSource::Builtin(_) => {}
-            ComponentSource::Path(path) => {
+        match &plugin.class {
+            Class::Component(ComponentSource::Builtin(_)) => {}
+            Class::Component(ComponentSource::Path(path)) => {
                 self.file(path, look, &format!("the component of `{name}`"), Some(grants.at.clone()));
             }
+            Class::Mcp(_) => self.programs.extend(ProgramRule::of(plugin)),
+            Class::Remote(_) => {}
+            Class::Process(process) => {
+                self.programs.extend(ProgramRule::of(plugin));
+                // Their descriptions are read here, and the scripts themselves to see that they are what was described.
+                let folder = process.folder.as_deref().and_then(look.real);
+                self.add(folder, Reach::Read, &format!("the scripts of `{name}`"), Some(grants.at.clone()));
+            }
         }
+        // What a program reaches is its own, and nothing of the host's.
+        let seen = if plugin.class.launch().is_none() { Some(&grants.fs) } else { None };
         let of_tools = plugin.tools.values().filter_map(|rule| rule.fs.as_ref());
-        for grant in std::iter::once(&grants.fs).chain(of_tools).flat_map(FsGrants::iter) {
+        for grant in seen.into_iter().chain(of_tools).flat_map(FsGrants::iter) {
             let reach = match grant.access {
                 Access::ReadOnly => Reach::Read,
                 Access::ReadWrite => Reach::Change,

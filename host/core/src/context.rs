@@ -32,7 +32,7 @@ const MAX_LABEL: usize = 255;
 const OWN_SCHEME: &str = "artifact:";
 
 /// All that one plugin offers, as it published it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Catalogue {
     /// Its prompts.
     pub prompts: Vec<Prompt>,
@@ -43,7 +43,7 @@ pub struct Catalogue {
 }
 
 /// A text with blanks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Prompt {
     /// The plugin's own name for it.
     pub name: String,
@@ -56,7 +56,7 @@ pub struct Prompt {
 }
 
 /// A value that a prompt needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PromptArgument {
     /// Its name.
     pub name: String,
@@ -69,7 +69,7 @@ pub struct PromptArgument {
 }
 
 /// Resources whose URIs differ in some places.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Family {
     /// `house://diary/{day}`.
     pub uri_template: String,
@@ -210,6 +210,16 @@ impl Catalogue {
             definition(format!("template:{uri_template}"), title, description.as_deref().unwrap_or_default(), shape)
         });
         prompts.chain(resources).chain(families).collect()
+    }
+
+    /// Leaves out what [`Catalogue::definitions`] calls `name`.
+    pub fn leave_out(&mut self, name: &str) {
+        match name.split_once(':') {
+            Some(("prompt", prompt)) => self.prompts.retain(|known| known.name != prompt),
+            Some(("resource", uri)) => self.resources.retain(|known| known.uri != uri),
+            Some(("template", template)) => self.templates.retain(|known| known.uri_template != template),
+            Some(_) | None => {}
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! 1. [`config`] reads what the operator wrote; [`grant`] holds one right per file; [`name`] what things are called.
 //! 2. [`registry`] is an immutable snapshot of all tools: a name resolves to one [`registry::Tool`] or to none.
+//!    [`aggregate`] is one tool in the place of a server's many.
 //!    [`context`] is what plugins give beside tools: prompts and resources.
 //! 3. [`policy::permit`] judges a [`call::Call`]: only it makes a [`policy::Permitted`], and running takes one. [`key`] is
 //!    what callers prove themselves with, [`bucket`] what they had of late.
@@ -14,6 +15,9 @@
 //!    what a component's imports mean.
 //! 6. [`dialect`] is the shape of tools, calls and answers for each model provider; [`render`] writes tools into a text.
 //! 7. [`outcome`] is the one result type; [`redact`] takes secrets and control characters out of whatever leaves.
+//!
+//! Of plugins that are programs of their own, [`launcher`] knows which commands would install one, and [`deny`] which
+//! are not run by the look of them.
 //!
 //! Beside it, for operators: [`explain`] says what would be decided and by which line; [`observation`] keeps what was
 //! refused, of which [`suggest`] makes the lines that would allow it. And once, before the first call: [`confine`] says
@@ -26,9 +30,12 @@ pub mod grant;
 
 pub mod capability;
 pub mod confine;
+pub mod deny;
+pub mod launcher;
 pub mod lock;
 pub mod review;
 
+pub mod aggregate;
 pub mod approval;
 pub mod bucket;
 pub mod call;
@@ -48,5 +55,6 @@ pub mod outcome;
 pub mod redact;
 
 pub mod explain;
+pub mod import;
 pub mod observation;
 pub mod suggest;

@@ -168,7 +168,7 @@ pub enum ResourceBody {
 }
 
 /// A document named, not given.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct ResourceLink {
     /// Where it is; never fetched by the host.
     pub uri: String,
@@ -290,6 +290,8 @@ codes! {
     DeniedFsWrite = "denied.fs.write",
     /// The secret is not granted, or only for use by the host.
     DeniedSecret = "denied.secret",
+    /// The command is not one the operator lets run, or asks for more trust than is granted.
+    DeniedProcess = "denied.process",
     /// The deadline passed.
     LimitTime = "limit.time",
     /// The plugin asked for more memory than it may have.
@@ -336,6 +338,12 @@ codes! {
     UpstreamProtocol = "upstream.protocol",
     /// A service answered with an error.
     UpstreamStatus = "upstream.status",
+    /// A service wants to know who asks, and nobody has logged in, or the login is no good any more.
+    UpstreamAuth = "upstream.auth",
+    /// The plugin's MCP server does not run and could not be started, or cannot be reached; the call did not get there.
+    ServerUnreachable = "server.unreachable",
+    /// The plugin's MCP server ended in the middle of the call; what it did of it until then is done.
+    ServerEnded = "server.ended",
     /// The caller gave up.
     Cancelled = "call.cancelled",
     /// The tool's risk is high and the audit cannot be written: it did not run.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::aggregate;
 use crate::approval::{self, Facts};
 use crate::call::{Call, Caller, Selector};
 use crate::config::Approval;
 use crate::context::Wanted;
 use crate::outcome::{Code, Failure};
 use crate::redact::{Redactor, quotable};
-use crate::registry::{Definition, Registry, Risk, Tool};
+use crate::registry::{Definition, Registry, Risk, Role, Tool};
 use crate::schema::Arguments;
 
 /// A call that policy has let through. Only [`permit`] and [`Question::approved`] make one.
@@ -226,6 +227,10 @@ pub fn permit_wanted(registry: &Registry, wanted: Wanted, call: Call) -> Verdict
     if let Err(failure) = may_run(&call.caller) {
         return Verdict::Denied { tool: None, failure };
     }
+    let call = match &wanted {
+        Wanted::Tool => aggregate::redirected(registry, call),
+        Wanted::Prompt(_) | Wanted::Resource(_) | Wanted::Completion { .. } => call,
+    };
     let resolved = match &wanted {
         Wanted::Tool => resolve(registry, &call),
         Wanted::Prompt(_) | Wanted::Resource(_) | Wanted::Completion { .. } => {
@@ -236,7 +241,12 @@ pub fn permit_wanted(registry: &Registry, wanted: Wanted, call: Call) -> Verdict
         Ok(tool) => Arc::clone(tool),
         Err(failure) => return Verdict::Denied { tool: None, failure },
     };
-    let arguments = match tool.arguments.prepare(&call.arguments) {
+    let runs = match tool.role {
+        Role::Single | Role::Member => Ok(()),
+        // It leads to others, and this call to none of them.
+        Role::Aggregate => Err(aggregate::misled(registry, &tool, &call)),
+    };
+    let arguments = match runs.and_then(|()| tool.arguments.prepare(&call.arguments)) {
         Ok(arguments) => arguments,
         Err(failure) => return Verdict::Denied { tool: Some(tool), failure },
     };
@@ -310,7 +320,7 @@ fn resolve<'r>(registry: &'r Registry, call: &Call) -> Result<&'r Arc<Tool>, Fai
         return Err(Failure::new(Code::DeniedTool, format!("`{name}` is switched off in the configuration"))
             .with_fix(format!("set `allow = true` under `[plugins.{plugin}.tools.{own}]` ({at})")));
     }
-    if !selector.contains(name) {
+    if !registry.selects(selector, name, tool) {
         let message = format!("`{name}` is not among the tools `{}` may use", call.caller.name);
         let failure = Failure::new(Code::DeniedTool, message);
         return Err(match &call.caller.policy {

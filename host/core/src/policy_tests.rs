@@ -3,7 +3,7 @@ use crate::call::{CallId, Caller};
 use crate::config::Effective;
 use crate::grant::Grants;
 use crate::name::{PluginName, SecretName, ToolName};
-use crate::registry::{Annotations, Candidate};
+use crate::registry::{Annotations, Candidate, Naming, Role};
 use crate::schema::ArgumentSchema;
 
 const SCHEMA: &str = r#"{"type":"object","properties":{"target":{"type":"string"},"count":{"type":"integer"},
@@ -36,8 +36,9 @@ fn registry(description: &str, digest: &str) -> Registry {
         grants_digest: digest.to_owned(),
         annotations: Annotations::default(),
         not_configured: None,
+        role: Role::Single,
     };
-    Registry::new(vec![Candidate { tool, aliases: Vec::new() }]).unwrap()
+    Registry::new(vec![Candidate { tool, aliases: Vec::new(), naming: Naming::default() }]).unwrap()
 }
 
 fn asked(registry: &Registry, caller: &str, arguments: &str) -> Question {
@@ -48,6 +49,7 @@ fn asked(registry: &Registry, caller: &str, arguments: &str) -> Question {
         arguments: arguments.to_owned(),
         caller,
         trace: None,
+        session: None,
     };
     match permit(registry, call) {
         Verdict::Ask(question) => *question,

@@ -1,11 +1,12 @@
 //! All tools at one moment: an immutable snapshot. A reload makes a new one; calls under way keep theirs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::aggregate;
 use crate::call::Selector;
 use crate::config::Effective;
 use crate::context::Contexts;
@@ -26,7 +27,7 @@ pub const DESCRIBE_TOOL: &str = "describe_tool";
 pub const CALL_TOOL: &str = "call_tool";
 /// Names that no tool of a plugin gets: a caller has to be able to rely on what they are.
 pub const RESERVED: [&str; 3] = [SEARCH_TOOLS, DESCRIBE_TOOL, CALL_TOOL];
-const MAX_DESCRIPTION: usize = 16 << 10;
+pub(crate) const MAX_DESCRIPTION: usize = 16 << 10;
 
 /// How much harm a call can do if its arguments are wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -41,7 +42,7 @@ pub enum Risk {
 }
 
 /// Hints about what a call does, as in the MCP tool annotations.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Annotations {
     /// The tool changes nothing.
@@ -59,7 +60,7 @@ pub struct Annotations {
 }
 
 /// One tool as its plugin published it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Definition {
     /// The plugin's own name for it.
     pub name: String,
@@ -111,6 +112,29 @@ pub struct Tool {
     pub annotations: Annotations,
     /// Why it cannot work as configured; shown in the description.
     pub not_configured: Option<String>,
+    /// Whether callers see it by itself.
+    pub role: Role,
+}
+
+/// Whether callers see a tool by itself, or one in the place of many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Role {
+    /// It is seen.
+    #[default]
+    Single,
+    /// It is seen in the place of all tools of its plugin, and is none itself: see [`crate::aggregate`].
+    Aggregate,
+    /// It is not seen under its own name: its plugin's aggregate leads to it.
+    Member,
+}
+
+/// How a tool comes by the name callers use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Naming {
+    /// Somebody else chose the name it wants: where a tool of a component wants it too, that one keeps it.
+    pub yields: bool,
+    /// It is called `PLUGIN__TOOL` also where nothing else wants its own name.
+    pub prefix_always: bool,
 }
 
 impl Tool {
@@ -268,9 +292,11 @@ pub struct Candidate {
     pub tool: Tool,
     /// Second names the operator gave it.
     pub aliases: Vec<ToolName>,
+    /// How it comes by its name.
+    pub naming: Naming,
 }
 
-/// The tools of a plugin that may not run as it is: nobody else gets their names, and a call is told why.
+/// Tools that may not run as they are, all of a plugin's or some: nobody else gets their names, and a call is told why.
 #[derive(Debug)]
 pub struct Held {
     /// The plugin.
@@ -279,8 +305,19 @@ pub struct Held {
     pub tools: Vec<ToolName>,
     /// Second names the operator gave them.
     pub aliases: Vec<ToolName>,
+    /// How they would come by their names.
+    pub naming: Naming,
     /// What a call is told.
     pub failure: Failure,
+}
+
+/// One tool that may not run, under the name it would have.
+#[derive(Debug)]
+struct Kept {
+    plugin: PluginName,
+    /// The plugin's own name for it; none under a second name.
+    own: Option<ToolName>,
+    failure: Failure,
 }
 
 /// All tools by name.
@@ -290,7 +327,9 @@ pub struct Registry {
     pub contexts: Contexts,
     tools: Vec<Arc<Tool>>,
     by_name: BTreeMap<ToolName, usize>,
-    held: BTreeMap<ToolName, Failure>,
+    held: BTreeMap<ToolName, Kept>,
+    /// Of each plugin that is seen as one tool, that tool.
+    aggregates: BTreeMap<PluginName, usize>,
 }
 
 impl Registry {
@@ -298,6 +337,10 @@ impl Registry {
     /// the order they were loaded in. A second name the operator wrote always holds: a tool of that name gets
     /// `PLUGIN__NAME` too. So no plugin can take another's tools away by what it calls its own, nor the host's
     /// ([`RESERVED`]).
+    ///
+    /// What tools that yield ([`Naming::yields`]) are called makes no difference to the others. A name that looks like
+    /// another plugin's is not theirs either: one that differs in case, or in `-` and `_`, or that begins with another
+    /// plugin's name and `__`.
     ///
     /// # Errors
     /// Two second names that are the same, or one that is the host's; the sentence names both.
@@ -315,6 +358,9 @@ impl Registry {
         let mut second_names = Vec::new();
         for (mut candidate, name) in candidates.into_iter().zip(names) {
             let index = registry.tools.len();
+            if candidate.tool.role == Role::Aggregate {
+                registry.aggregates.insert(candidate.tool.plugin.clone(), index);
+            }
             candidate.tool.name = name.clone();
             second_names.extend(candidate.aliases.into_iter().map(|alias| (alias, index)));
             registry.tools.push(Arc::new(candidate.tool));
@@ -344,18 +390,86 @@ impl Registry {
         self.by_name.get_key_value(&name).map(|(name, index)| (name, &self.tools[*index]))
     }
 
-    /// What a call of a tool is told whose plugin may not run as it is, if its caller may use it.
+    /// Whether callers with this selector may use `tool` under `name`. A member of an aggregate is theirs too if that is,
+    /// unless they are kept from the member itself; and the aggregate if some member is.
     #[must_use]
-    pub fn held(&self, name: &str, selector: &Selector) -> Option<&Failure> {
-        self.held.get_key_value(name).filter(|(name, _)| selector.contains(name)).map(|(_, failure)| failure)
+    pub fn selects(&self, selector: &Selector, name: &ToolName, tool: &Tool) -> bool {
+        let leads_somewhere = || tool.role == Role::Aggregate && self.members(&tool.plugin, selector).next().is_some();
+        self.has(selector, name, &tool.plugin) || leads_somewhere()
     }
 
-    /// The tools a caller may see with the names they may use, in name order.
+    fn has(&self, selector: &Selector, name: &ToolName, plugin: &PluginName) -> bool {
+        match self.aggregates.get(plugin) {
+            Some(whole) => selector.contains_part(name, &self.tools[*whole].name),
+            None => selector.contains(name),
+        }
+    }
+
+    /// The aggregate of this name.
+    pub(crate) fn aggregate_named(&self, name: &str) -> Option<&Arc<Tool>> {
+        self.aggregates.values().map(|index| &self.tools[*index]).find(|tool| tool.name.as_str() == name)
+    }
+
+    /// The member that an aggregate of `plugin` knows by this name, whoever asks.
+    pub(crate) fn member(&self, plugin: &PluginName, own: &str) -> Option<&Arc<Tool>> {
+        let is_it = |tool: &&Arc<Tool>| tool.role == Role::Member && tool.plugin == *plugin;
+        self.tools.iter().filter(is_it).find(|tool| tool.definition.name == own)
+    }
+
+    /// The tools that the aggregate of a plugin leads this caller to, by the plugin's own names for them.
+    pub fn members<'r, 's>(
+        &'r self,
+        plugin: &'s PluginName,
+        selector: &'s Selector,
+    ) -> impl Iterator<Item = &'r Arc<Tool>> + use<'r, 's> {
+        let of_plugin = move |tool: &&Arc<Tool>| tool.role == Role::Member && tool.plugin == *plugin;
+        let is_open = move |tool: &&Arc<Tool>| tool.effective.allowed && self.has(selector, &tool.name, plugin);
+        self.tools.iter().filter(of_plugin).filter(is_open)
+    }
+
+    /// `tool` as a caller sees it: an aggregate names the tools it leads this caller to, and no others.
+    #[must_use]
+    pub fn as_seen(&self, tool: &Arc<Tool>, selector: &Selector) -> Arc<Tool> {
+        match tool.role {
+            Role::Single | Role::Member => Arc::clone(tool),
+            Role::Aggregate => {
+                let of_plugin = |other: &&Arc<Tool>| other.role == Role::Member && other.plugin == tool.plugin;
+                let n_open = self.tools.iter().filter(of_plugin).filter(|member| member.effective.allowed).count();
+                let members: Vec<&Tool> = self.members(&tool.plugin, selector).map(AsRef::as_ref).collect();
+                // The same for all who may use all of it: nothing to be made anew.
+                if members.len() == n_open { Arc::clone(tool) } else { Arc::new(aggregate::narrowed(tool, &members)) }
+            }
+        }
+    }
+
+    /// What a call of a tool is told that may not run as it is, if its caller may use it.
+    #[must_use]
+    pub fn held(&self, name: &str, selector: &Selector) -> Option<&Failure> {
+        let (name, kept) = self.held.get_key_value(name)?;
+        self.has(selector, name, &kept.plugin).then_some(&kept.failure)
+    }
+
+    /// The same for a tool that an aggregate would lead to, by the plugin's own name for it.
+    #[must_use]
+    pub fn held_member(&self, plugin: &PluginName, own: &str, selector: &Selector) -> Option<&Failure> {
+        let is_it = |kept: &Kept| kept.plugin == *plugin && kept.own.as_ref().is_some_and(|name| name.as_str() == own);
+        let (name, kept) = self.held.iter().find(|(_, kept)| is_it(kept))?;
+        self.has(selector, name, plugin).then_some(&kept.failure)
+    }
+
+    /// The tools a caller may see with the names they may use, in name order. Members of an aggregate are seen under the
+    /// second names the operator gave them, and under no other.
     pub fn visible<'r>(&'r self, selector: &'r Selector) -> impl Iterator<Item = (&'r ToolName, &'r Arc<Tool>)> {
+        let is_shown = |name: &ToolName, tool: &Tool| match tool.role {
+            Role::Single => true,
+            Role::Member => *name != tool.name,
+            Role::Aggregate => self.members(&tool.plugin, selector).next().is_some(),
+        };
         self.by_name
             .iter()
             .map(|(name, index)| (name, &self.tools[*index]))
-            .filter(|(name, tool)| tool.effective.allowed && selector.contains(name))
+            .filter(|(name, tool)| tool.effective.allowed && self.selects(selector, name, tool))
+            .filter(move |(name, tool)| is_shown(name, tool))
     }
 
     /// Every tool, in the order it was loaded.
@@ -384,74 +498,154 @@ fn taken(name: &ToolName, first: &Tool, second: &Tool) -> String {
 
 /// The name of each candidate, in their order, and those of tools that may not run: its own where nothing else wants it,
 /// else the first of the longer ones that nothing else has.
-fn names(candidates: &[Candidate], held: &[Held]) -> (Vec<ToolName>, BTreeMap<ToolName, Failure>) {
+fn names(candidates: &[Candidate], held: &[Held]) -> (Vec<ToolName>, BTreeMap<ToolName, Kept>) {
     let second_names = candidates.iter().flat_map(|candidate| &candidate.aliases);
     let second_names = second_names.chain(held.iter().flat_map(|held| &held.aliases));
-    let reserved: Vec<ToolName> = RESERVED.iter().filter_map(|name| ToolName::parse(name).ok()).collect();
-    let second_names = second_names.chain(&reserved);
-    let own = candidates.iter().map(|candidate| (&candidate.tool.plugin, &candidate.tool.name));
-    let of_held = held.iter().flat_map(|held| held.tools.iter().map(|name| (&held.plugin, name, &held.failure)));
-    let ladders: Vec<[ToolName; 3]> = own
-        .chain(of_held.clone().map(|(plugin, name, _)| (plugin, name)))
-        .map(|(plugin, name)| ladder(plugin, name))
-        .collect();
-    let mut steps = vec![0; ladders.len()];
-    loop {
-        let mut wanted: BTreeMap<&ToolName, usize> = BTreeMap::new();
-        for name in second_names.clone().chain(ladders.iter().zip(&steps).map(|(ladder, step)| &ladder[*step])) {
-            *wanted.entry(name).or_default() += 1;
-        }
-        let mut moved = false;
-        for (ladder, step) in ladders.iter().zip(&mut steps) {
-            if wanted[&ladder[*step]] > 1 && *step + 1 < ladder.len() {
-                *step += 1;
-                moved = true;
-            }
-        }
-        if !moved {
-            break;
-        }
+    let reserved = RESERVED.iter().filter_map(|name| ToolName::parse(name).ok());
+    let taken: Vec<ToolName> = second_names.cloned().chain(reserved).collect();
+    let own = candidates.iter().map(|candidate| (&candidate.tool.plugin, &candidate.tool.name, candidate.naming));
+    let of_held = held.iter().flat_map(|held| held.tools.iter().map(move |name| (held, name)));
+    let wanting = own.chain(of_held.clone().map(|(held, name)| (&held.plugin, name, held.naming)));
+    let mut names = assigned(&taken, wanting.map(|(plugin, name, naming)| Rungs::new(plugin, name, naming)).collect());
+    let kept_names = names.split_off(candidates.len());
+    let kept = |held: &Held, own: Option<&ToolName>| Kept {
+        plugin: held.plugin.clone(),
+        own: own.cloned(),
+        failure: held.failure.clone(),
+    };
+    let mut all_kept: BTreeMap<ToolName, Kept> =
+        kept_names.into_iter().zip(of_held).map(|(name, (held, own))| (name, kept(held, Some(own)))).collect();
+    for held in held {
+        all_kept.extend(held.aliases.iter().map(|alias| (alias.clone(), kept(held, None))));
     }
-    let mut names = ladders.iter().zip(steps).map(|(ladder, step)| ladder[step].clone());
-    let own = names.by_ref().take(candidates.len()).collect();
-    let failures = of_held.map(|(.., failure)| failure.clone());
-    let mut kept: BTreeMap<ToolName, Failure> = names.zip(failures).collect();
-    for Held { aliases, failure, .. } in held {
-        kept.extend(aliases.iter().map(|alias| (alias.clone(), failure.clone())));
-    }
-    (own, kept)
+    (names, all_kept)
 }
 
 /// Names for things of which no two may be called the same: of those that want the same, each gets a longer one.
 pub(crate) fn distinct(wanted: &[(PluginName, ToolName)]) -> Vec<ToolName> {
-    let ladders: Vec<[ToolName; 3]> = wanted.iter().map(|(plugin, name)| ladder(plugin, name)).collect();
-    let mut steps = vec![0; ladders.len()];
-    loop {
-        let mut taken: BTreeMap<&ToolName, usize> = BTreeMap::new();
-        for (ladder, step) in ladders.iter().zip(&steps) {
-            *taken.entry(&ladder[*step]).or_default() += 1;
-        }
-        let clash = |(ladder, step): (&[ToolName; 3], &usize)| taken[&ladder[*step]] > 1 && *step + 1 < ladder.len();
-        let moved: Vec<usize> = (0..steps.len()).filter(|index| clash((&ladders[*index], &steps[*index]))).collect();
-        if moved.is_empty() {
-            break;
-        }
-        moved.into_iter().for_each(|index| steps[index] += 1);
+    let rungs = wanted.iter().map(|(plugin, name)| Rungs::new(plugin, name, Naming::default()));
+    assigned(&[], rungs.collect())
+}
+
+/// The names a tool can have, and the one it would get now.
+struct Rungs<'p> {
+    plugin: &'p PluginName,
+    yields: bool,
+    ladder: [ToolName; 4],
+    step: usize,
+}
+
+impl<'p> Rungs<'p> {
+    fn new(plugin: &'p PluginName, tool: &ToolName, naming: Naming) -> Self {
+        let step = usize::from(naming.prefix_always);
+        Self { plugin, yields: naming.yields, ladder: ladder(plugin, tool), step }
     }
-    ladders.into_iter().zip(steps).map(|(ladder, step)| ladder[step].clone()).collect()
+
+    fn name(&self) -> &ToolName {
+        &self.ladder[self.step]
+    }
+
+    /// Whether this is the name that the plugin chose, without the operator's for the plugin in front.
+    fn is_bare(&self) -> bool {
+        self.step == 0
+    }
+}
+
+/// Everybody's name: all who are in another's way get a longer one, at once, until nobody is. That the order does not
+/// matter follows from "at once".
+fn assigned(taken: &[ToolName], mut all: Vec<Rungs<'_>>) -> Vec<ToolName> {
+    let plugins: BTreeSet<String> = all.iter().map(|rungs| folded(rungs.plugin.as_str())).collect();
+    loop {
+        let wanted = Wanted::of(taken, &all, &plugins);
+        let moved: Vec<usize> = (0..all.len())
+            .filter(|at| all[*at].step + 1 < all[*at].ladder.len() && wanted.must_move(&all[*at]))
+            .collect();
+        if moved.is_empty() {
+            return all.into_iter().map(|Rungs { ladder, step, .. }| ladder[step].clone()).collect();
+        }
+        moved.into_iter().for_each(|at| all[at].step += 1);
+    }
+}
+
+/// Who wants which name at one moment.
+struct Wanted<'n> {
+    /// By tools that yield to nobody, and by the operator for others.
+    firm: BTreeMap<ToolName, usize>,
+    /// By tools that yield and have their plugin's name in theirs.
+    prefixed: BTreeMap<ToolName, usize>,
+    /// By tools that yield and have not.
+    bare: BTreeMap<ToolName, usize>,
+    /// By anybody, as one might read it: which plugins' tools. The host's and the operator's own are nobody's.
+    read_as: BTreeMap<String, BTreeSet<Option<&'n PluginName>>>,
+    /// All plugins, as one might read them.
+    plugins: &'n BTreeSet<String>,
+}
+
+impl<'n> Wanted<'n> {
+    fn of(taken: &[ToolName], all: &[Rungs<'n>], plugins: &'n BTreeSet<String>) -> Self {
+        let (firm, prefixed, bare, read_as) = Default::default();
+        let mut wanted = Self { firm, prefixed, bare, read_as, plugins };
+        for name in taken {
+            *wanted.firm.entry(name.clone()).or_default() += 1;
+        }
+        for name in RESERVED {
+            wanted.read_as.entry(folded(name)).or_default().insert(None);
+        }
+        for rungs in all {
+            let counts = match (rungs.yields, rungs.is_bare()) {
+                (false, _) => &mut wanted.firm,
+                (true, false) => &mut wanted.prefixed,
+                (true, true) => &mut wanted.bare,
+            };
+            *counts.entry(rungs.name().clone()).or_default() += 1;
+            wanted.read_as.entry(folded(rungs.name().as_str())).or_default().insert(Some(rungs.plugin));
+        }
+        wanted
+    }
+
+    /// Whether this one has to give way: to its like, to those that come before it, and, as long as it is called what its
+    /// plugin chose, to what it could be taken for.
+    fn must_move(&self, rungs: &Rungs<'_>) -> bool {
+        let name = rungs.name();
+        let n_of = |counts: &BTreeMap<ToolName, usize>| counts.get(name).copied().unwrap_or(0);
+        match (rungs.yields, rungs.is_bare()) {
+            (false, _) => n_of(&self.firm) > 1,
+            (true, false) => n_of(&self.firm) > 0 || n_of(&self.prefixed) > 1,
+            (true, true) => {
+                n_of(&self.firm) > 0
+                    || n_of(&self.prefixed) > 0
+                    || n_of(&self.bare) > 1
+                    || self.could_be_anothers(name.as_str(), rungs.plugin)
+            }
+        }
+    }
+
+    fn could_be_anothers(&self, name: &str, plugin: &PluginName) -> bool {
+        let name = folded(name);
+        let is_anothers = |wanting: &BTreeSet<Option<&PluginName>>| wanting.iter().any(|who| *who != Some(plugin));
+        let own = folded(plugin.as_str());
+        let starts_like = |other: &String| {
+            *other != own && name.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with("__"))
+        };
+        self.read_as.get(&name).is_some_and(is_anothers) || self.plugins.iter().any(starts_like)
+    }
+}
+
+/// A name as one might read it.
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase().replace('-', "_")
 }
 
 /// The names a tool can have, from the one it wants to one that is nobody else's: its own, `PLUGIN__TOOL`, and that with
-/// a hash. Longer than the 64 characters model providers take, they are cut and get the hash too.
-fn ladder(plugin: &PluginName, tool: &ToolName) -> [ToolName; 3] {
+/// a hash. Longer than the 64 characters model providers take, they are cut and get the hash too. The last has so much of
+/// the hash that no plugin can find two tools which share it.
+fn ladder(plugin: &PluginName, tool: &ToolName) -> [ToolName; 4] {
     let whole = format!("{plugin}__{tool}");
-    let hashed = || {
-        let digest = hex::encode(Sha256::digest(format!("{plugin}\0{tool}")));
-        format!("{}_{}", &whole[..whole.len().min(55)], &digest[..8])
-    };
-    let short = if whole.len() <= 64 { whole.clone() } else { hashed() };
+    let digest = hex::encode(Sha256::digest(format!("{plugin}\0{tool}")));
+    let hashed = |digits: usize| format!("{}_{}", &whole[..whole.len().min(63 - digits)], &digest[..digits]);
+    let short = if whole.len() <= 64 { whole.clone() } else { hashed(8) };
     let named = |text: &str| ToolName::parse(text).unwrap_or_else(|_| tool.clone());
-    [tool.clone(), named(&short), named(&hashed())]
+    [tool.clone(), named(&short), named(&hashed(8)), named(&hashed(40))]
 }
 
 #[cfg(test)]
@@ -496,5 +690,63 @@ mod tests {
             check(definition(None, "", schema, None), hiding);
             check(definition(None, "", plain, Some(schema)), hiding);
         }
+    }
+
+    /// A plugin, its tool, and how that comes by its name: `y` yields, `p` has the prefix always.
+    type Wanting<'t> = (&'t str, &'t str, &'t str);
+
+    fn rungs((plugin, tool, how): &Wanting<'_>) -> (PluginName, ToolName, Naming) {
+        let naming = Naming { yields: how.contains('y'), prefix_always: how.contains('p') };
+        (PluginName::parse(plugin).unwrap(), ToolName::parse(tool).unwrap(), naming)
+    }
+
+    #[track_caller]
+    fn check_names(wanting: &[Wanting<'_>], expected: &[&str]) {
+        let all: Vec<_> = wanting.iter().map(rungs).collect();
+        let named = |all: &[&(PluginName, ToolName, Naming)]| {
+            let rungs = all.iter().map(|(plugin, tool, naming)| Rungs::new(plugin, tool, *naming));
+            assigned(&[], rungs.collect()).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let forwards: Vec<_> = all.iter().collect();
+        let backwards: Vec<_> = all.iter().rev().collect();
+        assert_eq!(named(&forwards), expected);
+        assert_eq!(named(&backwards).into_iter().rev().collect::<Vec<_>>(), expected, "backwards");
+    }
+
+    #[test]
+    fn who_did_not_choose_its_name_gives_way() {
+        check_names(&[("files", "read", ""), ("srv", "read", "y")], &["read", "srv__read"]);
+        check_names(&[("a", "read", "y"), ("b", "read", "y")], &["a__read", "b__read"]);
+        check_names(&[("a", "read", ""), ("b", "read", ""), ("c", "read", "y")], &["a__read", "b__read", "c__read"]);
+        check_names(&[("a", "read", "yp"), ("b", "write", "y")], &["a__read", "write"]);
+        check_names(&[("a", "call_tool", "y"), ("a", "echo", "y")], &["a__call_tool", "echo"]);
+    }
+
+    #[test]
+    fn a_name_that_reads_like_anothers_is_not_given() {
+        check_names(&[("files", "web_fetch", ""), ("srv", "Web-Fetch", "y")], &["web_fetch", "srv__Web-Fetch"]);
+        check_names(&[("srv", "Read", "y"), ("srv", "read", "y")], &["Read", "read"]);
+        check_names(&[("srv", "files__read", "y"), ("files", "x", "")], &["srv__files__read", "x"]);
+        check_names(&[("srv", "Search-Tools", "y")], &["srv__Search-Tools"]);
+        check_names(&[("srv", "srv__read", "y")], &["srv__read"]);
+        // Who takes a name that another would get does not drive it further up.
+        check_names(
+            &[("c", "b__read", "y"), ("b", "read", "y"), ("a", "read", "y")],
+            &["c__b__read", "b__read", "a__read"],
+        );
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_stays_its_own() {
+        let long = "n".repeat(64);
+        let longer = format!("{}m", "n".repeat(63));
+        check_names(
+            &[("srv", &long, "yp"), ("srv", &longer, "yp"), ("srv", "short", "yp")],
+            &[
+                "srv__nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn_66ec3a8d",
+                "srv__nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn_3a25ba58",
+                "srv__short",
+            ],
+        );
     }
 }

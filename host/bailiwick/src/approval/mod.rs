@@ -204,7 +204,7 @@ impl Desk {
 
     /// Waits until a person agrees to `question`, or does not.
     pub(crate) async fn settle(self: &Arc<Self>, question: Question, plugin: &Plugin, channel: &Channel) -> Settled {
-        let component = plugin.component.digest.to_string();
+        let component = plugin.digest.to_string();
         let digest = question.digest(&component);
         if let Some(by) = self.agreed(&digest).await {
             return Settled { result: Ok(question.approved()), how: format!("standing approval by {by}") };

@@ -17,7 +17,8 @@ use bailiwick_core::grant::fs::Roots;
 use bailiwick_core::lock::Lock;
 use bailiwick_core::review::{self, Finding, Level, Setting, Subject};
 
-use crate::examine::{Bench, Examined, pinned_name};
+use crate::examine::{Bench, Examined};
+use crate::keeper::Keeper;
 use crate::load::StartError;
 use crate::settings::{self, LockFile};
 use crate::store::StoreError;
@@ -35,6 +36,7 @@ Examples:
   git show main:bailiwick.lock > old.lock; bailiwick audit --against old.lock
 
 Looks at components and at the configuration; no directory is opened, no secret read, no tool called.
+MCP servers are started, each in its cage, and asked what they have.
 Findings have a level:
   error    not what bailiwick.lock pins (another component, one more import, another definition, a
            wider grant), or not to be loaded
@@ -94,7 +96,10 @@ pub(super) struct Audit<'a> {
 pub(super) fn run(terminal: &Terminal, global: &Global, arguments: &AuditArguments) -> Result<Exit, Trouble> {
     let settings = start::settings(global.config.as_deref())?;
     match &arguments.command {
-        None => start::with_threads(audited(terminal, &settings, arguments)),
+        None => {
+            let keeper = start::keeper(&settings.config)?;
+            start::with_threads(audited(terminal, &settings, arguments, keeper))
+        }
         Some(AuditCommand::Log(arguments)) => log::run(terminal, &file(&settings.config)?, arguments),
         Some(AuditCommand::Verify { head }) => verify::run(terminal, &file(&settings.config)?, *head),
     }
@@ -116,10 +121,15 @@ fn missing(path: &Path) -> Trouble {
     Trouble::new(Exit::Failed, "audit.missing", &message).with("note", "the first call makes it")
 }
 
-async fn audited(terminal: &Terminal, settings: &Settings, arguments: &AuditArguments) -> Result<Exit, Trouble> {
+async fn audited(
+    terminal: &Terminal,
+    settings: &Settings,
+    arguments: &AuditArguments,
+    keeper: Option<Arc<Keeper>>,
+) -> Result<Exit, Trouble> {
     let source = settings::source(&settings.path).map_err(|error| unfit(&error))?;
     let (lock, lock_file) = lock(settings, arguments.against.as_deref())?;
-    let bench = Bench::of(&settings.config).map_err(|error| start::cannot_start(&error))?;
+    let bench = Bench::of(&settings.config, keeper).map_err(|error| start::cannot_start(&error))?;
     let plugins = start::patiently(terminal, bench.plugins(&settings.config)).await;
     let mut audit = Audit { file: &settings.path, plugins, findings: Vec::new(), lock, lock_file };
     audit.findings = audit.look(settings, &source);
@@ -151,7 +161,7 @@ pub(super) fn subject<'a>(
 ) -> Subject<'a> {
     Subject {
         plugin,
-        component: examined.surface.as_ref().map(|surface| pinned_name(&plugin.class, surface.digest)),
+        component: examined.pinned.clone(),
         imports,
         definitions: examined.definitions.as_deref(),
         fault: examined.fault.as_deref(),
@@ -172,7 +182,7 @@ impl Audit<'_> {
             lock_file: &self.lock_file,
         };
         let of_plugin = |(plugin, examined): &(&config::Plugin, Examined)| {
-            let imports = examined.surface.as_ref().map(Surface::needs);
+            let imports = examined.needs();
             review::review(&subject(plugin, examined, imports.as_ref()), &setting)
         };
         let of_files = review::review_lock(&settings.config, &setting);
@@ -206,12 +216,11 @@ impl Audit<'_> {
 
     fn json(&self, least: Level, fine: bool) -> Value {
         let plugin = |(plugin, examined): &(&config::Plugin, Examined)| {
-            let surface = examined.surface.as_ref();
             json!({
                 "name": plugin.name.as_str(),
                 "at": plugin.grants.at,
-                "component": surface.map(|surface| pinned_name(&plugin.class, surface.digest)),
-                "imports": surface.map(Surface::needs),
+                "component": examined.pinned,
+                "imports": examined.surface.as_ref().map(Surface::needs),
                 "fault": examined.fault,
             })
         };
@@ -256,8 +265,10 @@ fn finding_json(finding: &Finding, file: &Path) -> Value {
 /// A plugin, and for each right whether its component imports it and what was granted of it.
 fn rights(plugin: &config::Plugin, examined: &Examined) -> String {
     let head = format!("{BOLD}{}{BOLD:#}  {DIM}{}", plugin.name, plugin.grants.at);
-    let Some(surface) = &examined.surface else { return format!("{head}{DIM:#}\n") };
-    let mut text = format!("{head}  {}{DIM:#}\n", pinned_name(&plugin.class, surface.digest));
+    let pinned = examined.pinned.as_deref().unwrap_or_default();
+    let head = format!("{head}  {pinned}{DIM:#}\n");
+    let Some(surface) = &examined.surface else { return head + &rights_of_program(plugin) };
+    let mut text = head;
     let imports = surface.needs();
     let imported = |standing: Standing| {
         imports.iter().any(|import| Capability::of(import).is_some_and(|known| known.standing == standing))
@@ -278,6 +289,19 @@ fn rights(plugin: &config::Plugin, examined: &Examined) -> String {
     text
 }
 
+/// A plugin that is no component: what it was granted, whether it uses that or not.
+fn rights_of_program(plugin: &config::Plugin) -> String {
+    if plugin.class.is_component() {
+        return String::new();
+    }
+    let line = |right: Right| {
+        let granted = granted(plugin, right);
+        let state = if granted.is_empty() { format!("{DIM}not granted{DIM:#}") } else { format!("granted  {granted}") };
+        format!("  {:<8} {state}\n", right.key())
+    };
+    [Right::Net, Right::Fs, Right::Env, Right::Secrets].map(line).concat()
+}
+
 /// What was granted of a right, in a few words; what a reviewer has to see is red.
 fn granted(plugin: &config::Plugin, right: Right) -> String {
     let grants = &plugin.grants;
@@ -290,9 +314,10 @@ fn granted(plugin: &config::Plugin, right: Right) -> String {
         Right::Env => grants.env.keys().cloned().collect(),
         Right::Config => plugin.config.keys().cloned().collect(),
         Right::Secrets => {
-            let secret = |secret: &bailiwick_core::grant::SecretGrant| match secret.reveal {
-                true => format!("{} {RED}reveal = true{RED:#}", secret.name),
-                false => secret.name.to_string(),
+            let secret = |secret: &bailiwick_core::grant::SecretGrant| match (secret.reveal, &secret.variable) {
+                (true, _) => format!("{} {RED}reveal = true{RED:#}", secret.name),
+                (false, Some(variable)) => format!("{} {RED}variable = \"{variable}\"{RED:#}", secret.name),
+                (false, None) => secret.name.to_string(),
             };
             grants.secrets.iter().map(secret).collect()
         }

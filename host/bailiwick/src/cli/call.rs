@@ -46,7 +46,8 @@ async fn answer(terminal: &Terminal, ground: &Ground, call: CallArguments, argum
     let from_stdin = call.arguments.as_deref() == Some("-");
     let (channel, mut audience) = audience(terminal, !from_stdin && !call.no_input);
     let caller = Arc::new(Caller::operator("cli"));
-    let request = Call { id: host.new_call_id(), tool: call.tool.clone(), arguments, caller, trace: None };
+    let request =
+        Call { id: host.new_call_id(), tool: call.tool.clone(), arguments, caller, trace: None, session: None };
     let ended = tokio::select! {
         outcome = host.call(request, channel) => Ok(outcome),
         () = interrupted() => Err(Trouble::new(Exit::Interrupted, Code::Cancelled.as_str(), "interrupted")),

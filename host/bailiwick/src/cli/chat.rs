@@ -250,7 +250,7 @@ impl Chat<'_> {
         let (shown, arguments) = (quotable(&tool, 64), quotable(&asked.arguments, 200));
         self.terminal.hint(&format!("calls {shown} with {arguments}"));
         let (id, caller) = (self.host.new_call_id(), Arc::clone(&self.caller));
-        let call = Call { id, tool, arguments: asked.arguments.clone(), caller, trace: None };
+        let call = Call { id, tool, arguments: asked.arguments.clone(), caller, trace: None, session: None };
         let outcome = tokio::select! {
             outcome = self.host.call(call, self.channel.clone()) => outcome,
             never = self.audience.attend() => match never {},

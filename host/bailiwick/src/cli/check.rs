@@ -50,8 +50,8 @@ pub(super) fn run(terminal: &Terminal, global: &Global, strict: bool) -> Result<
 }
 
 async fn check(terminal: &Terminal, ground: &Ground, strict: bool) -> Result<Exit, Trouble> {
-    let host = start::host(terminal, ground).await?;
-    let Ground { settings, wall } = ground;
+    let host = start::host_afresh(terminal, ground).await?;
+    let Ground { settings, wall, .. } = ground;
     let wall = wall.as_deref();
     let snapshot = host.snapshot();
     let mut warnings = warnings(settings, &snapshot);
@@ -78,7 +78,8 @@ async fn check(terminal: &Terminal, ground: &Ground, strict: bool) -> Result<Exi
 }
 
 fn left_out(problem: &Problem) -> Trouble {
-    let message = format!("plugin `{}` cannot be loaded: {}", problem.plugin, problem.message);
+    let what = if problem.partly { "cannot be loaded as a whole" } else { "cannot be loaded" };
+    let message = format!("plugin `{}` {what}: {}", problem.plugin, problem.message);
     let mut trouble = Trouble::new(Exit::Failed, problem.code, &message).with("at", &problem.at);
     if let Some(difference) = &problem.difference {
         trouble = trouble.with_difference(difference);
@@ -101,12 +102,12 @@ fn fate<'s>(plugin: &config::Plugin, snapshot: &'s Snapshot) -> Fate<'s> {
         return Fate::Off;
     }
     let loaded = snapshot.plugins.iter().find(|loaded| loaded.name == plugin.name);
-    match loaded.filter(|_| snapshot.problems.iter().all(|problem| problem.plugin != plugin.name)) {
+    match loaded.filter(|_| snapshot.problems.iter().all(|problem| problem.plugin != plugin.name || problem.partly)) {
         None => Fate::Broken,
         Some(loaded) => {
             let tools = snapshot.registry.tools().iter().filter(|tool| tool.plugin == plugin.name);
             let tools = tools.map(|tool| tool.name.as_ref()).collect();
-            Fate::Loaded { source: &loaded.source, digest: loaded.component.digest.to_string(), tools }
+            Fate::Loaded { source: &loaded.source, digest: loaded.digest.to_string(), tools }
         }
     }
 }
@@ -221,7 +222,7 @@ fn warnings(settings: &Settings, snapshot: &Snapshot) -> Vec<Warning> {
             at: Some(plugin.at.clone()),
             message: format!("plugin `{}`: {function}", plugin.name),
         };
-        warnings.extend(plugin.component.left_out.iter().map(warning));
+        warnings.extend(plugin.left_out().iter().map(warning));
     }
     warnings.extend(unpinned(&settings.config));
     for tool in snapshot.registry.tools() {
@@ -249,6 +250,8 @@ fn wide_grants(plugin: &config::Plugin, file: &Path) -> Vec<Warning> {
             DangerKind::Metadata => "check.danger",
             DangerKind::OwnRights => "check.own-rights",
             DangerKind::Reveal => "check.reveal",
+            DangerKind::Sandbox => "check.sandbox",
+            DangerKind::Installs => "check.installs",
             DangerKind::Addresses => return None,
         };
         let at = danger.place.map_or_else(|| plugin.grants.at.clone(), |place| show::at(&plugin.grants, &place));

@@ -74,7 +74,8 @@ impl Exit {
             | Code::DeniedNetAddress
             | Code::DeniedFsRead
             | Code::DeniedFsWrite
-            | Code::DeniedSecret => Self::Denied,
+            | Code::DeniedSecret
+            | Code::DeniedProcess => Self::Denied,
             Code::LimitTime
             | Code::LimitMemory
             | Code::LimitStack
@@ -102,6 +103,9 @@ impl Exit {
             | Code::UpstreamTls
             | Code::UpstreamProtocol
             | Code::UpstreamStatus
+            | Code::UpstreamAuth
+            | Code::ServerUnreachable
+            | Code::ServerEnded
             | Code::Internal => Self::Failed,
         }
     }

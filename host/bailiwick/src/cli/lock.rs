@@ -1,7 +1,7 @@
 //! `bailiwick lock`: pins what plugins are now, and accepts what became of them. Nothing else writes the lock file.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use bailiwick_core::lock::rights::Way;
 use bailiwick_core::lock::{Difference, Lock, Pin};
 
 use crate::examine::{Bench, Examined};
-use crate::surface::Surface;
+use crate::keeper::Keeper;
 use crate::{ambient, settings};
 
 use super::audit::subject;
@@ -32,6 +32,7 @@ and its calls are denied with `denied.quarantined`, until what it became is acce
 may change with the program as long as its definitions do not.
 
 Looks at components and at the configuration; no directory is opened, no secret read, no tool called.
+MCP servers are started, each in its cage, and asked what they have.
 Ends with 0 when the lock is what it should be, with 1 when something changed and was not accepted or
 (with --check) when the lock would be written, and with 3 when the configuration or the lock is wrong.";
 
@@ -86,15 +87,21 @@ struct Entry<'c> {
 
 pub(super) fn run(terminal: &Terminal, global: &Global, arguments: &LockArguments) -> Result<Exit, Trouble> {
     let settings = start::settings(global.config.as_deref())?;
-    start::with_threads(locked(terminal, &settings, arguments))
+    let keeper = start::keeper(&settings.config)?;
+    start::with_threads(locked(terminal, &settings, arguments, keeper))
 }
 
-async fn locked(terminal: &Terminal, settings: &Settings, arguments: &LockArguments) -> Result<Exit, Trouble> {
+async fn locked(
+    terminal: &Terminal,
+    settings: &Settings,
+    arguments: &LockArguments,
+    keeper: Option<Arc<Keeper>>,
+) -> Result<Exit, Trouble> {
     known(settings, &arguments.accept)?;
     let source = settings::source(&settings.path).map_err(|error| unfit(&error))?;
     let home = ambient::env("HOME");
     let roots = Roots { base: &source.base, home: home.as_deref() };
-    let bench = Bench::of(&settings.config).map_err(|error| start::cannot_start(&error))?;
+    let bench = Bench::of(&settings.config, keeper).map_err(|error| start::cannot_start(&error))?;
     let examined = start::patiently(terminal, bench.plugins(&settings.config)).await;
     let old = settings.config.lock.as_deref();
     let entries = entries(&settings.config, &examined, arguments, roots);
@@ -163,7 +170,7 @@ fn entry<'c>(
 ) -> Entry<'c> {
     let kept = |state| Entry { plugin, state, pin: pinned.cloned(), difference: None, rights: Vec::new() };
     let Some(examined) = examined else { return kept(State::Off) };
-    let imports: Option<BTreeSet<String>> = examined.surface.as_ref().map(Surface::needs);
+    let imports = examined.needs();
     let Some(now) = subject(plugin, examined, imports.as_ref()).pin(roots) else {
         return kept(State::LeftOut(examined.fault.clone().unwrap_or_default()));
     };

@@ -24,6 +24,7 @@ mod inspect;
 mod keys;
 mod list;
 mod lock;
+mod login;
 mod sarif;
 mod selftest;
 mod serve;
@@ -107,7 +108,7 @@ enum Command {
     List,
     /// Show one tool: its arguments, and exactly what it may reach
     Show {
-        /// The tool's name, as `bailiwick list` shows it
+        /// The tool's name, as `bailiwick list` shows it, or an MCP server's plugin
         tool: String,
     },
     /// Say whether something would be allowed, which line decides, and which line would allow it
@@ -157,6 +158,21 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: keys::KeysCommand,
+    },
+    /// Let a person agree, in a browser, that a server at a URL is asked in their name
+    #[command(after_long_help = login::EXAMPLES)]
+    Login {
+        /// The plugin's name, as the configuration has it
+        plugin: String,
+        /// The port of this machine that the answer comes to; without this, a free one
+        #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+        port: u16,
+    },
+    /// Forget what `login` was given
+    #[command(after_long_help = login::LOGOUT_EXAMPLES)]
+    Logout {
+        /// The plugin's name, as the configuration has it
+        plugin: String,
     },
     /// Serve the tools over HTTP, or to one MCP client
     #[command(after_long_help = serve::EXAMPLES)]
@@ -378,6 +394,8 @@ impl Cli {
             | Command::Audit(_)
             | Command::Lock(_)
             | Command::Keys { .. }
+            | Command::Login { .. }
+            | Command::Logout { .. }
             | Command::Codes
             | Command::ConfigSchema
             | Command::Completions { .. }
@@ -414,6 +432,8 @@ fn dispatch(command: Command, global: &Global, terminal: &Terminal) -> Result<Ex
         Command::Audit(arguments) => audit::run(terminal, global, &arguments),
         Command::Lock(arguments) => lock::run(terminal, global, &arguments),
         Command::Keys { command } => keys::run(terminal, global, &command),
+        Command::Login { plugin, port } => login::run(terminal, global, &plugin, port),
+        Command::Logout { plugin } => login::logout(terminal, global, &plugin),
         Command::Serve(arguments) => serve::run(terminal, global, &arguments),
         Command::Selftest => selftest::run(terminal),
         Command::Codes => codes::run(terminal),

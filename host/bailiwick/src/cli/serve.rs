@@ -77,6 +77,7 @@ async fn serve_stdio(terminal: &Terminal, ground: Ground, observe: bool) -> Resu
             Err(error) => Err(failed(&error.to_string())),
         },
         never = watch::keep_up(terminal, &host, ground, hangup) => match never {},
+        never = host.follow() => match never {},
     }
 }
 
@@ -115,6 +116,7 @@ async fn serve_http(
         }
         tokio::select! {
             never = watch::keep_up(terminal, &host, ground, hangup) => match never {},
+            never = host.follow() => match never {},
             never = Arc::clone(host.keys()).watch() => match never {},
         }
     };

@@ -1,4 +1,4 @@
-//! `bailiwick show`: one tool, and exactly what it may reach.
+//! `bailiwick show`: one tool, and exactly what it may reach; or one server, how it does, and what it wrote.
 
 use std::fmt::Write as _;
 
@@ -27,10 +27,18 @@ pub(super) fn run(terminal: &Terminal, global: &Global, name: &str) -> Result<Ex
 }
 
 async fn shown(terminal: &Terminal, ground: &Ground, name: &str) -> Result<Exit, Trouble> {
-    let host = start::host(terminal, ground).await?;
+    let host = start::host_afresh(terminal, ground).await?;
     let snapshot = host.snapshot();
     let Some((_, tool)) = snapshot.registry.resolve(name) else {
         start::warn_of_problems(terminal, &host);
+        let is_server = |plugin: &&Plugin| plugin.name.as_str() == name && plugin.condition().is_some();
+        if let Some(plugin) = snapshot.plugins.iter().find(is_server) {
+            match terminal.json {
+                true => terminal.print_json(&server_json(plugin, &snapshot))?,
+                false => terminal.print(&server_text(plugin, &snapshot))?,
+            }
+            return Ok(Exit::Done);
+        }
         return Err(unknown(&snapshot, name));
     };
     let plugin = &snapshot.plugins[tool.plugin_index];
@@ -40,6 +48,45 @@ async fn shown(terminal: &Terminal, ground: &Ground, name: &str) -> Result<Exit,
         terminal.print(&text(tool, plugin))?;
     }
     Ok(Exit::Done)
+}
+
+/// A server: what it is, how it does, its tools, and the last lines it wrote beside the protocol.
+fn server_text(plugin: &Plugin, snapshot: &Snapshot) -> String {
+    let facts = [
+        ("class", plugin.class().to_owned()),
+        ("source", plugin.source.clone()),
+        ("digest", plugin.digest.to_string()),
+        ("condition", plugin.condition().unwrap_or_default()),
+    ];
+    let mut text = format!("{BOLD}{}{BOLD:#}  {DIM}{}{DIM:#}\n\n", plugin.name, plugin.at);
+    text.push_str(&facts.iter().map(|(name, value)| format!("  {name:<9} {value}\n")).collect::<String>());
+    let _ = writeln!(text, "\n{BOLD}Tools{BOLD:#}");
+    for tool in tools_of(plugin, snapshot) {
+        let _ = writeln!(text, "  {}  {DIM}{}{DIM:#}", tool.name, marks(tool));
+    }
+    let _ = writeln!(text, "\n{BOLD}Standard error{BOLD:#}  {DIM}its last lines{DIM:#}");
+    for line in plugin.stderr() {
+        // It wrote that: marked, so that no line of it passes for one of the facts above.
+        let _ = writeln!(text, "{}", format!("  | {line}").trim_end());
+    }
+    text
+}
+
+fn server_json(plugin: &Plugin, snapshot: &Snapshot) -> Value {
+    json!({
+        "plugin": plugin.name.as_str(),
+        "at": plugin.at,
+        "class": plugin.class(),
+        "source": plugin.source,
+        "digest": plugin.digest.to_string(),
+        "condition": plugin.condition(),
+        "tools": tools_of(plugin, snapshot).map(|tool| tool.name.as_str()).collect::<Value>(),
+        "stderr": plugin.stderr(),
+    })
+}
+
+fn tools_of<'s>(plugin: &'s Plugin, snapshot: &'s Snapshot) -> impl Iterator<Item = &'s std::sync::Arc<Tool>> {
+    snapshot.registry.tools().iter().filter(|tool| tool.plugin == plugin.name)
 }
 
 fn unknown(snapshot: &Snapshot, name: &str) -> Trouble {
@@ -107,7 +154,7 @@ fn text(tool: &Tool, plugin: &Plugin) -> String {
     let facts = [
         ("plugin", format!("{}  {DIM}{}{DIM:#}", tool.plugin, plugin.at)),
         ("source", plugin.source.clone()),
-        ("digest", plugin.component.digest.to_string()),
+        ("digest", plugin.digest.to_string()),
         ("risk", format!("{}  {DIM}{}{DIM:#}", risk(tool.definition.risk), marks(tool))),
         ("approval", approval.to_owned()),
     ];
@@ -156,6 +203,9 @@ fn secret_line(secret: &SecretGrant) -> String {
     let mut line = format!("{} from {}", secret.name, source(&secret.source));
     if let Some(binding) = &secret.binding {
         let _ = write!(line, ", put by the host into {}", placement(binding));
+    }
+    if let Some(variable) = &secret.variable {
+        let _ = write!(line, ", {RED}which the program can read in its variable {variable}{RED:#}");
     }
     if secret.reveal {
         let _ = write!(line, ", {RED}which the plugin can read{RED:#}");
@@ -227,7 +277,7 @@ fn json(tool: &Tool, plugin: &Plugin) -> Value {
             "name": tool.plugin.to_string(),
             "at": plugin.at,
             "source": plugin.source,
-            "digest": plugin.component.digest.to_string(),
+            "digest": plugin.digest.to_string(),
         },
         "risk": tool.definition.risk,
         "approval": tool.effective.approval.as_str(),
@@ -259,6 +309,7 @@ fn grants_json(tool: &Tool) -> Value {
             "source": source(&secret.source),
             "origin": secret.binding.as_ref().map(|binding| binding.origin.to_string()),
             "placement": secret.binding.as_ref().map(placement),
+            "variable": secret.variable,
             "reveal": secret.reveal,
             "at": at(grants, &secret.place),
         })

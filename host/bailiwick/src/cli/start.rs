@@ -13,6 +13,7 @@ use bailiwick_core::confine::Life;
 use crate::ambient::{self, Fingerprint};
 use crate::confine::{self, ConfineError, Wall};
 use crate::host::Host;
+use crate::keeper::Keeper;
 use crate::keys::Environment;
 use crate::load::{Problem, Setup, StartError};
 use crate::runtime::{self, Compiler};
@@ -63,6 +64,8 @@ pub(super) fn fingerprints(config: &Path) -> Fingerprints {
 pub(super) struct Ground {
     pub(super) settings: Settings,
     pub(super) wall: Option<Arc<Wall>>,
+    /// Who starts programs, if there are any.
+    pub(super) keeper: Option<Arc<Keeper>>,
 }
 
 /// Finds and reads the configuration, and confines this process to what it grants. `out` is a folder that is written to
@@ -99,10 +102,12 @@ pub(super) fn stand_beside(
         }
         tracing::info!("the host is not confined");
         terminal.alarm("host.no-confine", "the host is not confined to what is granted: `--no-confine`");
-        return Ok(Ground { settings, wall: None });
+        let keeper = keeper(&settings.config)?;
+        return Ok(Ground { settings, wall: None, keeper });
     }
     let planned = confine::plan(&settings.config, &settings.path, life, out).map_err(|error| cannot_start(&error))?;
     let planned = beside.into_iter().fold(planned, |planned, url| planned.and_host(url, "`--base-url`", "--base-url"));
+    let keeper = keeper(&settings.config)?;
     let wall = Wall::raise(planned).map_err(|error| unconfined(&error))?;
     let missing = &wall.hold().missing;
     let (essential, others): (Vec<_>, Vec<_>) = missing.iter().cloned().partition(|missing| missing.is_essential());
@@ -112,7 +117,15 @@ pub(super) fn stand_beside(
     essential.iter().for_each(|missing| tracing::warn!("{missing}"));
     others.iter().for_each(|missing| tracing::info!("{missing}"));
     wall.confinement().pinned.iter().for_each(|pinned| tracing::info!("{pinned}"));
-    Ok(Ground { settings, wall: Some(Arc::new(wall)) })
+    Ok(Ground { settings, wall: Some(Arc::new(wall)), keeper })
+}
+
+/// Starts the process that starts programs, if the configuration has any: outside of what confines this one.
+pub(super) fn keeper(config: &Config) -> Result<Option<Arc<Keeper>>, Trouble> {
+    Keeper::of(config).map(|keeper| keeper.map(Arc::new)).map_err(|error| {
+        let message = format!("the process that starts programs cannot be started: {error}");
+        Trouble::new(Exit::Start, "host.keeper", &message)
+    })
 }
 
 /// Runs what needs threads. They share the confinement of the thread that starts them.
@@ -130,7 +143,8 @@ pub(super) fn with_threads(work: impl Future<Output = Result<Exit, Trouble>>) ->
 
 /// How a host starts in this process: behind its wall, and what it compiles is compiled by a child.
 pub(super) fn setup(ground: &Ground) -> Setup {
-    Setup { compiler: Compiler::own_program(), ..Setup::behind(ground.wall.clone()) }
+    let keeper = ground.keeper.clone();
+    Setup { compiler: Compiler::own_program(), keeper, ..Setup::behind(ground.wall.clone()) }
 }
 
 /// Starts a host, and tells a person who waits for it.
@@ -138,11 +152,20 @@ pub(super) async fn host(terminal: &Terminal, ground: &Ground) -> Result<Arc<Hos
     host_with(terminal, ground, false).await
 }
 
+/// The same; servers are asked what they have although it is known.
+pub(super) async fn host_afresh(terminal: &Terminal, ground: &Ground) -> Result<Arc<Host>, Trouble> {
+    started(terminal, ground, Setup { afresh: true, ..setup(ground) }).await
+}
+
 /// The same; with `observe`, what plugins are refused is written down.
 pub(super) async fn host_with(terminal: &Terminal, ground: &Ground, observe: bool) -> Result<Arc<Host>, Trouble> {
+    started(terminal, ground, Setup { observe, ..setup(ground) }).await
+}
+
+async fn started(terminal: &Terminal, ground: &Ground, setup: Setup) -> Result<Arc<Host>, Trouble> {
     let environment =
         Environment::read().map_err(|error| Trouble::new(Exit::Config, "config.environment", &error.to_string()))?;
-    let setup = Setup { observe, environment, ..setup(ground) };
+    let setup = Setup { environment, ..setup };
     let started = patiently(terminal, Host::start(&ground.settings.config, setup)).await;
     started.map(Arc::new).map_err(|error| cannot_start(&error))
 }

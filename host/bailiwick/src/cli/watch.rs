@@ -42,7 +42,7 @@ pub(super) async fn keep_up(
     ground: Ground,
     mut hangup: Option<Signal>,
 ) -> Infallible {
-    let Ground { settings: Settings { path, config: started, mut seen }, wall } = ground;
+    let Ground { settings: Settings { path, config: started, mut seen }, wall, .. } = ground;
     let (sender, mut changes) = mpsc::channel(1);
     let watcher = watcher(&path, sender.clone()).inspect_err(
         |error| tracing::warn!(%error, "the folder of the configuration cannot be watched; looking every 2 s"),

@@ -234,10 +234,8 @@ fn refusals_of_programs() -> Result<BpfProgram, BackendError> {
 /// is left: the C library asks it.
 fn sockets_of_programs() -> Result<Vec<SeccompRule>, BackendError> {
     let families = unless(0, &[AF_UNIX, AF_INET, AF_INET6, libc::AF_NETLINK])?;
-    let netlink = only_if(&[
-        (0, SeccompCmpOp::Eq, bits(libc::AF_NETLINK)),
-        (2, SeccompCmpOp::Ne, bits(libc::NETLINK_ROUTE)),
-    ])?;
+    let netlink =
+        only_if(&[(0, SeccompCmpOp::Eq, bits(libc::AF_NETLINK)), (2, SeccompCmpOp::Ne, bits(libc::NETLINK_ROUTE))])?;
     Ok(vec![families, netlink])
 }
 

@@ -62,7 +62,7 @@ pub(super) fn http(error: &hyper::Error) -> Error {
 }
 
 /// The code of a request that got no answer, or only a part of one.
-pub(super) fn code(error: &Error) -> Code {
+pub(crate) fn code(error: &Error) -> Code {
     use Error as E;
     if matches!(
         error,

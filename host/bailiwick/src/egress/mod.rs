@@ -11,6 +11,7 @@ mod fault;
 mod head;
 mod own;
 mod pool;
+pub(crate) mod proxy;
 mod target;
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ use bailiwick_core::trace::TraceContext;
 
 use self::body::{RequestBody, ResponseBody};
 use self::connect::Connection;
+pub(crate) use self::fault::code;
 pub use self::own::OwnError;
 use self::pool::{Key, Lease, Pool};
 use self::target::Target;

@@ -34,7 +34,11 @@ pub(super) fn be(keeper: &OwnedFd, streams: Streams, checked: Checked<'_>) -> ! 
     let [input, output, error] = &streams;
     let kept = ambient::cage::keep_only(&[keeper.as_fd(), input.as_fd(), output.as_fd(), error.as_fd()]);
     let done = kept.map_err(failed).and_then(|()| {
-        if checked.program.sandbox { with_walls(keeper, streams, checked) } else { without_walls(keeper, streams, checked) }
+        if checked.program.sandbox {
+            with_walls(keeper, streams, checked)
+        } else {
+            without_walls(keeper, streams, checked)
+        }
     });
     if let Err(why) = done {
         let _ = wire::send(keeper.as_fd(), &Report::Refused(why), &[]);

@@ -9,6 +9,7 @@
 //! `watch` what ends it when it takes too much.
 
 mod cage;
+mod charter;
 mod office;
 mod rules;
 mod view;
@@ -180,7 +181,9 @@ pub enum LaunchError {
     )]
     Cage(String),
     /// It is not what the operator allowed when the host was started.
-    #[error("{0}; what programs there are is fixed when the host starts: restart it after a change of its configuration")]
+    #[error(
+        "{0}; what programs there are is fixed when the host starts: restart it after a change of its configuration"
+    )]
     Denied(String),
     /// The system does not start it.
     #[error("it cannot be started: {0}")]
@@ -195,6 +198,8 @@ pub enum LaunchError {
 pub struct Keeper {
     /// None when there is nothing to start.
     desk: Option<Arc<Desk>>,
+    /// The plugins whose programs it may start.
+    plugins: Arc<BTreeSet<String>>,
 }
 
 /// Holds a program that runs: when it is dropped, the program is ended with all it started.
@@ -225,14 +230,16 @@ impl Keeper {
     /// # Errors
     /// As there.
     pub fn start_as(program: &Path, programs: Vec<Program>) -> io::Result<Self> {
+        let plugins = Arc::new(programs.iter().map(|program| program.plugin.clone()).collect());
         if programs.is_empty() {
-            return Ok(Self { desk: None });
+            return Ok(Self { desk: None, plugins });
         }
         let (socket, theirs) = ambient::cage::connection()?;
         let process = ambient::cage::start_with_socket(program, ARGUMENT, theirs)?;
         wire::send(socket.as_fd(), &programs, &[])?;
         let line = Line { socket, guests: Mutex::new(Some(HashMap::new())) };
-        Ok(Self { desk: Some(Arc::new(Desk { line: Arc::new(line), process: Mutex::new(Some(process)), next: AtomicU64::new(0) })) })
+        let desk = Desk { line: Arc::new(line), process: Mutex::new(Some(process)), next: AtomicU64::new(0) };
+        Ok(Self { desk: Some(Arc::new(desk)), plugins })
     }
 
     /// Has a program started. It is ended when nobody waits for this any more.

@@ -269,7 +269,8 @@ fn check(programs: &BTreeMap<String, Program>, launch: Launch) -> Result<Checked
     let file = ambient::cage::program_named(name, program.cwd.as_deref());
     let Some(file) = file else { return Err(missing("the program", name, "; install it, or give its absolute path")) };
     let scratch = (!program.sandbox).then(|| ambient::temporary_dir("bailiwick-program")).transpose();
-    let scratch = scratch.map_err(|error| LaunchError::Failed(format!("there is no place for its own files: {error}")))?;
+    let scratch =
+        scratch.map_err(|error| LaunchError::Failed(format!("there is no place for its own files: {error}")))?;
     Ok(Checked { program, file, launch, scratch })
 }
 

@@ -87,7 +87,13 @@ pub(super) fn hold(view: &View) -> Result<(), LaunchError> {
 fn restrict(view: &View) -> Result<(), landlock::RulesetError> {
     let ruleset = Ruleset::default().handle_access(AccessFs::from_all(TRIED))?.scope(Scope::from_all(TRIED))?;
     let mut created = ruleset.create()?;
-    let own = [("/", BitFlags::from(AccessFs::ReadDir)), ("/proc", READ), (SCRATCH, OF_SCRATCH), ("/tmp", OF_SCRATCH), ("/dev/shm", OF_SCRATCH)];
+    let own = [
+        ("/", BitFlags::from(AccessFs::ReadDir)),
+        ("/proc", READ),
+        (SCRATCH, OF_SCRATCH),
+        ("/tmp", OF_SCRATCH),
+        ("/dev/shm", OF_SCRATCH),
+    ];
     let own = own.into_iter().map(|(path, access)| (std::path::Path::new(path), access));
     let shown = view.places().map(|(path, through)| {
         let access = match through {

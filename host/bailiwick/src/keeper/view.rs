@@ -273,7 +273,8 @@ impl View {
         let streams = STREAMS.iter().map(|(path, target)| (Path::new(path), Path::new(target)));
         for (path, target) in links.chain(streams).filter(|(path, _)| !self.shows(path)) {
             path.parent().map_or(Ok(()), ambient::cage::create_open_dir).map_err(part(path))?;
-            let target = target.to_str().ok_or(io::ErrorKind::InvalidFilename).map_err(|kind| part(path)(kind.into()))?;
+            let target =
+                target.to_str().ok_or(io::ErrorKind::InvalidFilename).map_err(|kind| part(path)(kind.into()))?;
             ambient::symlink(target, path).map_err(part(path))?;
         }
         Ok(())

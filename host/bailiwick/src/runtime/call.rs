@@ -288,7 +288,8 @@ fn setup(error: &wasmtime::Error) -> Failure {
     Failure::new(Code::Internal, "the host could not prepare the call; its log says why")
 }
 
-fn timed_out(context: &CallContext) -> Failure {
+/// The failure of a call whose time is up.
+pub(crate) fn timed_out(context: &CallContext) -> Failure {
     let time = context.effective.limits.time;
     Failure::new(Code::LimitTime, format!("`{}` did not end within {time:?}", context.tool))
         .with_fix(limit_line(context, &format!("time = \"{}s\"", (time * 2).as_secs().max(1))))

@@ -36,6 +36,11 @@ pub use guard::{CompileLimits, Compiler, Exceeded};
 pub use precheck::MAX_COMPONENT;
 pub use turn::executor;
 
+/// What a plugin of any class asks its caller, and how: checked, redacted, counted and waited for in one place.
+pub(crate) use bindings::bailiwick::host::ask as question;
+pub(crate) use call::timed_out;
+pub(crate) use imports::ask::put as ask;
+
 use crate::ambient;
 use crate::telemetry::Tally;
 use bindings::exports::bailiwick::tool as exports;

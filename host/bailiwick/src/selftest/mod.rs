@@ -133,7 +133,7 @@ async fn run_case(host: &Arc<Host>, world: &World, case: Case, leaks: &mut Vec<S
 
 async fn call(host: &Host, tool: &str, arguments: String) -> Outcome {
     let caller = Arc::new(Caller::operator("selftest"));
-    let call = Call { id: host.new_call_id(), tool: tool.to_owned(), arguments, caller, trace: None };
+    let call = Call { id: host.new_call_id(), tool: tool.to_owned(), arguments, caller, trace: None, session: None };
     host.call(call, Channel::default()).await
 }
 

@@ -7,9 +7,10 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::reader::{AnyText, At, Bytes, Given, JsonTable, Named, Reading, Time, Value, closest, table};
+use super::remote::AuthWord;
 use super::{
-    Approval, ApprovalSettings, AuditSettings, Confine, GatewaySettings, HostSettings, Metrics, Mistake,
-    TelemetrySettings, code,
+    Approval, ApprovalSettings, AuditSettings, Confine, Expose, GatewaySettings, HostSettings, Lifetime, Mcp, Metrics,
+    Mistake, Prefix, ProcessKind, Sandbox, Start, TelemetrySettings, Trust, code,
 };
 use crate::call::Budget;
 use crate::grant::limit::{Limits, Size, Span};
@@ -196,6 +197,14 @@ table! {
         enabled: At<bool> = true,
         /// A WebAssembly component: `builtin:NAME`, or the path of a `.wasm` file relative to this file.
         component: Given<At<String>>,
+        /// An MCP server.
+        mcp: Given<At<McpTable>>,
+        /// Native programs of this machine as tools. They are high risk: a person is asked before each call.
+        process: Given<At<ProcessTable>>,
+        /// Whether its tools are tools (`flat`), or commands of one tool (`aggregate`). For MCP servers.
+        expose: At<Expose> = Expose::default().as_str(),
+        /// When its tools have its name before their own: on a `conflict` of names, or `always`.
+        prefix: At<Prefix> = Prefix::default().as_str(),
         /// What it may reach over HTTP, such as `GET,POST https://*.example.com/v1/**`; no methods means GET and HEAD.
         net: List = json!([]),
         /// Address ranges beyond the public internet that exactly named hosts may resolve to, such as `10.0.0.0/8`.
@@ -222,6 +231,68 @@ table! {
         secrets: Named<At<SecretTable>>,
         /// Rules for single tools, by name; `*` fills in what a tool's own rule leaves out.
         tools: Named<At<ToolTable>>,
+    }
+}
+
+table! {
+    /// An MCP server: one that the host starts and speaks to over its standard streams (`command`), or one at a `url`.
+    struct McpTable {
+        /// Where it is, if the host does not start it: `https://HOST/PATH`.
+        url: At<String>,
+        /// Headers of every request to its URL. None of them may be a secret.
+        headers: Named<At<String>> = json!({}),
+        /// How the host proves to the server at the URL who asks: not, or by secrets (`none`); by what a person agreed to
+        /// (`oauth`, with `bailiwick login`); by credentials of its own (`client-credentials`).
+        auth: At<AuthWord> = AuthWord::default().as_str(),
+        /// The host's name at the authorization server; without this it registers itself, where that can be done.
+        client_id: At<String>,
+        /// The secret of the plugin that goes with `client_id`, by its name.
+        client_secret: At<String>,
+        /// The public document that says what the host is, for authorization servers that read such.
+        client_metadata_url: At<String>,
+        /// What is asked of the authorization server; without this, what the server at the URL says it takes.
+        scopes: List,
+        /// The program and its arguments; no shell. A name without a `/` is looked up in the usual folders.
+        command: List,
+        /// Its working directory, one of those in `fs`; without this, an empty folder of its own.
+        cwd: At<String>,
+        /// When it is started: with the first call (`lazy`) or with the host (`eager`).
+        start: At<Start> = Start::default().as_str(),
+        /// How long it may do nothing before it is ended, 1s to 24h.
+        idle: At<Time> = Span(Mcp::DEFAULT_IDLE).to_string(),
+        /// Who shares one: all callers (`pooled`), those of one `session`, or nobody (`call`).
+        lifetime: At<Lifetime> = Lifetime::default().as_str(),
+        /// Whether it starts only where the kernel holds it to its grants (`required`), or has all rights of the host
+        /// (`off`).
+        sandbox: At<Sandbox> = Sandbox::default().as_str(),
+        /// Whether the command may install a package, whose exact version it has to name.
+        install: At<bool> = false,
+    }
+}
+
+table! {
+    /// Native programs of this machine as tools.
+    struct ProcessTable {
+        /// Which: `bash` and `sandbox_exec` run command lines, `scripts` the programs of a folder, `code_agent` (or
+        /// `opencode`) a program that is given a task.
+        kind: Given<At<ProcessKind>>,
+        /// For `scripts`: the folder, in which each program `NAME.sh` has its description in `NAME.tool.json`.
+        folder: At<String>,
+        /// For `code_agent`: the program and its arguments, after which the task comes as one more; no shell.
+        command: List,
+        /// Where they work, one of the directories in `fs`; without this, the first that may be changed, or else the first.
+        cwd: At<String>,
+        /// For `sandbox_exec` and `code_agent`: the most a call may ask for. `sandboxed` is no network at all, `trusted`
+        /// what `net` grants.
+        trust: At<Trust> = Trust::default().as_str(),
+        /// For `bash` and `sandbox_exec`: commands that are not run, as texts or, after `re:`, regular expressions. A
+        /// courtesy and no boundary: what holds is the sandbox.
+        deny: List = json!([]),
+        /// Whether they run only where the kernel holds them to their grants (`required`), or have all rights of the host
+        /// (`off`).
+        sandbox: At<Sandbox> = Sandbox::default().as_str(),
+        /// For `code_agent`: whether the command may install a package, whose exact version it has to name.
+        install: At<bool> = false,
     }
 }
 
@@ -296,40 +367,29 @@ table! {
         basic: At<String>,
         /// Placement: a query parameter.
         query: At<String>,
+        /// Placement, for programs that the host starts: the environment variable that holds it there.
+        variable: At<String>,
         /// Whether the plugin may read the value itself.
         reveal: At<bool> = false,
     }
 }
 
-impl Value for Approval {
-    fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
-        one_of(&Self::ALL, Self::as_str, value, path, reading)
-    }
+/// Words that stand for one of a few values.
+macro_rules! words {
+    ($($name:ident),+) => { $(
+        impl Value for $name {
+            fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
+                one_of(&Self::ALL, Self::as_str, value, path, reading)
+            }
 
-    fn schema() -> Json {
-        json!({ "type": "string", "enum": Self::ALL.map(Self::as_str) })
-    }
+            fn schema() -> Json {
+                json!({ "type": "string", "enum": Self::ALL.map(Self::as_str) })
+            }
+        }
+    )+ };
 }
 
-impl Value for Metrics {
-    fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
-        one_of(&Self::ALL, Self::as_str, value, path, reading)
-    }
-
-    fn schema() -> Json {
-        json!({ "type": "string", "enum": Self::ALL.map(Self::as_str) })
-    }
-}
-
-impl Value for Confine {
-    fn read(value: &Spanned<DeValue<'_>>, path: &str, reading: &mut Reading<'_>) -> Option<Self> {
-        one_of(&Self::ALL, Self::as_str, value, path, reading)
-    }
-
-    fn schema() -> Json {
-        json!({ "type": "string", "enum": Self::ALL.map(Self::as_str) })
-    }
-}
+words!(Approval, AuthWord, Confine, Expose, Lifetime, Metrics, Prefix, ProcessKind, Sandbox, Start, Trust);
 
 /// Reads a word that stands for one of a few values.
 fn one_of<T: Copy>(

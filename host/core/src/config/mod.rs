@@ -3,12 +3,15 @@
 //! [`read`] takes the text and gives a [`Config`] or all [`Mistake`]s. What is left out is not granted, what is not
 //! understood is an error, and nothing invalid falls back to a default.
 
+mod class;
 mod file;
 mod gateway;
 mod locate;
 mod mistake;
 mod plugin;
+mod process;
 mod reader;
+mod remote;
 mod secret;
 mod tool;
 mod variables;
@@ -22,11 +25,14 @@ use std::time::Duration;
 use serde_json::{Map as JsonMap, Value as Json};
 use toml::de::DeTable;
 
+pub use self::class::{Class, ComponentSource, Expose, Launch, Lifetime, Mcp, Prefix, Sandbox, Start};
 pub use self::gateway::{ApprovalSettings, GatewaySettings, Key, Metrics, OauthSettings, TelemetrySettings, Webhook};
 pub use self::locate::locate;
 pub(crate) use self::mistake::Lines;
 pub use self::mistake::{Flaw, Mistake, Place, Source, code, render};
+pub use self::process::{Process, ProcessKind, Trust};
 use self::reader::{At, Bytes, Env, Reading, Time};
+pub use self::remote::{Auth, LoginClient, OwnCredentials, Remote};
 use crate::call::Policy;
 use crate::grant::fs::Roots;
 use crate::grant::limit::Span;
@@ -159,6 +165,10 @@ pub struct Plugin {
     pub enabled: bool,
     /// What it is.
     pub class: Class,
+    /// Whether its tools are tools, or commands of one.
+    pub expose: Expose,
+    /// When its tools have its name before their own.
+    pub prefix: Prefix,
     /// What it may reach.
     pub grants: Arc<Grants>,
     /// Settings as it reads them.
@@ -194,22 +204,6 @@ impl fmt::Debug for Plugin {
             .field("tools", &self.tools.keys())
             .finish_non_exhaustive()
     }
-}
-
-/// What a plugin is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// A WebAssembly component.
-    Component(ComponentSource),
-}
-
-/// Where a component comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ComponentSource {
-    /// One that is part of the program.
-    Builtin(String),
-    /// A `.wasm` file, absolute.
-    Path(PathBuf),
 }
 
 /// Whether a person is asked before a call.

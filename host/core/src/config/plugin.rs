@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use serde_json::{Map as JsonMap, Value as Json};
 
-use super::file::{PluginTable, ToolTable};
-use super::mistake::{Flaw, Mistake, Place, code, shown};
-use super::reader::{AnyText, At, Given, JsonTable, Named, joined};
+use super::file::{PluginTable, SecretTable, ToolTable};
+use super::mistake::{Flaw, Mistake, code, shown};
+use super::reader::{AnyText, At, JsonTable, Named, joined};
 use super::variables::is_variable;
-use super::{Class, ComponentSource, OwnPaths, Plugin, Typing};
+use super::{Class, ComponentSource, OwnPaths, Plugin, Remote, Typing};
 use crate::grant::fs::Roots;
 use crate::grant::limit::Limits;
 use crate::grant::pattern::HostPattern;
@@ -20,9 +20,6 @@ use crate::grant::{
 };
 use crate::name::{PluginName, ToolName};
 use crate::schema::ArgumentSchema;
-
-/// What a plugin can be: exactly one of these keys makes it one.
-const CLASSES: &str = "component";
 
 type List = At<Vec<At<String>>>;
 
@@ -36,15 +33,22 @@ impl Typing<'_, '_> {
                 Mistake::new(code::VALUE, name.place.clone(), format!("{} is not a plugin name", shown(&name.value)));
             self.reading.note(mistake.legal(error.legal()));
         }
-        let table = table.value;
-        let class = self.class(&path, &name.place, table.component);
+        let mut table = table.value;
+        let class = self.class(&path, &name.place, &mut table);
+        if let Some(class) = &class {
+            self.fits(&path, class, &table);
+        }
         let (net, net_clean) =
             self.net(&table.net, &table.addresses, table.danger_metadata_addresses.as_ref(), &section);
         let (fs, fs_clean) = self.fs(table.fs.as_ref(), &section);
-        let secret_tables = table.secrets.unwrap_or_default();
-        let n_secrets = secret_tables.0.len();
-        let secrets = self.secrets(&path, secret_tables, net_clean.then_some(&net));
-        let secrets_clean = secrets.len() == n_secrets;
+        let remote = class.as_ref().and_then(Class::remote);
+        let (secrets, secrets_clean) =
+            self.own_secrets(&path, table.secrets.unwrap_or_default(), net_clean.then_some(&net), remote);
+        if let Some(class) = class.as_ref().filter(|_| net_clean && fs_clean) {
+            self.can_be_held(class, &net, &fs);
+            self.trust_fits(class, &name.place, &net);
+            self.workspace_fits(class, &name.place, &fs);
+        }
         if fs_clean {
             self.keep_out(&fs, own, class.as_ref(), &secrets);
         }
@@ -57,7 +61,7 @@ impl Typing<'_, '_> {
             table: section.table.to_string(),
             at: section.at.to_string(),
         });
-        let limits = limits.over(&Limits::DEFAULT);
+        let limits = limits.over(&class.as_ref().map_or(Limits::DEFAULT, Class::limits));
         let alias = self.alias(table.alias.unwrap_or_default());
         let within =
             Within { path: &path, grants: &grants, limits: &limits, alias: &alias, net_clean, fs_clean, secrets_clean };
@@ -68,6 +72,8 @@ impl Typing<'_, '_> {
             name: parsed_name.ok()?,
             enabled: table.enabled.is_none_or(|enabled| enabled.value),
             class: class?,
+            expose: table.expose.map(|expose| expose.value).unwrap_or_default(),
+            prefix: table.prefix.map(|prefix| prefix.value).unwrap_or_default(),
             config: config.into_iter().map(|(key, At { value: AnyText(text), .. })| (key.value, text)).collect(),
             limits,
             approval: table.approval.map(|approval| approval.value).unwrap_or_default(),
@@ -80,22 +86,22 @@ impl Typing<'_, '_> {
         })
     }
 
-    fn class(&mut self, path: &str, place: &Place, component: Option<Given<At<String>>>) -> Option<Class> {
-        let Some(component) = component else {
-            let message = format!("`[{path}]` does not say what it is");
-            let mistake = Mistake::new(code::MISSING_KEY, place.clone(), message);
-            self.reading.note(mistake.legal(CLASSES).suggest("add `component = \"…\"`"));
-            return None;
-        };
-        let component = component.0?;
-        let source = match component.value.strip_prefix("builtin:") {
-            Some(name) => self.reading.accept(builtin(name), &component.place).map(ComponentSource::Builtin),
-            None => {
-                self.reading.accept(wasm_file(&component.value), &component.place)?;
-                self.path(&component).map(ComponentSource::Path)
-            }
-        };
-        source.map(Class::Component)
+    /// Reads the plugin's secrets, and says whether all of them could be read. With them, and its net, the server at a URL
+    /// has to be in reach.
+    fn own_secrets(
+        &mut self,
+        path: &str,
+        tables: Named<At<SecretTable>>,
+        net: Option<&NetGrants>,
+        remote: Option<&Remote>,
+    ) -> (Vec<SecretGrant>, bool) {
+        let n_secrets = tables.0.len();
+        let secrets = self.secrets(path, tables, net, remote.and_then(Remote::client_secret));
+        let clean = secrets.len() == n_secrets;
+        if let (Some(remote), true) = (remote, clean) {
+            self.can_be_reached(path, remote, net, &secrets);
+        }
+        (secrets, clean)
     }
 
     fn net(
@@ -195,6 +201,10 @@ impl Typing<'_, '_> {
             {
                 found.push("it could replace its own component".to_owned());
             }
+            let scripts = class.and_then(Class::process).and_then(|process| process.folder.as_deref());
+            if writes && scripts.is_some_and(touches) {
+                found.push("it could replace its own scripts".to_owned());
+            }
             for secret in secrets.iter().filter(|secret| !secret.reveal) {
                 if let SecretSource::File(file) = &secret.source
                     && file.starts_with(&grant.host)
@@ -270,7 +280,7 @@ impl Typing<'_, '_> {
     }
 }
 
-fn builtin(name: &str) -> Result<String, Flaw> {
+pub(super) fn builtin(name: &str) -> Result<String, Flaw> {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() || !name.bytes().all(word) {
         let flaw = Flaw::new(format!("`builtin:{name}` does not name a built-in plugin"));
@@ -279,7 +289,7 @@ fn builtin(name: &str) -> Result<String, Flaw> {
     Ok(name.to_owned())
 }
 
-fn wasm_file(text: &str) -> Result<(), Flaw> {
+pub(super) fn wasm_file(text: &str) -> Result<(), Flaw> {
     const LEGAL: &str = "`builtin:NAME`, or the path of a `.wasm` file";
     if text.is_empty() {
         return Err(Flaw::new("the path is empty").legal(LEGAL));

@@ -12,12 +12,14 @@ use crate::name::SecretName;
 struct Noted;
 
 impl Typing<'_, '_> {
-    /// Reads all secrets of a plugin. Whether one could ever be used is asked only if the whole of `net` is known.
+    /// Reads all secrets of a plugin. Whether one could ever be used is asked only if the whole of `net` is known. The one
+    /// named `client` is for an authorization server, and has no place of its own.
     pub(super) fn secrets(
         &mut self,
         path: &str,
         tables: Named<At<SecretTable>>,
         net: Option<&NetGrants>,
+        client: Option<&SecretName>,
     ) -> Vec<SecretGrant> {
         let mut secrets = Vec::new();
         let path = joined(path, "secrets");
@@ -28,7 +30,7 @@ impl Typing<'_, '_> {
             if !table.clean {
                 continue;
             }
-            secrets.extend(self.secret(&joined(&path, &key.value), name, &key.place, table.value, net));
+            secrets.extend(self.secret(&joined(&path, &key.value), name, &key.place, table.value, (net, client)));
         }
         secrets
     }
@@ -39,19 +41,20 @@ impl Typing<'_, '_> {
         name: Option<SecretName>,
         place: &Place,
         table: SecretTable,
-        net: Option<&NetGrants>,
+        (net, client): (Option<&NetGrants>, Option<&SecretName>),
     ) -> Option<SecretGrant> {
         let reveal = table.reveal.is_some_and(|reveal| reveal.value);
         let source = self.secret_source(path, place, table.env, table.file, table.command);
+        let variable = self.variable(table.variable);
         let placement = self.placement(path, table.header, table.format, table.basic, table.query);
         let origin = self.origin(table.origin, net);
         let missing = match (&origin, &placement) {
             (Err(Noted), _) | (_, Err(Noted)) | (Ok(Some(_)), Ok(Some(_))) => None,
             (Ok(Some(_)), Ok(None)) => Some(("where in a request it stands", "`header`, `basic` or `query`")),
             (Ok(None), Ok(Some(_))) => Some(("which requests it is for", "`origin = \"https://…\"`")),
-            (Ok(None), Ok(None)) if reveal => None,
+            (Ok(None), Ok(None)) if reveal || variable.is_some() || (name.is_some() && name.as_ref() == client) => None,
             (Ok(None), Ok(None)) => {
-                Some(("what it is for", "`origin` with `header`, `basic` or `query`; or `reveal = true`"))
+                Some(("what it is for", "`origin` with `header`, `basic` or `query`; `variable`; or `reveal = true`"))
             }
         };
         if let Some((what, legal)) = missing {
@@ -62,7 +65,8 @@ impl Typing<'_, '_> {
             (Some(origin), Some(placement)) => Some(Binding { origin, placement }),
             (Some(_), None) | (None, Some(_) | None) => None,
         };
-        Some(SecretGrant { name: name?, source: source?, binding, reveal, place: place.clone() })
+        let variable = variable.map(|variable| variable.value);
+        Some(SecretGrant { name: name?, source: source?, binding, variable, reveal, place: place.clone() })
     }
 
     fn origin(&mut self, text: Option<At<String>>, net: Option<&NetGrants>) -> Result<Option<Origin>, Noted> {
@@ -76,6 +80,17 @@ impl Typing<'_, '_> {
             self.reading.note(mistake.suggest(format!("to grant it, add `net = [\"{origin}\"]`")));
         }
         Ok(Some(origin))
+    }
+
+    /// The variable of a program that holds a secret, if it can be one.
+    fn variable(&mut self, variable: Option<At<String>>) -> Option<At<String>> {
+        let variable = variable?;
+        let flaw = || {
+            let flaw = Flaw::new(format!("{} is not a name an environment variable can have", shown(&variable.value)));
+            flaw.legal("A-Z, a-z, 0-9 and `_`, not starting with a digit")
+        };
+        self.reading.accept(is_variable(&variable.value).then_some(()).ok_or_else(flaw), &variable.place)?;
+        Some(variable)
     }
 
     fn secret_source(

@@ -55,6 +55,12 @@ impl Limits {
         concurrency: 16,
     };
 
+    /// What holds where the configuration says nothing, of programs that the host starts: interpreters need more memory.
+    pub const OF_PROGRAMS: Self = Self { memory: GIB, ..Self::DEFAULT };
+
+    /// The least memory of a program that the host starts: with less, no interpreter comes up.
+    pub const LEAST_OF_PROGRAMS: u64 = 64 * MIB;
+
     /// The least that makes sense: below it nothing could run. Zero is legal where it means "none of it".
     pub const LEAST: Self = Self {
         time: Duration::from_millis(1),

@@ -135,6 +135,18 @@ impl NetGrant {
         &self.methods
     }
 
+    /// Whether it can be held where only host and port are seen, as in a tunnel for TLS: plain HTTP always, HTTPS if it
+    /// leaves methods and paths open.
+    pub fn holds_in_a_tunnel(&self) -> bool {
+        self.scheme == Scheme::Http || (self.methods == Methods::Any && self.path == PathPattern::Any)
+    }
+
+    /// The grant of all that is at its host and port.
+    pub fn whole_host(&self) -> String {
+        let port = if self.port == self.scheme.port() { String::new() } else { format!(":{}", self.port) };
+        format!("* {}://{}{port}", self.scheme.as_str(), self.host)
+    }
+
     /// Whether it lets the request through by what it says of itself.
     pub(super) fn lets(&self, request: &NetRequest<'_>) -> bool {
         self.judge(&Target::of(request)).is_ok()

@@ -17,6 +17,8 @@ pub struct SecretGrant {
     pub source: SecretSource,
     /// Which requests it is put into, if any.
     pub binding: Option<Binding>,
+    /// The environment variable that holds it in a program the host starts.
+    pub variable: Option<String>,
     /// Whether the plugin may read the value itself.
     pub reveal: bool,
     /// Where it is written.

@@ -182,6 +182,9 @@ fn sentence(secret: &SecretGrant, roots: Roots<'_>) -> String {
         };
         text.push_str(&format!(", to {origin} as {place}"));
     }
+    if let Some(variable) = &secret.variable {
+        text.push_str(&format!(", in the variable {variable}"));
+    }
     if secret.reveal {
         text.push_str(", revealed");
     }

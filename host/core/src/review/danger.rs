@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Rule;
-use crate::config::{Approval, Effective, Place, Plugin};
+use crate::config::{Approval, Effective, Place, Plugin, Sandbox};
 use crate::grant::pattern::HostPattern;
 use crate::grant::{Access, AddressClass, classify};
 use crate::registry::{Definition, Risk};
@@ -35,6 +35,10 @@ pub enum DangerKind {
     OwnRights,
     /// It lets the plugin read a secret.
     Reveal,
+    /// Its program runs with all rights of the host.
+    Sandbox,
+    /// Its program is downloaded when it is started.
+    Installs,
 }
 
 impl DangerKind {
@@ -46,6 +50,8 @@ impl DangerKind {
             Self::Addresses => Rule::Addresses,
             Self::OwnRights => Rule::OwnRights,
             Self::Reveal => Rule::Reveal,
+            Self::Sandbox => Rule::Sandbox,
+            Self::Installs => Rule::Installs,
         }
     }
 }
@@ -89,6 +95,20 @@ pub fn dangers(plugin: &Plugin, own_file: &Path, real: &dyn Fn(&Path) -> PathBuf
     for secret in grants.secrets.iter().filter(|secret| secret.reveal) {
         let message = format!("`{name}` can read the secret `{}` itself: `reveal = true`", secret.name);
         note(DangerKind::Reveal, secret.name.as_str(), Some(&secret.place), message);
+    }
+    for secret in grants.secrets.iter().filter(|secret| secret.variable.is_some()) {
+        let message = format!("the program of `{name}` can read the secret `{}` itself: `variable`", secret.name);
+        note(DangerKind::Reveal, secret.name.as_str(), Some(&secret.place), message);
+    }
+    if let Some(launch) = plugin.class.launch() {
+        if launch.sandbox == Sandbox::Off {
+            let message = format!("the program of `{name}` runs with all rights of the host: `sandbox = \"off\"`");
+            note(DangerKind::Sandbox, "sandbox", None, message);
+        }
+        if launch.installs {
+            let message = format!("the program of `{name}` is downloaded when it is started: `install = true`");
+            note(DangerKind::Installs, "install", None, message);
+        }
     }
     found
 }

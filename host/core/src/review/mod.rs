@@ -163,7 +163,8 @@ impl Review<'_> {
             self.note(Rule::ImportUnknown, import, self.at(&["component"]), message);
         }
         if let (Some(fault), true) = (self.subject.fault, unknown.is_empty()) {
-            self.note(Rule::LeftOut, "", self.at(&["component"]), format!("`{name}` cannot be loaded: {fault}"));
+            let key = self.plugin().class.key();
+            self.note(Rule::LeftOut, "", self.at(&[key]), format!("`{name}` cannot be loaded: {fault}"));
         }
     }
 
@@ -232,7 +233,7 @@ impl Review<'_> {
             | Change::ImportRemoved(_)
             | Change::ImportVersion { .. } => None,
         };
-        let place = self.at(&["component"]);
+        let place = self.at(&[self.plugin().class.key()]);
         let finding = self.note(rule, &subject, place, message);
         finding.detail = detail;
         if rule.level() == Level::Error {
@@ -284,6 +285,7 @@ impl Review<'_> {
             let place = match danger.kind {
                 DangerKind::Metadata => self.at(&["danger_metadata_addresses"]),
                 DangerKind::Addresses => danger.place.unwrap_or_else(|| self.at(&["addresses"])),
+                DangerKind::Sandbox | DangerKind::Installs => self.at(&[self.plugin().class.key()]),
                 DangerKind::AnyHost | DangerKind::OwnRights | DangerKind::Reveal => {
                     danger.place.unwrap_or_else(|| self.plugin().place.clone())
                 }
@@ -309,7 +311,7 @@ impl Review<'_> {
     }
 
     fn what_is_granted_and_not_imported(&mut self) {
-        if self.subject.imports.is_none() {
+        if self.subject.imports.is_none() || !self.plugin().class.is_component() {
             return;
         }
         let name = self.plugin().name.clone();

@@ -86,6 +86,10 @@ rules! {
     OwnRights = "audit.own-rights" Warning,
     /// The plugin can read a secret itself.
     Reveal = "audit.reveal" Warning,
+    /// The plugin's program runs with all rights of the host.
+    Sandbox = "audit.sandbox" Warning,
+    /// The plugin's program is downloaded when it is started.
+    Installs = "audit.installs" Warning,
     /// A tool that can do harm for good runs without asking anybody.
     Unasked = "audit.unasked" Warning,
     /// There is no lock file.

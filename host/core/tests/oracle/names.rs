@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bailiwick_core::call::Selector;
 use bailiwick_core::config::Effective;
 use bailiwick_core::name::{NameError, PluginName, SecretName, ToolName};
-use bailiwick_core::registry::{Annotations, Candidate, Definition, RESERVED, Registry, Risk, Tool};
+use bailiwick_core::registry::{Annotations, Candidate, Definition, Naming, RESERVED, Registry, Risk, Role, Tool};
 use bailiwick_core::schema::ArgumentSchema;
 
 /// Compares a text with what makes a name of each sort.
@@ -56,8 +56,10 @@ fn candidate((plugin, tool, aliases): &Wanted<'_>) -> Option<Candidate> {
         grants_digest: String::new(),
         annotations: Annotations::default(),
         not_configured: None,
+        role: Role::Single,
     };
-    Some(Candidate { tool, aliases: aliases.iter().filter_map(|alias| ToolName::parse(alias).ok()).collect() })
+    let aliases = aliases.iter().filter_map(|alias| ToolName::parse(alias).ok()).collect();
+    Some(Candidate { tool, aliases, naming: Naming::default() })
 }
 
 /// The names in a registry, each with its plugin and the plugin's own name for the tool.
@@ -117,6 +119,51 @@ pub fn check_registry(wanted: &[Wanted<'_>]) -> bool {
     true
 }
 
+/// A plugin, a tool it publishes, and how that comes by its name.
+pub type Named<'t> = (&'t str, &'t str, Naming);
+
+/// Gives names to tools of which some yield, in two orders: every one has a legal name of its own, those that do not
+/// yield have the ones they would have alone, and nobody is called what could be another plugin's.
+pub fn check_yielding(wanted: &[Named<'_>]) {
+    let mut seen = BTreeSet::new();
+    let mut wanted: Vec<Named<'_>> = wanted.to_vec();
+    // All tools of a plugin are of one class.
+    let mut classes = BTreeMap::new();
+    for (plugin, _, naming) in &mut wanted {
+        naming.yields = *classes.entry(*plugin).or_insert(naming.yields);
+    }
+    wanted.retain(|(plugin, tool, _)| candidate(&(plugin, tool, vec![])).is_some() && seen.insert((*plugin, *tool)));
+    let names = |wanted: &mut dyn Iterator<Item = &Named<'_>>| -> Names {
+        let candidates = wanted.filter_map(|(plugin, tool, naming)| {
+            Some(Candidate { naming: *naming, ..candidate(&(plugin, tool, vec![]))? })
+        });
+        let registry = Registry::new(candidates.collect()).expect("only second names can be in each other's way");
+        let everyone = Selector::all();
+        let visible = registry.visible(&everyone);
+        visible
+            .map(|(name, tool)| (name.to_string(), (tool.plugin.to_string(), tool.definition.name.clone())))
+            .collect()
+    };
+    let all = names(&mut wanted.iter());
+    assert_eq!(all, names(&mut wanted.iter().rev()), "{wanted:?}");
+    assert_eq!(all.len(), wanted.len(), "{wanted:?} are {all:?}");
+    let firm = names(&mut wanted.iter().filter(|(.., naming)| !naming.yields));
+    assert!(firm.iter().all(|(name, tool)| all.get(name) == Some(tool)), "{wanted:?}: {firm:?} are {all:?}");
+    for (plugin, tool, naming) in &wanted {
+        let own = ((*plugin).to_owned(), (*tool).to_owned());
+        let name = all.iter().find(|(_, is)| **is == own).map(|(name, _)| name.as_str()).expect("each has a name");
+        assert!(ToolName::parse(name).is_ok(), "{name}");
+        let is_prefixed = name.starts_with(&format!("{plugin}__"));
+        assert!(name == *tool || is_prefixed, "{wanted:?} are {all:?}");
+        assert!(!naming.prefix_always || is_prefixed, "{wanted:?} are {all:?}");
+        let read_as = |name: &str| name.to_lowercase().replace('-', "_");
+        for (name_of_other, (other, _)) in &all {
+            let alike = read_as(name) == read_as(name_of_other);
+            assert!(!naming.yields || other == plugin || !alike || is_prefixed, "{wanted:?} are {all:?}");
+        }
+    }
+}
+
 /// Lines that are names, and lines of a plugin, a tool and second names with spaces between.
 pub fn input(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
@@ -127,4 +174,12 @@ pub fn input(data: &[u8]) {
         [] | [_] => None,
     });
     check_registry(&wanted.collect::<Vec<_>>());
+    let yielding = lines.iter().filter_map(|line| match line.as_slice() {
+        [plugin, tool, rest @ ..] => {
+            let naming = Naming { yields: rest.len() % 2 == 1, prefix_always: rest.len() % 3 == 2 };
+            Some((*plugin, *tool, naming))
+        }
+        [] | [_] => None,
+    });
+    check_yielding(&yielding.collect::<Vec<_>>());
 }

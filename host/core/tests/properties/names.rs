@@ -3,7 +3,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::oracle::names::{check, check_registry};
+use bailiwick_core::registry::Naming;
+
+use crate::oracle::names::{check, check_registry, check_yielding};
 use crate::{Tally, any_of, for_all};
 
 #[test]
@@ -37,4 +39,31 @@ fn tools_get_the_same_names_in_every_order_and_nobody_takes_anothers() {
         tally.add(if check_registry(&wanted) { (1, 0) } else { (0, 1) });
     });
     tally.expect(10_000, 100);
+}
+
+/// Servers of other people beside components: what they call their tools changes nothing for these.
+#[test]
+fn tools_that_yield_take_nothing_from_those_that_do_not() {
+    const PLUGINS: &[&str] = &["a", "b", "a-b", "a_", "long-plugin-name-with-32-character"];
+    const TOOLS: &[&str] = &[
+        "read",
+        "Read",
+        "read-all",
+        "read_all",
+        "a__read",
+        "b__read",
+        "a-b__read",
+        "A__Read",
+        "_read",
+        "a___read",
+        "b__a__read",
+        "search_tools",
+        "Search-Tools",
+        "a-tool-with-a-name-that-is-nearly-as-long-as-a-name-can-ever-be1",
+        "a-tool-with-a-name-that-is-nearly-as-long-as-a-name-can-ever-be2",
+        "long-plugin-name-with-32-character__a-tool-with-a-name-_10ad25d6",
+    ];
+    let naming = (any::<bool>(), any::<bool>()).prop_map(|(yields, prefix_always)| Naming { yields, prefix_always });
+    let wanted = vec((any_of(PLUGINS), any_of(TOOLS), naming), 0..10);
+    for_all(10_000, wanted, |wanted| check_yielding(&wanted));
 }

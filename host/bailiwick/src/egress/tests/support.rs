@@ -314,6 +314,7 @@ pub(super) fn secret(name: &str, value: &str, origin: &str, placement: Placement
         name: SecretName::parse(name).unwrap(),
         source: SecretSource::Command(vec!["printf".to_owned(), "%s".to_owned(), value.to_owned()]),
         binding: Some(Binding { origin: Origin::parse(origin).unwrap(), placement }),
+        variable: None,
         reveal: false,
         place: Place::default(),
     }

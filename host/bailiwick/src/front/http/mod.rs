@@ -16,6 +16,7 @@ mod limits;
 mod oauth;
 mod observe;
 mod openapi;
+mod plugins;
 mod refusal;
 mod render;
 mod server;
@@ -87,6 +88,7 @@ impl Gateway {
             arguments,
             caller: Arc::clone(&asker.caller),
             trace: trace.clone(),
+            session: None,
         };
         let id = call.id.clone();
         let outcome = tokio::select! {
@@ -144,6 +146,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     let keyed = keyed
         .route("/mcp", any(mcp))
         .merge(approvals::routes())
+        .merge(plugins::routes())
         .merge(tools::routes())
         .merge(batch::routes())
         .merge(render::routes())

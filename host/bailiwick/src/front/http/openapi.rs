@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{OpenApi as _, ToSchema};
 
 use super::refusal::Face;
-use super::{approvals, artifacts, auxot, batch, body, context, render, tools};
+use super::{approvals, artifacts, auxot, batch, body, context, plugins, render, tools};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -31,6 +31,8 @@ use super::{approvals, artifacts, auxot, batch, body, context, render, tools};
         approvals::show,
         approvals::answer,
         approvals::stream,
+        plugins::list,
+        plugins::accept,
         super::alive,
         super::ready,
         super::health,
@@ -41,6 +43,7 @@ use super::{approvals, artifacts, auxot, batch, body, context, render, tools};
         (name = "tools", description = "The tools, and calls of them"),
         (name = "auxot", description = "The same for Auxot's clients"),
         (name = "approvals", description = "Calls that wait for a person"),
+        (name = "plugins", description = "What provides tools, and how it does"),
         (name = "server", description = "The server itself"),
     )
 )]

@@ -251,7 +251,8 @@ impl Connection {
             Kind::Prompt => self.seen("prompts/get", origin),
         };
         let arguments = asked.arguments.map_or_else(|| "{}".to_owned(), json);
-        (kind, Call { id: self.host.new_call_id(), tool, arguments, caller, trace: span.place().cloned() }, span)
+        let (id, trace, session) = (self.host.new_call_id(), span.place().cloned(), self.session());
+        (kind, Call { id, tool, arguments, caller, trace, session }, span)
     }
 
     /// The least that a line of the log has to matter for this client to be sent it; none where it asked for none.

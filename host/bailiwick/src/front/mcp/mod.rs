@@ -21,7 +21,7 @@ mod wire;
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use bailiwick_core::call::Caller;
+use bailiwick_core::call::{Call, Caller};
 
 use crate::channel::{Able, Channel};
 use crate::contexts;
@@ -153,6 +153,8 @@ struct Connection {
     log_level: Mutex<Option<LoggingLevel>>,
     /// Ends with the connection.
     here: CancellationToken,
+    /// Tells it from other connections.
+    number: u64,
 }
 
 /// What a client with a session knows and can do.
@@ -164,6 +166,7 @@ struct Agreed {
 
 impl Connection {
     fn new(host: Arc<Host>, askers: Askers, life: Arc<Life>) -> Self {
+        static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
         let (told, here) = (AtomicBool::new(false), CancellationToken::new());
         Self {
             changes: host.watch(),
@@ -174,7 +177,14 @@ impl Connection {
             agreed: Mutex::default(),
             log_level: Mutex::default(),
             here,
+            number: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
         }
+    }
+
+    /// Names the session of this connection, if it is one: over HTTP a client opens one with `initialize` or has none.
+    fn session(&self) -> Option<Arc<str>> {
+        let lasts = matches!(self.askers, Askers::One(_)) || self.agreed().is_some();
+        lasts.then(|| format!("mcp-{}", self.number).into())
     }
 
     fn agreed(&self) -> MutexGuard<'_, Option<Agreed>> {
@@ -361,6 +371,7 @@ impl ServerHandler for Connection {
             return asker.desk.artifacts.read(&self.host.artifacts, uri).await.map(Into::into);
         }
         let call = contexts::call(&self.host, &asker.caller, uri, String::new());
+        let call = Call { session: self.session(), ..call };
         let reading = self.host.resource(call, Channel::default());
         let read = self.unless_over(&asker, &context, reading).await?;
         given::documents(read, uri, Vocabulary::of(&context)).map(Into::into)

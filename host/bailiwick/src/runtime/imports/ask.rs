@@ -52,7 +52,7 @@ impl ask::Host for State {
 }
 
 /// Asks and waits, if all of it can be asked.
-async fn put(
+pub(crate) async fn put(
     call: &Arc<CallContext>,
     questions: Vec<(String, ask::Question)>,
 ) -> Result<Vec<ask::Reply>, ask::Refusal> {

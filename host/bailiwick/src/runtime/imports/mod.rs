@@ -1,7 +1,7 @@
 //! What a guest can call: one file per interface, each a thin step from the guest's words to the call's rights.
 
 pub(super) mod artifact;
-pub(super) mod ask;
+pub(crate) mod ask;
 pub(super) mod config;
 pub(super) mod files;
 pub(super) mod http;

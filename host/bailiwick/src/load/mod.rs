@@ -1,7 +1,10 @@
 //! From a configuration to plugins that can be called: components compiled, directories opened, secrets read, tools
 //! described. Rights become handles here, once; no call looks at a path or a name again.
 
-use std::collections::BTreeMap;
+mod programs;
+mod servers;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,8 +14,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
+use bailiwick_core::aggregate::gathered;
 use bailiwick_core::call::CallId;
-use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective};
+use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective, Expose, Prefix};
 use bailiwick_core::context::{Catalogue, Contexts, Offer};
 use bailiwick_core::grant::limit::Size;
 use bailiwick_core::grant::{FsGrant, FsGrants, Grants, Limits, SecretGrant};
@@ -21,10 +25,11 @@ use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::outcome::{Code, Failure};
 use bailiwick_core::redact::brief;
 use bailiwick_core::registry::{
-    Annotations, Candidate, Definition, DefinitionError, Held, Registry, Risk, Tool, Trust, annotations,
+    Annotations, Candidate, Definition, DefinitionError, Held, Naming, Registry, Risk, Role, Tool, Trust, annotations,
     check_definitions,
 };
 use bailiwick_core::schema::{ArgumentSchema, ResultSchema};
+use bailiwick_core::typed::LeftOut;
 
 use crate::ambient::Links;
 use crate::approval::Desk;
@@ -35,12 +40,16 @@ use crate::confine::Wall;
 use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
 use crate::egress::Egress;
+use crate::fleet::{self, Fleet};
 use crate::host::Snapshot;
+use crate::keeper::Keeper;
 use crate::keys::Environment;
 use crate::observe::{self, Observer};
+use crate::process::Programs;
 use crate::resolver::Resolver;
 use crate::runtime::{
-    self, Cache, CompileLimits, Compiler, Component, Described, Directories, LoadError, MAX_COMPONENT, Runtime,
+    self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Directories, LoadError, MAX_COMPONENT,
+    Runtime,
 };
 use crate::search;
 use crate::secrets::Secrets;
@@ -62,6 +71,10 @@ pub struct Setup {
     pub observe: bool,
     /// What this process is confined to, if it is.
     pub wall: Option<Arc<Wall>>,
+    /// Who starts programs, if any plugin is one.
+    pub keeper: Option<Arc<Keeper>>,
+    /// Whether servers are asked what they have although it is known.
+    pub afresh: bool,
     /// The key that comes from the environment, if one does.
     pub environment: Environment,
 }
@@ -123,6 +136,8 @@ pub struct Problem {
     /// How it differs from what was pinned, line by line. Written by the plugin in part: what a terminal acts on has to
     /// be taken out before it is shown.
     pub difference: Option<String>,
+    /// Whether the rest of the plugin is there.
+    pub partly: bool,
 }
 
 /// Why a plugin cannot be loaded.
@@ -149,14 +164,15 @@ impl From<LoadError> for LoadFault {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "plugin `{}` ({}) is left out: {}", self.plugin, self.at, self.message)
+        let what = if self.partly { "is there in part" } else { "is left out" };
+        write!(f, "plugin `{}` ({}) {what}: {}", self.plugin, self.at, self.message)
     }
 }
 
 impl Problem {
     fn left_out(plugin: &PluginName, at: &str, message: String) -> Self {
         let (plugin, at) = (plugin.clone(), at.to_owned());
-        Self { plugin, at, message, code: "plugin.left-out", fix: None, difference: None }
+        Self { plugin, at, message, code: "plugin.left-out", fix: None, difference: None, partly: false }
     }
 }
 
@@ -207,7 +223,7 @@ impl Fault {
             difference: Some(difference.text),
             ..Problem::left_out(plugin, at, message)
         };
-        (problem, Some(Held { plugin: plugin.clone(), tools, aliases, failure }))
+        (problem, Some(Held { plugin: plugin.clone(), tools, aliases, naming: naming(configured), failure }))
     }
 }
 
@@ -239,12 +255,81 @@ pub struct Plugin {
     pub at: String,
     /// Where its code comes from, as the operator wrote it.
     pub source: String,
-    /// Its code.
-    pub component: Arc<Component>,
-    pub(crate) directories: Directories,
+    /// Of what runs: a component's bytes, or how a program is started.
+    pub digest: ComponentDigest,
+    pub(crate) backend: Backend,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) config: Arc<BTreeMap<String, String>>,
     pub(crate) slots: Semaphore,
+}
+
+/// What runs a plugin's tools.
+pub(crate) enum Backend {
+    /// The engine.
+    Component {
+        /// The code.
+        component: Arc<Component>,
+        /// The directories it sees.
+        directories: Directories,
+    },
+    /// A server that the host speaks to.
+    Server(Arc<fleet::Member>),
+    /// Native programs, started for each call.
+    Programs(Box<Programs>),
+}
+
+impl Plugin {
+    /// What it is: `component`, `mcp`, `process`.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match &self.backend {
+            Backend::Component { .. } => "component",
+            Backend::Server(_) => "mcp",
+            Backend::Programs(_) => "process",
+        }
+    }
+
+    /// How its server does, in a phrase; none of what runs only while it is called.
+    #[must_use]
+    pub fn condition(&self) -> Option<String> {
+        match &self.backend {
+            Backend::Component { .. } | Backend::Programs(_) => None,
+            Backend::Server(member) => Some(member.server.condition().to_string()),
+        }
+    }
+
+    /// The last lines that its server wrote beside the protocol, redacted.
+    #[must_use]
+    pub fn stderr(&self) -> Vec<String> {
+        let lines = match &self.backend {
+            Backend::Component { .. } | Backend::Programs(_) => Vec::new(),
+            Backend::Server(member) => member.server.stderr(),
+        };
+        lines.iter().map(|line| self.secrets.redactor().text(line).into_owned()).collect()
+    }
+
+    /// What of a component is no tool, and why.
+    #[must_use]
+    pub fn left_out(&self) -> &[LeftOut] {
+        match &self.backend {
+            Backend::Component { component, .. } => &component.left_out,
+            Backend::Server(_) | Backend::Programs(_) => &[],
+        }
+    }
+}
+
+/// A plugin, with what it publishes.
+struct Loaded {
+    plugin: Plugin,
+    described: Described,
+    /// Why it is not configured, if it is not.
+    reason: Option<String>,
+    /// Names of tools it has beside those that are published.
+    known: BTreeSet<String>,
+    /// Of these, those that may not run.
+    held: Vec<Held>,
+    /// Why not.
+    problems: Vec<Problem>,
 }
 
 /// Everything of a host that outlives a reload.
@@ -257,6 +342,14 @@ pub(crate) struct Parts {
     pub(crate) audit: Audit,
     pub(crate) observer: Option<Observer>,
     pub(crate) wall: Option<Arc<Wall>>,
+    pub(crate) fleet: Arc<Fleet>,
+}
+
+impl Parts {
+    fn loader(&self) -> Loader<'_> {
+        let wall = self.wall.as_ref();
+        Loader { runtime: &self.runtime, egress: &self.egress, artifacts: &self.artifacts, wall, fleet: &self.fleet }
+    }
 }
 
 /// Opens what the host keeps for itself.
@@ -276,25 +369,33 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
     let audit = Audit::open(Keeping { file: audit_file, keep: config.audit.keep, max: config.audit.max })?;
     let observed = state.join(observe::FILE);
     let observer = setup.observe.then(|| Observer::open(&observed)).transpose().map_err(file(&observed))?;
-    let mut authorities = Vec::new();
-    for path in &config.host.extra_ca {
-        authorities.push(ambient::read(path, 4 << 20).map_err(file(path))?);
-    }
+    let authorities = authorities(config)?;
     let egress = Egress::new(setup.resolver, &authorities).map_err(|error| StartError::Egress(error.to_string()))?;
     let egress = Arc::new(egress);
     let desk = Desk::open(Arc::clone(&store), Arc::clone(&egress), config.approval.clone(), &state);
     let runtime = Runtime::new(config.host.calls, Some(cache), setup.compiler, compile_limits(config))
         .map_err(|error| StartError::Engine(format!("{error:#}")))?;
+    let artifacts = Arc::new(Artifacts::new(state.join("artifacts")));
+    let (way, kept) = (Arc::clone(&egress), Arc::clone(&store));
+    let fleet = Fleet::new(setup.keeper, way, Arc::clone(&artifacts), kept, setup.afresh);
     Ok(Parts {
         runtime: Arc::new(runtime),
         egress,
-        artifacts: Arc::new(Artifacts::new(state.join("artifacts"))),
+        artifacts,
+        fleet: Arc::new(fleet),
         store,
         desk: Arc::new(desk),
         audit,
         observer,
         wall: setup.wall,
     })
+}
+
+/// The certificates in `extra_ca`.
+pub(crate) fn authorities(config: &Config) -> Result<Vec<Vec<u8>>, StartError> {
+    let read =
+        |path: &PathBuf| ambient::read(path, 4 << 20).map_err(|error| StartError::File { path: path.clone(), error });
+    config.host.extra_ca.iter().map(read).collect()
 }
 
 pub(crate) fn compile_limits(config: &Config) -> CompileLimits {
@@ -308,16 +409,12 @@ pub(crate) fn compile_limits(config: &Config) -> CompileLimits {
 /// When the host's own folders or the engine cannot be set up.
 pub(crate) async fn published(config: &Config, setup: Setup) -> Result<(Registry, Vec<Problem>), StartError> {
     let parts = parts(config, setup)?;
-    let wall = parts.wall.as_ref();
-    let loader = Loader { runtime: &parts.runtime, egress: &parts.egress, artifacts: &parts.artifacts, wall };
-    Ok(loader.published(config).await)
+    Ok(parts.loader().published(config).await)
 }
 
 /// Loads all plugins of `config`.
 pub(crate) async fn snapshot(config: &Config, parts: &Parts) -> Snapshot {
-    let wall = parts.wall.as_ref();
-    let loader = Loader { runtime: &parts.runtime, egress: &parts.egress, artifacts: &parts.artifacts, wall };
-    loader.snapshot(config).await
+    parts.loader().snapshot(config).await
 }
 
 /// Plugins that are loaded at once: the memory and files of those underway are in use beside the loaded ones'.
@@ -329,6 +426,7 @@ pub(crate) struct Loader<'h> {
     pub(crate) egress: &'h Arc<Egress>,
     pub(crate) artifacts: &'h Arc<Artifacts>,
     pub(crate) wall: Option<&'h Arc<Wall>>,
+    pub(crate) fleet: &'h Arc<Fleet>,
 }
 
 impl Loader<'_> {
@@ -342,16 +440,20 @@ impl Loader<'_> {
         let (mut plugins, mut candidates, mut problems, mut held) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut offers = Vec::new();
         for (configured, loaded) in enabled.into_iter().zip(loaded) {
-            let tools = loaded.and_then(|(plugin, described, reason)| {
-                let tools = tools(configured, &described.tools, reason.as_deref(), plugins.len())?;
+            let tools = loaded.and_then(|loaded| {
+                let Loaded { plugin, described, reason, known, held, problems } = loaded;
+                let tools = tools(configured, &described.tools, &known, reason.as_deref(), plugins.len())?;
                 let offer = offer(configured, described.context, reason.as_deref(), plugins.len())?;
-                Ok((plugin, tools, offer))
+                Ok((plugin, tools, offer, held, problems))
             });
             match tools {
-                Ok((plugin, tools, offer)) => {
+                Ok((plugin, tools, offer, quarantined, told)) => {
                     plugins.push(plugin);
                     candidates.extend(tools);
                     offers.extend(offer);
+                    held.extend(quarantined);
+                    told.iter().for_each(|problem| tracing::error!("{problem}"));
+                    problems.extend(told);
                 }
                 Err(fault) => {
                     let (problem, quarantined) = fault.told(configured);
@@ -367,19 +469,33 @@ impl Loader<'_> {
             Registry::default()
         });
         registry.contexts = Contexts::new(offers);
+        self.fleet.retain(config);
         Snapshot { registry, plugins, problems, index: search::Lazy::default() }
     }
 
     async fn published(&self, config: &Config) -> (Registry, Vec<Problem>) {
         let enabled: Vec<&config::Plugin> = config.plugins.iter().filter(|plugin| plugin.enabled).collect();
+        let lock = config.lock.as_deref();
         let described = enabled.iter().map(|plugin| async {
-            let (component, ..) = self.component(plugin).await?;
-            Ok::<_, Fault>(self.describe(plugin, &component).await?)
+            match &plugin.class {
+                Class::Component(source) => {
+                    let (component, ..) = self.component(plugin, source).await?;
+                    Ok::<_, Fault>((self.describe(plugin, &component).await?, BTreeSet::new()))
+                }
+                Class::Mcp(_) | Class::Remote(_) => {
+                    self.server(plugin, lock).await.map(|loaded| (loaded.described, loaded.known))
+                }
+                Class::Process(process) => {
+                    let programs = Programs::read(plugin, process, None).await?;
+                    Ok((programs.described(), BTreeSet::new()))
+                }
+            }
         });
         let described: Vec<_> = stream::iter(described.collect::<Vec<_>>()).buffered(LOADS).collect().await;
         let (mut candidates, mut problems) = (Vec::new(), Vec::new());
         for (index, (configured, described)) in enabled.iter().zip(described).enumerate() {
-            let tools = described.and_then(|described| Ok(tools(configured, &described.tools, None, index)?));
+            let tools =
+                described.and_then(|(described, known)| Ok(tools(configured, &described.tools, &known, None, index)?));
             match tools {
                 Ok(tools) => candidates.extend(tools),
                 Err(fault) => problems.push(Fault::told(fault, configured).0),
@@ -389,9 +505,12 @@ impl Loader<'_> {
     }
 
     /// The plugin's code, ready to run, where it comes from, and the bytes it was made of.
-    async fn component(&self, configured: &config::Plugin) -> Result<(Arc<Component>, String, Bytes), LoadFault> {
+    async fn component(
+        &self,
+        configured: &config::Plugin,
+        source: &ComponentSource,
+    ) -> Result<(Arc<Component>, String, Bytes), LoadFault> {
         self.wall.map_or(Ok(()), |wall| wall.admits(configured))?;
-        let Class::Component(source) = &configured.class;
         let (bytes, shown) = bytes(source).await?;
         let component = self.runtime.load(bytes.clone(), configured.name.as_ref(), trust(source)).await?;
         Ok((component, shown, bytes))
@@ -403,13 +522,39 @@ impl Loader<'_> {
         runtime::describe(component, &nothing).await.map_err(|failure| gave_up("describe", &failure))
     }
 
-    async fn plugin(
+    async fn plugin(&self, configured: &config::Plugin, own: &[PathBuf], lock: Option<&Lock>) -> Result<Loaded, Fault> {
+        match &configured.class {
+            Class::Component(source) => self.component_plugin(configured, source, own, lock).await,
+            Class::Mcp(_) | Class::Remote(_) => {
+                own_files(own, configured.grants.fs.iter())?;
+                self.server(configured, lock).await
+            }
+            Class::Process(process) => self.programs_plugin(configured, process, own, lock).await,
+        }
+    }
+
+    /// Reads a plugin's secrets. A secret's command may take seconds.
+    async fn secrets(&self, configured: &config::Plugin) -> Result<Arc<Secrets>, LoadFault> {
+        let (granted, wall) = (Arc::clone(&configured.grants), self.wall.cloned());
+        let run = move |argv: &[String]| match &wall {
+            Some(wall) => wall.command_output(argv),
+            None => ambient::command_output(argv),
+        };
+        let secrets = tokio::task::spawn_blocking(move || Secrets::load_with(&granted.secrets, &granted.at, &run))
+            .await
+            .map_err(|_| "reading its secrets crashed; the log says more".to_owned())?
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+        Ok(Arc::new(secrets))
+    }
+
+    async fn component_plugin(
         &self,
         configured: &config::Plugin,
+        source: &ComponentSource,
         own: &[PathBuf],
         lock: Option<&Lock>,
-    ) -> Result<(Plugin, Described, Option<String>), Fault> {
-        let (component, source, bytes) = self.component(configured).await?;
+    ) -> Result<Loaded, Fault> {
+        let (component, source, bytes) = self.component(configured, source).await?;
         let described = self.describe(configured, &component).await?;
         // Before anything of what was granted is opened for it.
         if let Some(lock) = lock {
@@ -423,17 +568,7 @@ impl Loader<'_> {
             format!("the directory {} of its `fs` cannot be opened: {error}", path.display())
         })?;
         own_files(own, grants().flat_map(FsGrants::iter))?;
-        let (granted, wall) = (Arc::clone(&configured.grants), self.wall.cloned());
-        let run = move |argv: &[String]| match &wall {
-            Some(wall) => wall.command_output(argv),
-            None => ambient::command_output(argv),
-        };
-        // A secret's command may take seconds.
-        let secrets = tokio::task::spawn_blocking(move || Secrets::load_with(&granted.secrets, &granted.at, &run))
-            .await
-            .map_err(|_| "reading its secrets crashed; the log says more".to_owned())?
-            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-        let secrets = Arc::new(secrets);
+        let secrets = self.secrets(configured).await?;
         let settings = Arc::new(configured.config.clone());
         let names = self.preview(configured, Arc::clone(&secrets), Arc::clone(&settings));
         let reason = runtime::check(&component, &names).await.map_err(|failure| gave_up("check", &failure))?;
@@ -443,13 +578,14 @@ impl Loader<'_> {
             name: configured.name.clone(),
             at,
             source,
-            component,
-            directories,
+            digest: component.digest,
+            backend: Backend::Component { component, directories },
             secrets,
             config: settings,
             slots,
         };
-        Ok((plugin, described, reason))
+        let (known, held, problems) = (BTreeSet::new(), Vec::new(), Vec::new());
+        Ok(Loaded { plugin, described, reason, known, held, problems })
     }
 
     /// The rights of `check`: none, but for the names of secrets and the configuration.
@@ -542,17 +678,26 @@ pub(crate) fn trust(source: &ComponentSource) -> Trust {
     }
 }
 
-/// The tools of one plugin, with what the operator says of each.
+fn trust_in(class: &Class) -> Trust {
+    match class {
+        Class::Component(source) => trust(source),
+        Class::Mcp(_) | Class::Remote(_) => Trust::Foreign,
+        // What is said of them the host itself says.
+        Class::Process(_) => Trust::Builtin,
+    }
+}
+
+/// The tools of one plugin, with what the operator says of each. The configuration may name those of `known` too.
 pub(crate) fn tools(
     configured: &config::Plugin,
     definitions: &[Definition],
+    known: &BTreeSet<String>,
     reason: Option<&str>,
     plugin_index: usize,
 ) -> Result<Vec<Candidate>, String> {
     check_definitions(definitions).map_err(|error| error.to_string())?;
-    let Class::Component(source) = &configured.class;
-    let trust = trust(source);
-    let known = |name: &str| definitions.iter().any(|definition| definition.name == name);
+    let trust = trust_in(&configured.class);
+    let known = |name: &str| known.contains(name) || definitions.iter().any(|definition| definition.name == name);
     let named = configured.tools.keys().filter(|name| *name != "*").map(String::as_str);
     let named = named.chain(configured.alias.values().map(AsRef::as_ref));
     if let Some(name) = named.into_iter().find(|name| !known(name)) {
@@ -570,9 +715,19 @@ pub(crate) fn tools(
                 .map(|(alias, _)| alias.clone())
                 .collect();
             aliases.sort();
-            Ok(Candidate { tool, aliases })
+            Ok(Candidate { tool, aliases, naming: naming(configured) })
         })
-        .collect()
+        .collect::<Result<Vec<_>, String>>()
+        .map(|candidates| match configured.expose {
+            Expose::Flat => candidates,
+            Expose::Aggregate => gathered(&configured.name, configured.rules_for("*"), candidates),
+        })
+}
+
+/// How the tools of a plugin come by the names callers use: those of a component were chosen with it, those of others by
+/// somebody else.
+fn naming(configured: &config::Plugin) -> Naming {
+    Naming { yields: configured.class.is_server(), prefix_always: configured.prefix == Prefix::Always }
 }
 
 /// The prompts and resources of one plugin, if it gives any.
@@ -586,7 +741,7 @@ pub(crate) fn offer(
     if catalogue.is_empty() {
         return Ok(None);
     }
-    let Class::Component(source) = &configured.class;
+    let trust = trust_in(&configured.class);
     let carrier = |name: &str, schema: &Value| {
         // None of the rules for a tool's arguments is for these.
         let effective =
@@ -600,7 +755,7 @@ pub(crate) fn offer(
             annotations: Annotations::default(),
             risk: Risk::Low,
         };
-        ready(configured, &definition, effective, reason, plugin_index, trust(source))
+        ready(configured, &definition, effective, reason, plugin_index, trust)
     };
     let whole = json!({"type": "object", "properties": {}});
     let prompts = catalogue.prompts.iter().map(|prompt| carrier(&prompt.name, &prompt.schema()));
@@ -649,5 +804,6 @@ fn ready(
         output_schema,
         grants_digest,
         not_configured: reason.map(str::to_owned),
+        role: Role::Single,
     })
 }

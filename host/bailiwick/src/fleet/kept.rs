@@ -1,0 +1,74 @@
+//! What servers published, kept from start to start: what they said last, so that listing needs none of them running, and
+//! what they said first, so that a change is noticed.
+
+use std::time::{Duration, SystemTime};
+
+use rusqlite::OptionalExtension as _;
+use serde::{Deserialize, Serialize};
+
+use bailiwick_core::context::Catalogue;
+use bailiwick_core::name::PluginName;
+use bailiwick_core::registry::Definition;
+
+use crate::runtime::Described;
+use crate::store::{Store, StoreError};
+
+/// How long what a server said is taken for what it would say.
+const FRESH: Duration = Duration::from_secs(24 * 3_600);
+
+/// What is known of one server.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// What it said last; none if that was another program, or long ago.
+    pub(crate) listed: Option<Described>,
+    /// What was pinned of it.
+    pub(crate) pinned: Vec<Definition>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Listed {
+    tools: Vec<Definition>,
+    context: Catalogue,
+}
+
+/// What is kept of a plugin; none if it was never asked. Blocks.
+pub(crate) fn read(store: &Store, plugin: &PluginName, identity: &str) -> Result<Option<Kept>, StoreError> {
+    const ASK: &str = "SELECT identity, listed, at, pinned FROM servers WHERE plugin = ?1";
+    type Row = (String, String, i64, String);
+    let row: Option<Row> = store.read(|connection| {
+        let found = connection
+            .query_row(ASK, [plugin.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
+        found.optional()
+    })?;
+    let kept = |(was, listed, at, pinned): Row| {
+        let fresh = u64::try_from(now() - at).is_ok_and(|age| age < FRESH.as_secs());
+        let listed = (was == identity && fresh).then(|| serde_json::from_str::<Listed>(&listed).ok()).flatten();
+        let listed = listed.map(|Listed { tools, context }| Described { tools, context });
+        Kept { listed, pinned: serde_json::from_str(&pinned).unwrap_or_default() }
+    };
+    Ok(row.map(kept))
+}
+
+/// Keeps what a server said. What was pinned of it stays, if something was. Blocks.
+pub(crate) fn write(store: &Store, plugin: &PluginName, identity: &str, said: &Described) -> Result<(), StoreError> {
+    const KEEP: &str = "INSERT INTO servers (plugin, identity, listed, at, pinned) VALUES (?1, ?2, ?3, ?4, ?5)
+        ON CONFLICT (plugin) DO UPDATE SET identity = excluded.identity, listed = excluded.listed, at = excluded.at";
+    let listed = Listed { tools: said.tools.clone(), context: said.context.clone() };
+    let listed = serde_json::to_string(&listed).unwrap_or_default();
+    let pinned = serde_json::to_string(&said.definitions()).unwrap_or_default();
+    store.write(|transaction| transaction.execute(KEEP, (plugin.as_str(), identity, listed, now(), pinned)).map(|_| ()))
+}
+
+/// Pins definitions in the place of those that were pinned. Blocks.
+pub(crate) fn pin(store: &Store, plugin: &PluginName, definitions: &[Definition]) -> Result<(), StoreError> {
+    let pinned = serde_json::to_string(definitions).unwrap_or_default();
+    store.write(|transaction| {
+        let done = transaction.execute("UPDATE servers SET pinned = ?2 WHERE plugin = ?1", (plugin.as_str(), pinned));
+        done.map(|_| ())
+    })
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
