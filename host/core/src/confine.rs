@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use url::{Host, Url};
 
-use crate::config::{Class, ComponentSource, Config, Launch, Place, Plugin, Process};
+use crate::config::{Class, ComponentSource, Config, Launch, Place, Plugin, Process, Sandbox};
 use crate::grant::pattern::HostPattern;
 use crate::grant::{Access, FsGrants, SecretSource};
 use crate::name::PluginName;
@@ -298,6 +298,12 @@ impl Confinement {
             draft.sockets = Sockets::Tcp;
         }
         draft
+    }
+
+    /// Whether programs connect to it: at listeners that it is handed, and did not open itself.
+    #[must_use]
+    pub fn hears_programs(&self) -> bool {
+        self.programs.iter().any(|program| program.net && program.launch.sandbox == Sandbox::Required)
     }
 
     /// What the process needs that looks up names for a confined one: it reads the system's settings and asks the

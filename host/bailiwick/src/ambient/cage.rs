@@ -424,12 +424,18 @@ pub(crate) fn processes() -> io::Result<Vec<Process>> {
 }
 
 /// Bytes of a process's memory and swap that are nobody else's file, each shared page by the share; none where this cannot
-/// be asked.
+/// be asked. A process that has ended has no memory.
 #[must_use]
 pub(crate) fn own_share_of_memory(pid: Pid) -> Option<u64> {
     let path = Path::new("/proc").join(pid.as_raw_nonzero().to_string()).join("smaps_rollup");
     let mut text = String::new();
-    std::fs::File::open(path).ok()?.read_to_string(&mut text).ok()?;
+    match std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) => {
+            return Some(0);
+        }
+        Err(_) => return None,
+    }
     let of = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         line.and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok())

@@ -175,7 +175,9 @@ pub fn hold(confinement: &Confinement) -> Result<Hold, ConfineError> {
         Ok(version) => (Some(version), Missing::before(version)),
         Err(why) => (None, vec![Missing::Landlock(why)]),
     };
-    let filtered = syscalls::filter(confinement.sockets, confinement.life);
+    // Caged programs connect to the host for all their network, however long it runs.
+    let life = if confinement.hears_programs() { Life::Listening } else { confinement.life };
+    let filtered = syscalls::filter(confinement.sockets, life);
     let syscalls = filtered.is_ok();
     missing.extend(filtered.err().map(Missing::Syscalls));
     Ok(Hold { landlock, syscalls, missing })

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -74,8 +74,7 @@ fn with_walls(keeper: &OwnedFd, streams: Streams, checked: Checked<'_>) -> Resul
     let bounds = Bounds::from(checked.program);
     let program = start(streams, checked, Some(&view), proxy.as_ref())?;
     report_start(keeper, proxy)?;
-    tend(keeper, program, Tree::Namespace, bounds);
-    Ok(())
+    tend(keeper, program, Tree::Namespace, bounds).map_err(failed)
 }
 
 fn without_walls(keeper: &OwnedFd, streams: Streams, checked: Checked<'_>) -> Result<(), LaunchError> {
@@ -84,14 +83,11 @@ fn without_walls(keeper: &OwnedFd, streams: Streams, checked: Checked<'_>) -> Re
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(failed)?;
     let bounds = Bounds::from(checked.program);
     let scratch = checked.scratch.clone();
-    let started = start(streams, checked, None, None);
-    if let Ok(program) = &started
-        && report_start(keeper, None).is_ok()
-    {
-        tend(keeper, *program, Tree::Descendants, bounds);
-    }
+    let program = start(streams, checked, None, None)?;
+    report_start(keeper, None)?;
+    let tended = tend(keeper, program, Tree::Descendants, bounds);
     let _ = scratch.map(|scratch| ambient::remove_tree(&scratch));
-    started.map(drop)
+    tended.map_err(failed)
 }
 
 fn report_start(keeper: &OwnedFd, proxy: Option<TcpListener>) -> Result<(), LaunchError> {
@@ -210,27 +206,28 @@ fn prepare(checked: &Checked<'_>, view: Option<&View>) -> Result<(), LaunchError
 
 /// Waits until the program has ended, and ends it before when the keeper says so, is gone, or it takes too much. Then
 /// nothing of it is left.
-fn tend(keeper: &OwnedFd, program: Pid, tree: Tree, bounds: Bounds) {
-    let over = Mutex::new(None);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            if let Some(limit) = guard(keeper, program, tree, bounds) {
-                *over.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(limit);
-            }
+fn tend(keeper: &OwnedFd, program: Pid, tree: Tree, bounds: Bounds) -> io::Result<()> {
+    let over = Arc::new(Mutex::new(None));
+    let heard = keeper.try_clone()?;
+    // It ends with this process.
+    std::thread::Builder::new().spawn({
+        let over = Arc::clone(&over);
+        move || {
+            let limit = guard(&heard, program, tree, bounds);
+            *over.lock().unwrap_or_else(PoisonError::into_inner) = limit;
             tree.fell();
-        });
-        let status = wait_for(program);
-        let over = *over.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let ended = status.map_or(Ended::KILLED, |status| ended(status, over));
-        let _ = wire::send(keeper.as_fd(), &Report::Ended(ended), &[]);
-        if tree == Tree::Namespace {
-            // The kernel ends what is left.
-            ambient::cage::end();
         }
+    })?;
+    let status = wait_for(program);
+    let over = *over.lock().unwrap_or_else(PoisonError::into_inner);
+    let ended = status.map_or(Ended::KILLED, |status| ended(status, over));
+    // The keeper may be gone.
+    let _ = wire::send(keeper.as_fd(), &Report::Ended(ended), &[]);
+    if tree == Tree::Descendants {
+        // Of a namespace, the kernel ends what is left.
         tree.fell();
-        // What was ended may still be waited for.
-        while rustix::process::wait(WaitOptions::empty()).is_ok() {}
-    });
+    }
+    Ok(())
 }
 
 fn ended(status: WaitStatus, over: Option<Over>) -> Ended {

@@ -337,8 +337,9 @@ impl Desk {
         let line = Arc::clone(&self.line);
         std::thread::Builder::new().name("keeper".to_owned()).spawn(move || {
             line.hear();
-            line.close();
+            // It goes when nothing runs any more.
             let _ = taken.wait();
+            line.close();
         })?;
         Ok(())
     }

@@ -61,8 +61,8 @@ impl Tree {
         }
         let mut memory: u64 = members.iter().map(|one| one.memory).sum();
         if memory > bounds.memory {
-            // Pages that several share were counted for each.
-            memory = members.iter().map(|one| ambient::cage::own_share_of_memory(one.pid).unwrap_or(one.memory)).sum();
+            // Pages that several share were counted for each. Seen twice, because shares grow while processes end.
+            memory = self.shares().min(self.shares());
         }
         if memory > bounds.memory {
             return Err(Over::Memory);
@@ -70,7 +70,13 @@ impl Tree {
         Ok(pause(bounds, memory, threads))
     }
 
-    /// Ends all of it, again and again until nothing runs: what is ended may just have started something.
+    fn shares(self) -> u64 {
+        let share = |one: &Process| ambient::cage::own_share_of_memory(one.pid).unwrap_or(one.memory);
+        self.members().iter().map(share).sum()
+    }
+
+    /// Ends all of it, again and again until nothing runs: what is ended may just have started something. What this process
+    /// could ask how it ended is forgotten.
     pub(super) fn fell(self) {
         const ROUNDS: usize = 2_000;
         for _ in 0..ROUNDS {
