@@ -100,7 +100,8 @@ fn another_program_than_the_one_a_lock_pins_has_no_tools() {
 fn a_tool_that_hides_something_is_held_back_alone() {
     let configured = configured();
     let tools = vec![tool("search", "Searches.\u{200b}"), tool("read", "Reads.")];
-    let (runs, held, _) = seen(&screened(&configured, described(tools), None));
+    let now = screened(&configured, described(tools), None);
+    let (runs, held, _) = seen(&now);
     assert_eq!((runs, held), (vec!["read"], vec![("search", "plugin.invalid")]));
 }
 

@@ -187,12 +187,14 @@ fn noted(block: ContentBlock, note: Option<Note>) -> ContentBlock {
     annotations.audience = (!audience.is_empty()).then(|| audience.iter().map(role).collect());
     annotations.priority = priority;
     annotations.last_modified = last_modified;
+    #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's kinds, which may become more")]
     match block {
         ContentBlock::Text(text) => ContentBlock::Text(text.with_annotations(annotations)),
         ContentBlock::Image(image) => ContentBlock::Image(image.with_annotations(annotations)),
         ContentBlock::Audio(audio) => ContentBlock::Audio(audio.with_annotations(annotations)),
         ContentBlock::Resource(resource) => ContentBlock::Resource(resource.with_annotations(annotations)),
         ContentBlock::ResourceLink(link) => ContentBlock::ResourceLink(link.with_annotations(annotations)),
+        other => other,
     }
 }
 
@@ -301,7 +303,7 @@ mod tests {
             {"type": "resource", "resource": {"uri": "a:b", "blob": "AA=="}},
             {"type": "resource_link", "uri": "artifact://c/page.txt", "name": "page.txt"},
         ], "isError": false});
-        let outcome = Outcome::done(Output { content, structured: None });
+        let outcome = Outcome::done(Output { content, ..Output::default() });
         check(outcome.clone(), &NEW, expected.clone());
         expected["content"][2] =
             json!({"type": "text", "text": "[3 bytes of x/y, which your version of MCP has no place for]"});
@@ -311,7 +313,7 @@ mod tests {
 
     #[test]
     fn structured_content_alone_is_text_too() {
-        let structured = |value| Outcome::done(Output { content: Vec::new(), structured: Some(value) });
+        let structured = |value| Outcome::done(Output { structured: Some(value), ..Output::default() });
         let text = |text| json!([{"type": "text", "text": text}]);
         let expected = json!({"resultType": "complete", "content": text("{\"a\":1}"), "structuredContent": {"a": 1}, "isError": false});
         check(structured(json!({"a": 1})), &OLD, expected);
