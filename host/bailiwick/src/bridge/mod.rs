@@ -259,6 +259,10 @@ impl Server {
             told = self.run(permitted, context, &mut on) => Some(told),
             () = context.deadline.passed() => None,
         };
+        if let (Lifetime::Call, Some(line)) = (self.settings.lifetime, on.clone()) {
+            // It may have something to put away; nobody waits for that.
+            tokio::spawn(async move { line.close().await });
+        }
         match (told, on) {
             (Some(told), _) => told,
             (None, Some(line)) => {
