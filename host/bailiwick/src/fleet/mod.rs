@@ -212,6 +212,7 @@ impl Fleet {
         if !self.afresh
             && let Some(listed) = member.kept().await.and_then(|kept| kept.listed)
         {
+            member.server.expect(&listed);
             return Ok(listed);
         }
         member.ask().await
