@@ -423,6 +423,11 @@ async fn arguments_and_folders_are_checked_against_what_the_host_said_at_its_sta
     assert_eq!(rest(open.launch(with(awkward)).await.expect("it runs")).await.0, format!("first {awkward}"));
     let long = "x".repeat(100_000);
     assert_eq!(rest(open.launch(with(&long)).await.expect("it runs")).await.0, format!("first {long}"));
+    for length in [200_000, 5 << 20] {
+        let refused = open.launch(with(&"x".repeat(length))).await.expect_err("it is too long").to_string();
+        assert!(refused.contains("too long"), "{refused}");
+    }
+    assert!(matches!(open.launch(with("a\0b")).await, Err(LaunchError::Failed(_))));
     let folders = keeper(granted(of(&["pwd"]), &path, false));
     let sub = path.join("sub");
     assert_eq!(rest(folders.launch(at(sub.clone())).await.expect("it runs")).await.0, sub.display().to_string());
