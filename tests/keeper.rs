@@ -100,7 +100,10 @@ fn own_sleep() -> String {
 fn n_running(argument: &str) -> usize {
     let processes = std::fs::read_dir("/proc").expect("it is there");
     let has = |line: Vec<u8>| line.split(|byte| *byte == 0).any(|one| one == argument.as_bytes());
-    processes.filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok()).filter(|line| has(line.clone())).count()
+    processes
+        .filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok())
+        .filter(|line| has(line.clone()))
+        .count()
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -338,7 +341,8 @@ async fn a_program_that_is_asked_to_end_may_say_goodbye() {
 async fn a_program_without_walls_has_what_its_user_has_and_a_folder_of_its_own() {
     let (_dir, path) = world();
     std::fs::write(path.join("a.txt"), "text").expect("it can be written");
-    let script = format!("cat {}/a.txt; echo; echo x > $HOME/x; cat $TMPDIR/x; echo $HOME; env | wc -l", path.display());
+    let script =
+        format!("cat {}/a.txt; echo; echo x > $HOME/x; cat $TMPDIR/x; echo $HOME; env | wc -l", path.display());
     let text = out(without_walls(shell(&script))).await;
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[..2], ["text", "x"]);
@@ -463,7 +467,8 @@ fn keeper_of(host: u32, argument: &str) -> Option<u32> {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse::<u32>().ok())
     };
-    let pids = std::fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let pids =
+        std::fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     for pid in pids {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         if !line.split(|byte| *byte == 0).any(|one| one == argument.as_bytes()) {

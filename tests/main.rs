@@ -28,6 +28,7 @@ mod gate;
 mod generators;
 mod hostile;
 mod http_tools;
+mod keeper;
 mod keys;
 mod killed;
 mod limits;

@@ -136,12 +136,41 @@ pub fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_whole(path, bytes, 0o644)
 }
 
-fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    // Two that write the same file at once, in one process or in several, must not write to one temporary file.
+/// Writes a file that is there already, whole or not at all. Who owns it and who may use it stays as it is, and a link
+/// to it stays one.
+///
+/// # Errors
+/// As the operating system says, also where the owner cannot be kept.
+pub fn write_over(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = path.canonicalize()?;
+    let before = std::fs::metadata(&path)?;
+    let temporary = beside(&path);
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        let made = file.metadata()?;
+        if (made.uid(), made.gid()) != (before.uid(), before.gid()) {
+            std::os::unix::fs::fchown(&file, Some(before.uid()), Some(before.gid()))?;
+        }
+        file.set_permissions(before.permissions())?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, &path)
+    };
+    write().inspect_err(|_| {
+        let _ = std::fs::remove_file(&temporary);
+    })
+}
+
+/// A name for a temporary file. Two that write the same file at once, in one process or in several, must not write to one.
+fn beside(path: &Path) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}-{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-    let temporary = PathBuf::from(temporary);
+    PathBuf::from(temporary)
+}
+
+fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = beside(path);
     let written = OpenOptions::new()
         .write(true)
         .create(true)

@@ -26,7 +26,7 @@ impl Host {
     pub async fn prompt(&self, call: Call, channel: Channel) -> Result<Conversation, Failure> {
         let wanted = Wanted::Prompt(call.tool.clone());
         let call = Call { tool: format!("prompt:{}", call.tool), ..call };
-        let Output { content, structured } = self.pass(wanted, call, channel).await.result?;
+        let Output { content, structured, .. } = self.pass(wanted, call, channel).await.result?;
         let described = structured.unwrap_or_default();
         let roles = described["roles"].as_array().into_iter().flatten();
         let roles = roles.map(|role| role.as_str().and_then(Role::parse).unwrap_or(Role::User));

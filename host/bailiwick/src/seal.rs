@@ -139,12 +139,16 @@ async fn spill(output: Output, tool: &Tool, context: &CallContext) -> Result<Out
             sealed.structured = Some(value);
         }
     }
-    for piece in output.content {
+    let mut notes = output.notes;
+    for (place, piece) in output.content.into_iter().enumerate() {
         let is_short =
             matches!(&piece, Content::Link(_)) || matches!(&piece, Content::Text(text) if text.len() <= HEAD + TAIL);
         match left.checked_sub(piece.size()) {
             Some(rest) if is_short => {
                 left = rest;
+                if let Some(note) = notes.remove(&place) {
+                    sealed.notes.insert(sealed.content.len(), note);
+                }
                 sealed.content.push(piece);
             }
             Some(_) | None => spill_piece(piece, &mut sealed, &mut left, tool, context).await?,

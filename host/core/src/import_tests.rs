@@ -310,3 +310,62 @@ fn one_server_is_given_by_its_words() {
     );
     assert!(given(&name, Given::default()).is_err());
 }
+
+/// What is proposed for a file of every sort of server is legal, whatever it is called and wherever it stands.
+#[test]
+fn proposals_are_read_as_they_are_meant() {
+    let file = r#"{"mcpServers": {
+        "github": {"command": "npx", "args": ["-y", "@modelcontextprotocol/server-github@2026.8.31"],
+                   "env": {"GITHUB_TOKEN": "ghp_16C7e42F292c6912E7710c838347Ae178B4a", "LOG": "${LEVEL}"}, "disabledTools": ["rm"]},
+        "files": {"command": "npx", "args": ["@modelcontextprotocol/server-filesystem", "/srv/notes", "~/docs", "/"], "cwd": "/srv/notes"},
+        "time": {"command": "uvx", "args": ["mcp-server-time", "--local-timezone=UTC"], "disabled": true},
+        "db": {"command": "mcp-db", "args": ["postgresql://me:hunter2@db/x"]},
+        "hub": {"url": "https://api.example.com/mcp/*?mode=a&token=abc", "headers": {"Authorization": "Bearer x", "X-Toolsets": "a"}},
+        "zap": {"url": "https://mcp.example.com/s/Zk3xP9q2Lw8Rt5Yb1Nc7/mcp"},
+        "near": {"url": "http://localhost:3000/mcp", "headers": {"X-Api-Key": "${KEY}"}},
+        "user": {"url": "https://me:hunter22@x.example"},
+        "box": {"command": "docker", "args": ["run", "-i", "image"]},
+        "remote": {"command": "npx", "args": ["mcp-remote", "https://x.example/mcp"]}
+    }}"#;
+    let imported = import(file).unwrap();
+    assert_eq!(imported.notes, [] as [String; 0]);
+    let source = crate::config::Source {
+        name: "bailiwick.toml".to_owned(),
+        text: imported.text(),
+        base: std::path::PathBuf::from("/etc/bailiwick"),
+    };
+    let env = |name: &str| Some(if name == "HOME" { "/home/me".to_owned() } else { "value".to_owned() });
+    let read = crate::config::read(&source, &env);
+    let config = read.unwrap_or_else(|mistakes| panic!("{}", crate::config::render(&source, &mistakes)));
+    let summary: Vec<String> = config
+        .plugins
+        .iter()
+        .map(|plugin| {
+            format!(
+                "{} {} net {} fs {} env {} secrets {}",
+                plugin.name,
+                if plugin.enabled { "on" } else { "off" },
+                plugin.grants.net.iter().count(),
+                plugin.grants.fs.iter().count(),
+                plugin.grants.env.len(),
+                plugin.grants.secrets.len(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        summary,
+        [
+            "github on net 0 fs 0 env 1 secrets 1",
+            "files on net 0 fs 2 env 0 secrets 0",
+            "time off net 0 fs 0 env 0 secrets 0",
+            "db on net 0 fs 0 env 0 secrets 0",
+            "hub on net 1 fs 0 env 0 secrets 2",
+            "zap on net 1 fs 0 env 0 secrets 0",
+            "near on net 1 fs 0 env 0 secrets 1",
+            "user on net 1 fs 0 env 0 secrets 1",
+            "box off net 0 fs 0 env 0 secrets 0",
+            "remote on net 1 fs 0 env 0 secrets 0",
+        ]
+    );
+    assert!(!config.plugins[0].tools["rm"].allow.unwrap_or(true));
+}

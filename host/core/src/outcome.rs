@@ -1,9 +1,12 @@
 //! The one result type of a call, and the stable codes of everything that can go wrong.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::context::Role;
 
 /// What a call came to. Every front end maps this to its own wire shape in one place.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,13 +48,26 @@ pub struct Output {
     pub content: Vec<Content>,
     /// The result as JSON, when the tool has one.
     pub structured: Option<Value>,
+    /// For whom pieces are and how much they matter, by their place in `content`: hints of an MCP server's.
+    pub notes: BTreeMap<usize, Note>,
+}
+
+/// What a server says of one piece of a result (MCP, "Annotations"). A hint, and no more.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Note {
+    /// For whom it is; empty where that was not said.
+    pub audience: Vec<Role>,
+    /// How much it matters, from 0 to 1.
+    pub priority: Option<f32>,
+    /// When it was changed last, as RFC 3339 writes it.
+    pub last_modified: Option<String>,
 }
 
 impl Output {
     /// A result that is one piece of text.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
-        Self { content: vec![Content::Text(text.into())], structured: None }
+        Self { content: vec![Content::Text(text.into())], ..Self::default() }
     }
 
     /// All text pieces, one after the other, for callers that take only text.

@@ -275,22 +275,21 @@ impl Line {
     }
 
     fn fault(&self, error: ServiceError) -> Fault {
-        match error {
-            ServiceError::McpError(error) => Fault::Refused(error),
-            ServiceError::TransportSend(error) => {
-                if let Some(failure) = failure_in(&*error.error) {
-                    return Fault::Failed(failure);
-                }
-                if self.is_child() {
-                    self.ear.end(|| "it closed its standard input".to_owned());
-                }
-                Fault::Over(self.ear.why_over().unwrap_or_else(|| brief(&error.error.to_string(), 300)))
-            }
-            other => {
-                self.ear.end(|| brief(&other.to_string(), 300));
-                Fault::Over(self.ear.why_over().unwrap_or_default())
-            }
+        if let ServiceError::McpError(error) = error {
+            return Fault::Refused(error);
         }
+        if let ServiceError::TransportSend(error) = &error {
+            if let Some(failure) = failure_in(&*error.error) {
+                return Fault::Failed(failure);
+            }
+            if !self.is_child() {
+                // This request did not get there; the next one may.
+                return Fault::Over(brief(&error.error.to_string(), 300));
+            }
+            self.ear.end(|| "it closed its standard input".to_owned());
+        }
+        self.ear.end(|| brief(&error.to_string(), 300));
+        Fault::Over(self.ear.why_over().unwrap_or_default())
     }
 
     /// Asks the server to log what a caller wants to see, where that is said once for all.
@@ -569,12 +568,11 @@ async fn answer(wire: &mut Wire, ear: &Ear) -> Result<(i64, Result<Value, ErrorD
                 Some(_) => {}
             },
             JsonRpcMessage::Request(request) => {
-                let reply = match request.request {
-                    ServerRequest::PingRequest(_) => JsonRpcMessage::response(ClientResult::empty(()), request.id),
-                    _ => {
-                        let early = ErrorData::invalid_request("nothing can be asked before the beginning", None);
-                        JsonRpcMessage::error(early, Some(request.id))
-                    }
+                let reply = if let ServerRequest::PingRequest(_) = request.request {
+                    JsonRpcMessage::response(ClientResult::empty(()), request.id)
+                } else {
+                    let early = ErrorData::invalid_request("nothing can be asked before the beginning", None);
+                    JsonRpcMessage::error(early, Some(request.id))
                 };
                 tell(wire, ear, reply).await?;
             }

@@ -62,11 +62,9 @@ fn sampling(params: &Value) -> Result<Sampling, ErrorData> {
 /// A message of nothing but text.
 fn message(message: &Value) -> Option<Message> {
     let role = if message["role"] == "assistant" { Role::Assistant } else { Role::User };
-    let blocks = match &message["content"] {
-        Value::Array(blocks) => blocks.iter().collect(),
-        one => vec![one],
-    };
-    let texts = blocks.into_iter().map(|block| block["text"].as_str().filter(|_| block["type"] == "text"));
+    let content = &message["content"];
+    let blocks = content.as_array().map_or(std::slice::from_ref(content), Vec::as_slice).iter();
+    let texts = blocks.map(|block| block["text"].as_str().filter(|_| block["type"] == "text"));
     let text = texts.collect::<Option<Vec<_>>>()?.join("\n");
     Some(Message { role, text })
 }

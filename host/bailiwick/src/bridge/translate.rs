@@ -1,7 +1,7 @@
 //! What a server says in MCP's words, in ours: what it gives, and what came of a call. All of it is read from JSON, so that
 //! one thing that is odd takes nothing else with it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -11,7 +11,9 @@ use rmcp::model::ErrorCode;
 use serde_json::{Value, json};
 
 use bailiwick_core::context::{Catalogue, Family, Prompt, PromptArgument, Role};
-use bailiwick_core::outcome::{Code, Content, EmbeddedResource, Failure, Media, Output, ResourceBody, ResourceLink};
+use bailiwick_core::outcome::{
+    Code, Content, EmbeddedResource, Failure, Media, Note, Output, ResourceBody, ResourceLink,
+};
 use bailiwick_core::redact::{brief, quotable};
 use bailiwick_core::registry::{Annotations, Definition, Risk};
 
@@ -139,8 +141,13 @@ fn link(item: &Value) -> ResourceLink {
 /// # Errors
 /// What the server says went wrong, or that its answer is none.
 pub(super) fn result(mut result: Value) -> Result<Output, Failure> {
+    let mut notes = BTreeMap::new();
     let content = match taken(&mut result, "content") {
-        Value::Array(items) => Some(items.into_iter().map(content).collect::<Vec<_>>()),
+        Value::Array(items) => {
+            let noted = |(place, item): (usize, &Value)| Some((place, note(&item["annotations"])?));
+            notes = items.iter().enumerate().filter_map(noted).collect();
+            Some(items.into_iter().map(content).collect::<Vec<_>>())
+        }
         Value::Null => None,
         Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
             return Err(invalid("a result whose content is no list"));
@@ -151,7 +158,7 @@ pub(super) fn result(mut result: Value) -> Result<Output, Failure> {
     if !result.is_object() || (content.is_none() && structured.is_none() && !failed) {
         return Err(invalid("a result with neither content nor structured content"));
     }
-    let output = Output { content: content.unwrap_or_default(), structured };
+    let output = Output { content: content.unwrap_or_default(), structured, notes };
     if failed { Err(said(&output)) } else { Ok(output) }
 }
 
@@ -184,7 +191,7 @@ pub(super) fn conversation(mut result: Value) -> Result<Output, Failure> {
     let roles: Vec<&str> = messages.iter().map(role).collect();
     let structured = json!({"description": text(&result["description"]), "roles": roles});
     let content = messages.into_iter().map(|mut message| content(taken(&mut message, "content"))).collect();
-    Ok(Output { content, structured: Some(structured) })
+    Ok(Output { content, structured: Some(structured), ..Output::default() })
 }
 
 /// What came of reading the resource `uri`.
@@ -201,7 +208,7 @@ pub(super) fn documents(mut result: Value, uri: &str) -> Result<Output, Failure>
     let content = items.into_iter().map(|item| embedded(item, Some(uri)).map(Content::Resource));
     let content =
         content.collect::<Option<Vec<_>>>().ok_or_else(|| invalid("a document with neither text nor data"))?;
-    Ok(Output { content, structured: None })
+    Ok(Output { content, ..Output::default() })
 }
 
 /// What came of asking for values.
@@ -211,7 +218,7 @@ pub(super) fn completion(result: &Value) -> Output {
     let has_more = said["hasMore"] == true || values.len() > MAX_VALUES;
     let values = &values[..values.len().min(MAX_VALUES)];
     let structured = json!({"values": values, "total": said["total"].as_u64(), "hasMore": has_more});
-    Output { content: Vec::new(), structured: Some(structured) }
+    Output { structured: Some(structured), ..Output::default() }
 }
 
 /// One piece of content. One of a kind that is not known, or that breaks its kind's rules, is its own JSON text.
@@ -231,6 +238,21 @@ fn content(mut item: Value) -> Content {
         }
         Content::Text(item.to_string())
     })
+}
+
+/// What a server says of a piece, if it says anything that can be passed on.
+fn note(said: &Value) -> Option<Note> {
+    /// Longer than any moment is written.
+    const MAX_MOMENT: usize = 64;
+    let audience = said["audience"].as_array().into_iter().flatten();
+    let priority = said["priority"].as_f64().filter(|priority| (0.0..=1.0).contains(priority));
+    #[expect(clippy::cast_possible_truncation, reason = "a hint between 0 and 1")]
+    let note = Note {
+        audience: audience.filter_map(|role| Role::parse(role.as_str()?)).take(2).collect(),
+        priority: priority.map(|priority| priority as f32),
+        last_modified: text(&said["lastModified"]).filter(|moment| moment.len() <= MAX_MOMENT && moment.is_ascii()),
+    };
+    (note != Note::default()).then_some(note)
 }
 
 fn media(item: &Value) -> Option<Media> {

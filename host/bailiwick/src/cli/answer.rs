@@ -215,6 +215,7 @@ mod tests {
         Output {
             content: vec![Content::Text("hello".into()), Content::Image(media), Content::Link(link)],
             structured: None,
+            ..Output::default()
         }
     }
 
@@ -232,7 +233,7 @@ mod tests {
     #[test]
     fn a_result_without_content_shows_its_structure() {
         let artifacts = Artifacts::new("/state".into());
-        let output = Output { content: Vec::new(), structured: Some(json!({"a": 1})) };
+        let output = Output { structured: Some(json!({"a": 1})), ..Output::default() };
         assert_eq!(Pieces { out: None, artifacts: &artifacts }.text(&output).unwrap(), "{\n  \"a\": 1\n}\n");
     }
 

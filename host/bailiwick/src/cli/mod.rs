@@ -10,6 +10,7 @@ mod start;
 mod terminal;
 mod watch;
 
+mod add;
 mod approvals;
 mod audit;
 mod call;
@@ -20,6 +21,7 @@ mod completions;
 mod config_schema;
 mod explain;
 mod help;
+mod import;
 mod inspect;
 mod keys;
 mod list;
@@ -139,6 +141,20 @@ enum Command {
         /// Show only what is different from this older component
         #[arg(long, value_name = "FILE|builtin:NAME")]
         against: Option<String>,
+    },
+    /// Propose a plugin that is named here, and add it to the configuration with `--write`
+    Add {
+        #[command(subcommand)]
+        addition: add::Addition,
+    },
+    /// Propose plugins for the MCP servers that another program's file has
+    #[command(after_long_help = import::EXAMPLES)]
+    Import {
+        /// The file, with `mcpServers` or `servers` in it; `-` reads standard input
+        file: PathBuf,
+        /// Add them to the configuration
+        #[arg(long)]
+        write: bool,
     },
     /// Compare what components import with what was granted, and both with what was pinned
     #[command(after_long_help = audit::EXAMPLES)]
@@ -390,6 +406,8 @@ impl Cli {
             | Command::Explain(_)
             | Command::Suggest { .. }
             | Command::Inspect { .. }
+            | Command::Add { .. }
+            | Command::Import { .. }
             | Command::Approvals { .. }
             | Command::Audit(_)
             | Command::Lock(_)
@@ -428,6 +446,8 @@ fn dispatch(command: Command, global: &Global, terminal: &Terminal) -> Result<Ex
         Command::Suggest { plugin, clear } => suggest::run(terminal, global, &plugin, clear),
         Command::Check { strict } => check::run(terminal, global, strict),
         Command::Inspect { component, against } => inspect::run(terminal, &component, against.as_deref()),
+        Command::Add { addition } => add::run(terminal, global, addition),
+        Command::Import { file, write } => import::run(terminal, global, &file, write),
         Command::Approvals { action } => approvals::run(terminal, global, action.unwrap_or_default()),
         Command::Audit(arguments) => audit::run(terminal, global, &arguments),
         Command::Lock(arguments) => lock::run(terminal, global, &arguments),
@@ -480,6 +500,19 @@ mod tests {
         check("explain get", Some(Exit::Usage));
         check("explain get --fs read", Some(Exit::Usage));
         check("suggest", Some(Exit::Usage));
+    }
+
+    #[test]
+    fn a_server_is_a_command_or_a_url() {
+        check("add mcp time -- uvx mcp-server-time --tz UTC --write", None);
+        check("add mcp time --write --env A=b -- uvx", None);
+        check("add mcp hub --url https://x --header A:b", None);
+        check("add mcp hub", Some(Exit::Usage));
+        check("add mcp hub --url https://x -- y", Some(Exit::Usage));
+        check("add mcp hub --header A:b -- y", Some(Exit::Usage));
+        check("add", Some(Exit::Usage));
+        check("import x.json --write", None);
+        check("import", Some(Exit::Usage));
     }
 
     #[test]

@@ -72,3 +72,63 @@ fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use bailiwick_core::registry::{Annotations, Risk};
+
+    use super::*;
+
+    fn said(description: &str) -> Described {
+        let tool = Definition {
+            name: "search".to_owned(),
+            title: None,
+            description: description.to_owned(),
+            input_schema: r#"{"type":"object"}"#.to_owned(),
+            output_schema: None,
+            annotations: Annotations { read_only: Some(true), ..Annotations::default() },
+            risk: Risk::Medium,
+        };
+        Described { tools: vec![tool], context: Catalogue::default() }
+    }
+
+    fn world() -> (tempfile::TempDir, Store, PluginName) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join(crate::store::FILE)).unwrap();
+        (folder, store, PluginName::parse("hub").unwrap())
+    }
+
+    #[test]
+    fn what_was_said_first_is_pinned_and_what_was_said_last_is_listed() {
+        let (_folder, store, hub) = world();
+        assert!(read(&store, &hub, "a").unwrap().is_none());
+        write(&store, &hub, "a", &said("first")).unwrap();
+        write(&store, &hub, "a", &said("second")).unwrap();
+        let kept = read(&store, &hub, "a").unwrap().unwrap();
+        assert_eq!(kept.listed.unwrap().tools, said("second").tools);
+        assert_eq!(kept.pinned, said("first").tools);
+        pin(&store, &hub, &said("second").tools).unwrap();
+        assert_eq!(read(&store, &hub, "a").unwrap().unwrap().pinned, said("second").tools);
+    }
+
+    #[test]
+    fn what_another_program_said_is_not_what_this_one_says() {
+        let (_folder, store, hub) = world();
+        write(&store, &hub, "a", &said("first")).unwrap();
+        let kept = read(&store, &hub, "b").unwrap().unwrap();
+        assert!(kept.listed.is_none(), "it has to be asked");
+        assert_eq!(kept.pinned, said("first").tools, "and is compared with what was there");
+    }
+
+    #[test]
+    fn what_was_said_long_ago_is_asked_again() {
+        let (_folder, store, hub) = world();
+        write(&store, &hub, "a", &said("first")).unwrap();
+        let age = |seconds: i64| {
+            store.write(|transaction| transaction.execute("UPDATE servers SET at = at - ?1", [seconds])).unwrap();
+            read(&store, &hub, "a").unwrap().unwrap().listed.is_some()
+        };
+        assert!(age(23 * 3_600));
+        assert!(!age(2 * 3_600));
+    }
+}

@@ -177,3 +177,7 @@ fn of(configured: &config::Plugin, tools: Vec<ToolName>, failure: Failure) -> He
     let aliases = aliases.map(|(alias, _)| alias.clone()).collect();
     Held { plugin: configured.name.clone(), tools, aliases, naming: super::naming(configured), failure }
 }
+
+#[cfg(test)]
+#[path = "servers_tests.rs"]
+mod tests;

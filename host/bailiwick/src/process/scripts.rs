@@ -194,7 +194,7 @@ impl Programs {
 /// JSON is a result of its own kind, everything else a text.
 pub(super) fn result(printed: String) -> Output {
     match parse(printed.trim()) {
-        Ok(value) => Output { content: Vec::new(), structured: Some(value) },
+        Ok(value) => Output { structured: Some(value), ..Output::default() },
         Err(_) => Output::text(printed),
     }
 }

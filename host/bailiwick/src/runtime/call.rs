@@ -482,7 +482,7 @@ fn convert(output: tool::Output) -> Result<Output, Failure> {
         Some(text) => Some(parse(&text)?),
     };
     let content = output.content.into_iter().map(content).collect();
-    Ok(Output { content, structured })
+    Ok(Output { content, structured, ..Output::default() })
 }
 
 fn parse(text: &str) -> Result<Value, Failure> {

@@ -57,7 +57,7 @@ pub(super) async fn answer(
             Ok(documents) => {
                 let content =
                     documents.into_iter().map(|document| Content::Resource(call::embedded(document))).collect();
-                Ok(Ok(Output { content, structured: None }))
+                Ok(Ok(Output { content, ..Output::default() }))
             }
             Err(failure) => Ok(Err(failure)),
         },
@@ -82,7 +82,7 @@ fn conversation(conversation: context::Conversation) -> Output {
     let roles: Vec<&str> = conversation.messages.iter().map(|message| role(message.role)).collect();
     let structured = json!({"description": conversation.description, "roles": roles});
     let content = conversation.messages.into_iter().map(|message| call::content(message.content)).collect();
-    Output { content, structured: Some(structured) }
+    Output { content, structured: Some(structured), ..Output::default() }
 }
 
 fn completion(completion: context::Completion) -> Output {
@@ -90,7 +90,7 @@ fn completion(completion: context::Completion) -> Output {
     let has_more = has_more || values.len() > MAX_VALUES;
     values.truncate(MAX_VALUES);
     let structured = json!({"values": values, "total": total, "hasMore": has_more});
-    Output { content: Vec::new(), structured: Some(structured) }
+    Output { structured: Some(structured), ..Output::default() }
 }
 
 /// The fields of a JSON object that are texts; the prompt's schema allows no others.

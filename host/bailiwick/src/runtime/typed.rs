@@ -135,7 +135,7 @@ impl Call<'_> {
         let (Some(ty), Some(value)) = (ty, value) else { return Ok(Output::text("done")) };
         let value = value::json(ty, value, redactor).ok_or_else(|| self.confused())?;
         let structured = if is_bare(ty) { value } else { json!({ RESULT: value }) };
-        Ok(Output { content: Vec::new(), structured: Some(structured) })
+        Ok(Output { structured: Some(structured), ..Output::default() })
     }
 
     fn failed(&self, ty: Option<&Type>, error: Option<Val>, redactor: &Redactor) -> Failure {

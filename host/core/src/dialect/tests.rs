@@ -311,8 +311,9 @@ fn outcomes() -> Vec<(Asked, Outcome)> {
     let shown = Output {
         content: vec![Content::Text("seen".to_owned()), picture("image/png"), picture("x/y"), Content::Link(link)],
         structured: None,
+        ..Output::default()
     };
-    let structured = Output { content: Vec::new(), structured: Some(json!({"n": 1})) };
+    let structured = Output { structured: Some(json!({"n": 1})), ..Output::default() };
     let refused = Failure::new(Code::DeniedNetHost, "`p` may not reach `x`").with_fix("add it");
     let rejected = Failure::new(Code::DeniedApproval, "Tool call rejected by user.");
     vec![

@@ -103,17 +103,20 @@ impl Draft<'_> {
         if !entry.headers.is_empty() {
             self.note("its `headers` are left out: it is no server at a URL".to_owned());
         }
-        let command: Vec<String> = self.command(&words);
+        let written = self.command(&words);
+        let command: Vec<String> = written.iter().map(|(word, _)| word.clone()).collect();
         let mut fs = Vec::new();
         let mut mcp = format!("mcp = {{ command = {}", list(&command));
-        if let Some(cwd) = &entry.cwd {
+        if let Some(cwd) = entry.cwd.as_ref().filter(|cwd| !cwd.is_empty()) {
             let cwd = self.written(cwd, "cwd");
             mcp += &format!(", cwd = {}", quoted(&cwd));
             self.directory(&cwd, &mut fs);
         }
         self.lines.push(mcp + " }");
         self.environment(&entry.env);
-        self.directories(&words, &mut fs);
+        // What is hidden is no path.
+        let visible = written.into_iter().map(|(word, hidden)| if hidden { String::new() } else { word });
+        self.directories(&visible.collect::<Vec<_>>(), &mut fs);
         if !fs.is_empty() {
             self.lines
                 .push("# What the entry names; `:rw` in the place of `:ro` lets the server write there.".to_owned());
@@ -133,8 +136,10 @@ impl Draft<'_> {
                     Some((name.trim().to_owned(), value.trim().to_owned()))
                 })),
                 word if !word.starts_with('-') && url.is_none() => url = Some(word.to_owned()),
-                word if is_secret_value(word) => left_out.push("a value".to_owned()),
-                word => left_out.push(format!("`{}`", shown(word))),
+                word if word.starts_with('-') => {
+                    left_out.push(format!("`{}`", shown(word.split('=').next().unwrap_or(word))));
+                }
+                _ => left_out.push("a value".to_owned()),
             }
         }
         let url = url.ok_or("`mcp-remote` is given no URL")?;
@@ -145,8 +150,8 @@ impl Draft<'_> {
         self.of_url(&url, &headers, env)
     }
 
-    /// The words of a command, without what looks like a secret.
-    fn command(&mut self, words: &[String]) -> Vec<String> {
+    /// The words of a command, without what looks like a secret; each with whether it did.
+    fn command(&mut self, words: &[String]) -> Vec<(String, bool)> {
         let mut written = Vec::new();
         // What the word before says that this one is.
         let mut announced: Option<&str> = None;
@@ -158,10 +163,10 @@ impl Draft<'_> {
         written
     }
 
-    fn word(&mut self, at: usize, word: &str, announced: Option<&str>) -> String {
+    fn word(&mut self, at: usize, word: &str, announced: Option<&str>) -> (String, bool) {
         let name = self.name.clone();
         if at == 0 {
-            return self.written(word, "program");
+            return (self.written(word, "program"), false);
         }
         // `--key=VALUE`, `KEY=VALUE` and `Header: VALUE`.
         let split = word.find(['=', ':']).filter(|at| {
@@ -175,17 +180,17 @@ impl Draft<'_> {
             let key_name = key.trim_end_matches(['=', ':']);
             if is_literal_secret(key_name.trim_start_matches('-'), bare) {
                 let kept = format!("{key}{}", &value[..value.len() - bare.len()]);
-                return kept.replace("${", "$${") + &self.hidden(&[name.as_str(), key_name], bare);
+                return (kept.replace("${", "$${") + &self.hidden(&[name.as_str(), key_name], bare), true);
             }
         }
         let announced = announced.map(|option| option.trim_start_matches('-')).filter(|_| !word.starts_with('-'));
         match announced {
-            Some(option) if is_literal_secret(option, word) => self.hidden(&[name.as_str(), option], word),
+            Some(option) if is_literal_secret(option, word) => (self.hidden(&[name.as_str(), option], word), true),
             Some(_) | None if is_literal_secret("", word) => {
                 let number = at.to_string();
-                self.hidden(&[name.as_str(), "argument", &number], word)
+                (self.hidden(&[name.as_str(), "argument", &number], word), true)
             }
-            Some(_) | None => self.written(word, &format!("argument-{at}")),
+            Some(_) | None => (self.written(word, &format!("argument-{at}")), false),
         }
     }
 
@@ -301,12 +306,12 @@ impl Draft<'_> {
         self.secrets.push(Secret { name, env, placement });
     }
 
-    /// Directories that the arguments name, for servers whose arguments are known.
+    /// Directories that the arguments name, for servers whose arguments are known. The words are those of our file.
     fn directories(&mut self, words: &[String], fs: &mut Vec<String>) {
         let named = |what: &str| words.iter().position(|word| word.contains(what));
         let mut known = Vec::new();
         if let Some(at) = named("server-filesystem") {
-            known.extend(words[at + 1..].iter().filter(|word| !word.starts_with('-')).cloned());
+            known.extend(words[at + 1..].iter().filter(|word| !word.is_empty() && !word.starts_with('-')).cloned());
         }
         if let Some(at) = named("mcp-server-git").or_else(|| named("mcp_server_git")) {
             let rest = &words[at + 1..];
@@ -319,8 +324,7 @@ impl Draft<'_> {
         }
         known.extend(own_folder(words));
         for path in &known {
-            let path = self.written(path, "directory");
-            self.directory(&path, fs);
+            self.directory(path, fs);
         }
         let is_path = |word: &&String| word.starts_with('/') || word.starts_with("~/");
         for word in words.iter().skip(1).filter(is_path) {

@@ -1,5 +1,6 @@
 //! What a command starts: many start a program by way of another, which would download it first.
 
+use super::secret::{is_secret_name, is_secret_value};
 use super::text::shown;
 
 /// What would be started, with what a person should know of it.
@@ -112,7 +113,7 @@ fn installed(manager: Manager, words: &[&str]) -> Started {
             Some(("--package" | "--from" | "--spec", named)) => package = Some(named.to_owned()),
             None if names_package => package = words.next().map(str::to_owned),
             None if matches!(option, "-y" | "--yes" | "-q" | "--quiet" | "--no-install" | "--no") => {}
-            None if WITH_VALUE.contains(&option) || option == "-p" => {
+            None if WITH_VALUE.contains(&option) || option == "-p" || is_secret_name(option) => {
                 left_out.push(option);
                 let _ = words.next();
             }
@@ -127,7 +128,8 @@ fn installed(manager: Manager, words: &[&str]) -> Started {
     let program = if named { first_package.clone() } else { program_of(manager, &package) };
     let mut notes = vec![install_note(manager, &spec, &package, version.as_deref(), &program)];
     if !left_out.is_empty() {
-        let options: Vec<String> = left_out.iter().map(|option| format!("`{}`", shown(option))).collect();
+        let options: Vec<String> =
+            left_out.iter().map(|option| format!("`{}`", shown(option.split('=').next().unwrap_or(option)))).collect();
         notes.push(format!("{} were for installing it, and are left out", options.join(", ")));
     }
     let words = std::iter::once(program).chain(words.map(str::to_owned)).collect();
@@ -136,6 +138,7 @@ fn installed(manager: Manager, words: &[&str]) -> Started {
 
 fn install_note(manager: Manager, spec: &str, package: &str, version: Option<&str>, program: &str) -> String {
     let what = match (manager, version) {
+        (_, None) if is_secret_value(spec) => "PACKAGE".to_owned(),
         (_, None) if spec.contains("://") => spec.to_owned(),
         (Manager::Npm, Some(version)) => format!("{package}@{version}"),
         (Manager::Python, Some(version)) => format!("{package}=={version}"),
@@ -177,7 +180,9 @@ fn program_of(manager: Manager, package: &str) -> String {
     {
         return format!("mcp-{name}");
     }
-    let name = package.rsplit('/').next().unwrap_or(package);
+    // Before the path of an address there may be a password.
+    let path = package.split_once("://").map_or(package, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+    let name = path.rsplit('/').next().unwrap_or(path);
     name.split(['@', '#']).next().unwrap_or(name).trim_end_matches(".git").to_owned()
 }
 
@@ -218,6 +223,9 @@ mod tests {
         check("uvx --from git+https://x.example/a/b.git@v1 b", "b", "`pipx install git+https://x.example/a/b.git@v1`");
         check("uv tool run ruff", "ruff", "`pipx install ruff==VERSION`");
         check("pnpm dlx x@1.0.0", "x", "x@1.0.0");
+        check("npx --key hunter2 x --key=y", "x --key=y", "`--key` were for installing it");
+        check("uvx --from git+https://me:hunter2@x.example/a/b.git b", "b", "`pipx install PACKAGE`");
+        check("uvx git+https://me:hunter2@x.example", "", "`pipx install PACKAGE`");
         check("npx", "", "");
     }
 

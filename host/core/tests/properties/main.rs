@@ -13,6 +13,7 @@ mod config;
 mod corpora;
 mod dialect;
 mod fs;
+mod import;
 mod names;
 mod net;
 mod redact;

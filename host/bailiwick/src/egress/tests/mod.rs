@@ -3,6 +3,7 @@
 mod explained;
 mod hostile;
 mod matrix;
+mod proxied;
 mod reuse;
 mod secret;
 mod support;

@@ -168,7 +168,7 @@ mod tests {
 
     fn note(shelf: &Shelf, caller: &str, uris: &[String]) {
         let link = |uri: &String| Content::Link(ResourceLink { uri: uri.clone(), ..ResourceLink::default() });
-        let output = Output { content: uris.iter().map(link).collect(), structured: None };
+        let output = Output { content: uris.iter().map(link).collect(), ..Output::default() };
         shelf.note(caller, &CallId::new("c"), &Outcome::done(output));
     }
 

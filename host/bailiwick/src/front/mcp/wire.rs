@@ -13,9 +13,10 @@ use rmcp::{ErrorData, RoleServer};
 use serde_json::{Value, json};
 use tracing::Level;
 
+use bailiwick_core::context::Role;
 use bailiwick_core::name::ToolName;
 use bailiwick_core::outcome::{
-    Code, Content, EmbeddedResource, Failure, Media, Outcome, Output, ResourceBody, ResourceLink,
+    Code, Content, EmbeddedResource, Failure, Media, Note, Outcome, Output, ResourceBody, ResourceLink,
 };
 use bailiwick_core::registry::{Annotations, Tool};
 
@@ -158,7 +159,10 @@ fn explain(failure: &Failure, denials: &[Failure]) -> String {
 }
 
 fn success(output: Output, vocabulary: Vocabulary) -> CallToolResult {
-    let mut content: Vec<ContentBlock> = output.content.into_iter().map(|piece| block(piece, vocabulary)).collect();
+    let mut notes = output.notes;
+    let pieces = output.content.into_iter().enumerate();
+    let mut content: Vec<ContentBlock> =
+        pieces.map(|(place, piece)| noted(block(piece, vocabulary), notes.remove(&place))).collect();
     // Before 2026-07-28 structured content was an object, and clients refuse anything else.
     let structured = output.structured.filter(|value| {
         let fits = vocabulary.stateless || value.is_object();
@@ -170,6 +174,28 @@ fn success(output: Output, vocabulary: Vocabulary) -> CallToolResult {
     let mut result = CallToolResult::success(content);
     result.structured_content = structured;
     result
+}
+
+/// A piece with what its server said of it.
+fn noted(block: ContentBlock, note: Option<Note>) -> ContentBlock {
+    let Some(Note { audience, priority, last_modified }) = note else { return block };
+    let role = |role: &Role| match role {
+        Role::User => model::Role::User,
+        Role::Assistant => model::Role::Assistant,
+    };
+    let mut annotations = model::Annotations::default();
+    annotations.audience = (!audience.is_empty()).then(|| audience.iter().map(role).collect());
+    annotations.priority = priority;
+    annotations.last_modified = last_modified;
+    #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's kinds, which may become more")]
+    match block {
+        ContentBlock::Text(text) => ContentBlock::Text(text.with_annotations(annotations)),
+        ContentBlock::Image(image) => ContentBlock::Image(image.with_annotations(annotations)),
+        ContentBlock::Audio(audio) => ContentBlock::Audio(audio.with_annotations(annotations)),
+        ContentBlock::Resource(resource) => ContentBlock::Resource(resource.with_annotations(annotations)),
+        ContentBlock::ResourceLink(link) => ContentBlock::ResourceLink(link.with_annotations(annotations)),
+        other => other,
+    }
 }
 
 pub(super) fn block(content: Content, vocabulary: Vocabulary) -> ContentBlock {
@@ -277,7 +303,7 @@ mod tests {
             {"type": "resource", "resource": {"uri": "a:b", "blob": "AA=="}},
             {"type": "resource_link", "uri": "artifact://c/page.txt", "name": "page.txt"},
         ], "isError": false});
-        let outcome = Outcome::done(Output { content, structured: None });
+        let outcome = Outcome::done(Output { content, ..Output::default() });
         check(outcome.clone(), &NEW, expected.clone());
         expected["content"][2] =
             json!({"type": "text", "text": "[3 bytes of x/y, which your version of MCP has no place for]"});
@@ -287,7 +313,7 @@ mod tests {
 
     #[test]
     fn structured_content_alone_is_text_too() {
-        let structured = |value| Outcome::done(Output { content: Vec::new(), structured: Some(value) });
+        let structured = |value| Outcome::done(Output { structured: Some(value), ..Output::default() });
         let text = |text| json!([{"type": "text", "text": text}]);
         let expected = json!({"resultType": "complete", "content": text("{\"a\":1}"), "structuredContent": {"a": 1}, "isError": false});
         check(structured(json!({"a": 1})), &OLD, expected);
