@@ -176,9 +176,7 @@ async fn only_what_is_granted_is_there() {
 
 #[tokio::test]
 async fn what_is_granted_for_writing_is_written() {
-    // Not below `/tmp`, which is the program's own.
-    let dir = tempfile::tempdir_in("/var/tmp").expect("there is room");
-    let path = dir.path().canonicalize().expect("it is there");
+    let (_dir, path) = world();
     let script = format!(
         "cd {}; echo new > a.txt && mkdir sub && mv a.txt sub/b.txt && chmod 700 sub/b.txt && cat sub/b.txt; \
          mkfifo pipe 2>/dev/null || echo no pipe; ln /etc/passwd hard 2>/dev/null || echo no link; \
@@ -199,7 +197,7 @@ async fn what_is_granted_and_missing_is_named() {
 
 #[tokio::test]
 async fn a_scratch_folder_is_writable_bounded_and_gone_afterwards() {
-    let script = "echo a > $HOME/a; cat $HOME/a; ls /tmp; echo b > /tmp/b; cat $TMPDIR/b; \
+    let script = "echo a > $HOME/a; cat $HOME/a; ls /tmp; echo b > /tmp/b; cat /tmp/b; echo c > $TMPDIR/c; mkfifo $TMPDIR/d || echo no pipe; \
                   cp /bin/true /tmp && chmod +x /tmp/true; /tmp/true 2>/dev/null || echo does not run; \
                   head -c 300M /dev/zero > /tmp/1 2>/dev/null || echo too large; \
                   for i in 1 2 3 4 5 6 7 8; do head -c 60M /dev/zero > /tmp/$i 2>/dev/null || { echo full; break; }; done; \
