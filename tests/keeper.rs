@@ -176,9 +176,7 @@ async fn only_what_is_granted_is_there() {
 
 #[tokio::test]
 async fn what_is_granted_for_writing_is_written() {
-    // Not below `/tmp`, which is the program's own.
-    let dir = tempfile::tempdir_in("/var/tmp").expect("there is room");
-    let path = dir.path().canonicalize().expect("it is there");
+    let (_dir, path) = world();
     let script = format!(
         "cd {}; echo new > a.txt && mkdir sub && mv a.txt sub/b.txt && chmod 700 sub/b.txt && cat sub/b.txt; \
          mkfifo pipe 2>/dev/null || echo no pipe; ln /etc/passwd hard 2>/dev/null || echo no link; \
@@ -199,7 +197,7 @@ async fn what_is_granted_and_missing_is_named() {
 
 #[tokio::test]
 async fn a_scratch_folder_is_writable_bounded_and_gone_afterwards() {
-    let script = "echo a > $HOME/a; cat $HOME/a; ls /tmp; echo b > /tmp/b; cat $TMPDIR/b; \
+    let script = "echo a > $HOME/a; cat $HOME/a; ls /tmp; echo b > /tmp/b; cat /tmp/b; echo c > $TMPDIR/c; mkfifo $TMPDIR/d || echo no pipe; \
                   cp /bin/true /tmp && chmod +x /tmp/true; /tmp/true 2>/dev/null || echo does not run; \
                   head -c 300M /dev/zero > /tmp/1 2>/dev/null || echo too large; \
                   for i in 1 2 3 4 5 6 7 8; do head -c 60M /dev/zero > /tmp/$i 2>/dev/null || { echo full; break; }; done; \
@@ -427,6 +425,11 @@ async fn arguments_and_folders_are_checked_against_what_the_host_said_at_its_sta
     assert_eq!(rest(open.launch(with(awkward)).await.expect("it runs")).await.0, format!("first {awkward}"));
     let long = "x".repeat(100_000);
     assert_eq!(rest(open.launch(with(&long)).await.expect("it runs")).await.0, format!("first {long}"));
+    for length in [200_000, 5 << 20] {
+        let refused = open.launch(with(&"x".repeat(length))).await.expect_err("it is too long").to_string();
+        assert!(refused.contains("too long"), "{refused}");
+    }
+    assert!(matches!(open.launch(with("a\0b")).await, Err(LaunchError::Failed(_))));
     let folders = keeper(granted(of(&["pwd"]), &path, false));
     let sub = path.join("sub");
     assert_eq!(rest(folders.launch(at(sub.clone())).await.expect("it runs")).await.0, sub.display().to_string());

@@ -177,13 +177,11 @@ fn become_program(
     let Some(name) = program.argv.first() else { return LaunchError::Denied("it has no name".to_owned()) };
     let arguments = program.argv.iter().skip(1).chain(&launch.arguments).map(String::as_str).collect();
     let error = ambient::cage::become_program(file, Start { name, arguments, environment, streams });
-    let (path, kind) = (file.display().to_string(), error.kind());
-    match kind {
-        io::ErrorKind::NotFound => {
-            missing("what runs", &path, ": its first line names an interpreter that this program does not find")
-        }
-        _ => LaunchError::Failed(format!("`{path}`: {error}")),
+    let path = file.display().to_string();
+    if error.kind() == io::ErrorKind::NotFound {
+        return missing("what runs", &path, ": its first line names an interpreter that this program does not find");
     }
+    LaunchError::Failed(format!("`{path}`: {error}"))
 }
 
 /// Becomes what the program may be.

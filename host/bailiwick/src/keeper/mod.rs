@@ -363,9 +363,9 @@ impl Line {
 
     /// The keeper reads at once what it is told: it never waits for anybody but the system.
     fn say(&self, ask: &Ask) -> Result<(), LaunchError> {
-        wire::send(self.socket.as_fd(), ask, &[]).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => LaunchError::Failed(error.to_string()),
-            _ => LaunchError::Gone,
+        wire::send(self.socket.as_fd(), ask, &[]).map_err(|error| {
+            let is_unfit = matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData);
+            if is_unfit { LaunchError::Failed(error.to_string()) } else { LaunchError::Gone }
         })
     }
 

@@ -28,6 +28,10 @@ const OF_SCRATCH: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
     ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | MakeSym | MakeFifo | MakeSock | RemoveFile
     | RemoveDir | Refer
 });
+/// The same for `/tmp`, below which there may be what is granted.
+const BESIDE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
+    ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | MakeSym | RemoveFile | RemoveDir | Refer
+});
 const OF_FILES: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | WriteFile | Execute | Truncate});
 /// Queues of messages stay in memory without belonging to anybody's.
 const NO_QUEUES: u64 = 0;
@@ -91,7 +95,7 @@ fn restrict(view: &View) -> Result<(), landlock::RulesetError> {
         ("/", BitFlags::from(AccessFs::ReadDir)),
         ("/proc", READ),
         (SCRATCH, OF_SCRATCH),
-        ("/tmp", OF_SCRATCH),
+        ("/tmp", BESIDE),
         ("/dev/shm", OF_SCRATCH),
     ];
     let own = own.into_iter().map(|(path, access)| (std::path::Path::new(path), access));

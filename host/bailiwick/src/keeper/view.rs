@@ -17,8 +17,11 @@ use crate::ambient::cage::Through;
 pub(super) const SCRATCH: &str = "/.scratch";
 /// What programs keep of their own, in a cage.
 pub(super) const HOME: &str = "/.scratch/home";
-/// Where programs put what is temporary, in a cage; `/tmp` is the same folder.
+/// Where programs put what is temporary, in a cage.
 pub(super) const TEMPORARY: &str = "/.scratch/tmp";
+/// What `/tmp` is, for programs that do not ask. Not the same folder: what is granted may lie below it, and whatever may be
+/// made in a folder may be made below it too.
+const BESIDE: &str = "/.scratch/beside";
 /// The most that a scratch folder holds, or as much as a program may have memory, if that is less.
 const MOST_SCRATCH: u64 = 256 << 20;
 /// Folders that programs and their libraries are in.
@@ -282,12 +285,12 @@ impl View {
 
     fn furnish_scratch(&self) -> io::Result<()> {
         let shared_memory = format!("{SCRATCH}/shm");
-        for folder in [HOME, TEMPORARY, &shared_memory, "/dev/shm"] {
+        for folder in [HOME, TEMPORARY, BESIDE, &shared_memory, "/dev/shm"] {
             ambient::cage::create_open_dir(Path::new(folder))?;
         }
         let same = |source: &str, target: &str| ambient::cage::repeat(Path::new(source), Path::new(target));
         same(&shared_memory, "/dev/shm")?;
-        same(TEMPORARY, "/tmp")
+        same(BESIDE, "/tmp")
     }
 
     fn show(&self, old: &Path, path: &Path, through: Through) -> io::Result<()> {

@@ -96,6 +96,9 @@ impl Drop for Hidden {
 /// Sends a message. Waits while the other side has too many to read.
 pub(super) fn send(socket: BorrowedFd<'_>, message: &impl Serialize, files: &[BorrowedFd<'_>]) -> io::Result<()> {
     let text = Zeroizing::new(serde_json::to_vec(message)?);
+    if text.len() as u64 > LONGEST {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "its arguments are too long"));
+    }
     let long = if text.len() > SHORT { Some(ambient::cage::sealed(&text)?) } else { None };
     let body: &[u8] = if long.is_some() { LONG } else { &text };
     let files: Vec<BorrowedFd<'_>> = long.iter().map(|file| file.as_fd()).chain(files.iter().copied()).collect();
@@ -125,9 +128,8 @@ pub(super) fn receive<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> io::Result
     };
     let mut files = Vec::new();
     for message in beside.drain() {
-        match message {
-            RecvAncillaryMessage::ScmRights(some) => files.extend(some),
-            _ => return Err(ErrorKind::InvalidData.into()),
+        if let RecvAncillaryMessage::ScmRights(some) = message {
+            files.extend(some);
         }
     }
     if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
@@ -178,8 +180,7 @@ mod tests {
             let (got, files) = receive::<String>(other.as_fd()).unwrap().unwrap();
             assert_eq!((got.as_str(), files.len()), (message, FILES - 1));
         }
-        send(one.as_fd(), &"x".repeat(5 << 20), &[]).unwrap();
-        assert!(receive::<String>(other.as_fd()).is_err());
+        assert!(send(one.as_fd(), &"x".repeat(5 << 20), &[]).is_err());
     }
 
     #[test]
