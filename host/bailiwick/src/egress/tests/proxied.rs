@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use super::support::*;
 use crate::ambient;
@@ -49,7 +48,7 @@ impl Proxied {
 
     /// The same for a text in pieces, of which each is an answer to what came before.
     async fn pieces(&self, pieces: &[&[u8]]) -> String {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let mut stream = ambient::connect(self.address).await.unwrap();
         let mut got = Vec::new();
         for (index, piece) in pieces.iter().enumerate() {
             stream.write_all(piece).await.unwrap();
@@ -112,7 +111,7 @@ async fn a_tunnel_leads_to_hosts_that_are_granted_as_a_whole() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(!answer.contains("secure"));
     // A record of TLS gets through to the server, which answers with one of its own.
-    let answer = granted.pieces(&[connect.as_bytes(), &[0x16, 3, 1, 0, 2, 9, 9]]).await;
+    let answer = granted.pieces(&[connect.as_bytes(), &[0x16, 3, 1, 0, 4, 9, 0, 0, 0]]).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains('\u{15}'), "an alert comes back: {answer:?}");
     assert!(granted.denied().is_empty());
 
@@ -140,7 +139,7 @@ async fn plain_http_in_a_tunnel_is_judged_request_by_request() {
     let answer = proxied.pieces(&[connect.as_bytes(), ask("/other").as_bytes()]).await;
     assert!(answer.contains("HTTP/1.1 403") && answer.contains("denied.net.path"), "{answer}");
     assert_eq!(proxied.denied(), ["denied.net.path"]);
-    let answer = proxied.pieces(&[connect.as_bytes(), &[0x16, 3, 1, 0, 2, 9, 9]]).await;
+    let answer = proxied.pieces(&[connect.as_bytes(), &[0x16, 3, 1, 0, 4, 9, 0, 0, 0]]).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.matches("HTTP").count() == 1, "{answer}");
     assert_eq!(proxied.denied(), ["denied.net.scheme"], "TLS is something else than what was granted");
     assert_eq!(server.requests().len(), 1);
