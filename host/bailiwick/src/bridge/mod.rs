@@ -523,8 +523,15 @@ impl Server {
         let launcher = match &self.way {
             Way::Child(launcher) => launcher,
             Way::Url(dialer) => {
-                let hear = Hear(Ear::new(&self.changes, &self.ring));
-                return dialer.connect(hear, known).await.map(Line::with_site).map_err(Trouble::Failed);
+                let hear = || Hear(Ear::new(&self.changes, &self.ring));
+                let connected = match dialer.connect(hear(), known).await {
+                    // Some answer what they do not know with something else than an error: this time it is not asked.
+                    Err(failure) if failure.code == Code::UpstreamProtocol && known.is_none() => {
+                        dialer.connect(hear(), Some(Era::Legacy)).await
+                    }
+                    connected => connected,
+                };
+                return connected.map(Line::with_site).map_err(Trouble::Failed);
             }
         };
         match self.child(&**launcher, known).await {
