@@ -14,8 +14,9 @@ use crate::browser;
 
 /// Longer than a login takes when nobody has to think.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How often a refusal is taken at its word in one login: a server, its authorization server, and the next one.
-const MOST_REFUSALS: usize = 4;
+/// How often a refusal is taken at its word in one login: a server's metadata in each of its places, those of its
+/// authorization server, and what it has to be asked there.
+const MOST_REFUSALS: usize = 12;
 /// What the suite's authorization servers know of a client by a document of its own.
 const METADATA: &str = "https://conformance-test.local/client-metadata.json";
 

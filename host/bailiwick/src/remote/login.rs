@@ -68,8 +68,15 @@ pub(super) async fn log_in_with(
     };
     let port = listener.local_addr().map_err(|error| internal(&error))?.port();
     let before = tokens.logins.load().await?;
-    let challenge = client.challenge().await?.or(before.challenge.clone());
+    // One that was made to what was proved says more than one to nobody.
+    let is_of_proof = |challenge: &String| challenge.contains("insufficient_scope");
+    let challenge = match before.challenge.clone().filter(is_of_proof) {
+        Some(challenge) => Some(challenge),
+        None => client.challenge().await?.or(before.challenge.clone()),
+    };
     let mut server = tokens.discovered(challenge.as_deref()).await?;
+    // Before a person is asked: what they agree to would be in vain.
+    tokens.wire.may("POST", &server.metadata.token_endpoint)?;
     let scopes = scopes(settings, &before, &server).await;
     let registered = registered(tokens, settings, &mut server, port, &scopes).await?;
     let wanted: Vec<&str> = scopes.iter().map(String::as_str).collect();

@@ -13,7 +13,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use bailiwick_core::call::CallId;
 use bailiwick_core::config::{self, Approval, Effective};
-use bailiwick_core::grant::{Limits, Origin};
+use bailiwick_core::grant::{Limits, NetRequest, Origin};
 use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::outcome::{Code, Failure};
 use bailiwick_core::redact::{self, Redactor, brief};
@@ -86,6 +86,20 @@ impl Wire {
             channel: Channel::default(),
             trail: Trail::default(),
             ledger: Ledger::default(),
+        })
+    }
+
+    /// Whether a request may be sent, as far as that can be told without sending it.
+    ///
+    /// # Errors
+    /// A denial with the line that would allow it.
+    pub(super) fn may(&self, method: &str, url: &str) -> Result<(), Failure> {
+        // What is no URL is told when it is used.
+        let Ok(url) = url::Url::parse(url) else { return Ok(()) };
+        let denied = self.effective.grants.net.decide(&NetRequest { method, url: &url }).err();
+        denied.map_or(Ok(()), |denial| {
+            let code = Code::parse(denial.code()).unwrap_or(Code::DeniedNetHost);
+            Err(Failure::new(code, denial.to_string()).with_fix(denial.fix()))
         })
     }
 
