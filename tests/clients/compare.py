@@ -245,7 +245,9 @@ class Side:
                         document["blob"] = base64.b64decode(document["blob"]).decode(errors="replace")
         except MCPError as error:
             result = {"error": error.code, "message": error.message}
-        return {"result": result, "asked": list(self.person.asked), "heard": list(self.heard)}
+        # A server that asks for roots as soon as it is there asks nobody's client through Bailiwick, and again in a call.
+        asked = [question for question in self.person.asked if question != ["roots"]]
+        return {"result": result, "asked": asked, "heard": list(self.heard)}
 
 
 def own_name(plugin, name, known):
@@ -254,11 +256,15 @@ def own_name(plugin, name, known):
     return prefixed if prefixed in known else name
 
 
+# Offered only to clients that can be sent to a page (URL elicitation), which Bailiwick does not pass on.
+NOT_OFFERED = ["trigger-url-elicitation"]
+
+
 async def lists(plugin, direct, bridged, mode, names):
     """Whatever the server lists is there behind Bailiwick, as it is; gives the names of the tools and prompts."""
     known = {}
     for what in LISTS:
-        expected = await listed(direct.client, what)
+        expected = {name: item for name, item in (await listed(direct.client, what)).items() if name not in NOT_OFFERED}
         found = await listed(bridged.client, what)
         theirs = {name: own_name(plugin, name, found) for name in expected}
         if what in ("tools", "prompts"):

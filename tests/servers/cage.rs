@@ -39,7 +39,6 @@ async fn a_fetching_server_fetches_the_page_it_was_granted_and_nothing_else() {
     let refused = [
         (other.url("/"), format!("http://127.0.0.1:{}", other.port)),
         (format!("http://localhost:{port}/page"), format!("http://localhost:{port}")),
-        (format!("http://[::1]:{port}/page"), format!("http://[::1]:{port}")),
         (format!("https://127.0.0.1:{port}/page"), format!("127.0.0.1:{port}")),
         ("http://169.254.169.254/latest/meta-data/".to_owned(), "http://169.254.169.254".to_owned()),
         ("http://example.com/".to_owned(), "http://example.com".to_owned()),
@@ -50,7 +49,9 @@ async fn a_fetching_server_fetches_the_page_it_was_granted_and_nothing_else() {
         let mut server = world.serve(&text, &[]);
         let granted = server.call("fetch", json!({"url": page.url("/page"), "raw": true}));
         assert!(granted.contains("the very page"), "{granted}");
-        for (url, _) in &refused {
+        // Its client writes this address without brackets, so that nobody can tell what is meant.
+        let unreadable = format!("http://[::1]:{port}/page");
+        for url in refused.iter().map(|(url, _)| url).chain([&unreadable]) {
             let told = server.call("fetch", json!({"url": url, "raw": true}));
             assert!(!told.contains(CANARY) && !told.contains("the very page"), "{url}: {told}");
         }
@@ -142,10 +143,13 @@ async fn a_server_of_files_started_at_the_root_stays_in_its_folders() {
             let told = call(server, "reading", "read_text_file", json!({"path": place}));
             assert!(!told.contains(CANARY) && !told.contains("root:"), "{place}: {told}");
         }
-        for place in ["/root", "/home", &path("beside"), &path("")] {
+        for place in ["/root", "/home", &path("beside")] {
             let told = call(server, "reading", "list_directory", json!({"path": place}));
             assert!(told.contains("[tool.failed]"), "{place}: {told}");
         }
+        // Of the folders around it there is nothing but the way to it.
+        let told = call(server, "reading", "list_directory", json!({"path": path("")}));
+        assert_eq!(told, "[DIR] reading");
         // It may not write where it may read, nor anywhere else.
         for place in
             [path("reading/new.txt"), path("beside/new.txt"), path("writing/new.txt"), "/etc/new.txt".to_owned()]

@@ -214,7 +214,7 @@ impl Channel {
             }
             answers.push(answer);
         }
-        let answers = answers.into_iter().map(async |answer| answer.await.unwrap_or(Answer::Cancelled));
+        let answers = answers.into_iter().map(|answer| async move { answer.await.unwrap_or(Answer::Cancelled) });
         futures::future::join_all(answers).await
     }
 }

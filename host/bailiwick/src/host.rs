@@ -413,10 +413,7 @@ async fn invoke(permitted: &Permitted, plugin: &Plugin, context: &Arc<CallContex
         Backend::Component { component, directories } => {
             runtime::call(component, permitted, directories, context).await?
         }
-        Backend::Server(member) => {
-            let _turn = member.underway.enter(context);
-            member.server.call(permitted, context).await?
-        }
+        Backend::Server(member) => member.call(permitted, context).await?,
         Backend::Programs(programs) => programs.call(permitted, context).await?,
     };
     let tool = permitted.tool();

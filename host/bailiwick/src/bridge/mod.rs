@@ -36,9 +36,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use bailiwick_core::config::Lifetime;
+use bailiwick_core::context::Wanted;
 use bailiwick_core::name::PluginName;
 use bailiwick_core::outcome::{Code, Failure, Output};
 use bailiwick_core::policy::Permitted;
+use bailiwick_core::registry::Definition;
 
 use crate::context::CallContext;
 use crate::keeper::Ended;
@@ -206,8 +208,12 @@ struct Known {
     era: Option<Era>,
     /// None until it was listed once, or remembered.
     names: Option<Arc<Names>>,
-    /// Of what it gave when it was last listed.
+    /// Of what it gave when it was last listed, or is expected to give.
     digest: Option<[u8; 32]>,
+    /// Its tools when it was last listed.
+    tools: Option<HashMap<String, Definition>>,
+    /// What it gave when it came up, until somebody asks, and how many changes had been told by then.
+    fresh: Option<(u64, Described)>,
 }
 
 impl fmt::Debug for Server {
@@ -242,7 +248,11 @@ impl Server {
         let time = self.settings.start_time;
         let described = async {
             let on = self.line("").await?;
-            self.list(&on.0).await
+            let fresh = self.known().fresh.take();
+            match fresh {
+                Some((n_changes, described)) if n_changes == *self.changes.watch().borrow() => Ok(described),
+                Some(_) | None => self.list(&on.0).await,
+            }
         };
         let late = || self.unreachable(&format!("it did not say within {time:?} what it gives"));
         tokio::time::timeout(time, described).await.unwrap_or_else(|_| Err(late()))
@@ -259,6 +269,10 @@ impl Server {
             told = self.run(permitted, context, &mut on) => Some(told),
             () = context.deadline.passed() => None,
         };
+        if let (Lifetime::Call, Some(line)) = (self.settings.lifetime, on.clone()) {
+            // It may have something to put away; nobody waits for that.
+            tokio::spawn(async move { line.close().await });
+        }
         match (told, on) {
             (Some(told), _) => told,
             (None, Some(line)) => {
@@ -303,6 +317,11 @@ impl Server {
         self.known().names.clone()
     }
 
+    /// Remembers what it gave in an earlier run: where it gives something else when it comes up, that is told.
+    pub fn expect(&self, described: &Described) {
+        self.known().digest.get_or_insert_with(|| digest(described));
+    }
+
     /// Remembers its own names from an earlier run, so that a call need not list them first.
     pub fn remember(&self, names: Names) {
         self.known().names = Some(Arc::new(names));
@@ -337,6 +356,7 @@ impl Server {
         loop {
             let using = self.line(&key).await?;
             *on = Some(Arc::clone(&using.0));
+            self.unchanged(permitted)?;
             let names = self.names_by(&using.0).await;
             let told = talk(&using.0, &Work::of(permitted, &names), context).await;
             match told {
@@ -387,6 +407,8 @@ impl Server {
         let mut known = self.known();
         known.names = Some(Arc::new(names));
         known.digest = Some(digest(&described));
+        let by_name = |tool: &Definition| (tool.name.clone(), tool.clone());
+        known.tools = Some(described.tools.iter().map(by_name).collect());
         Ok(described)
     }
 
@@ -447,7 +469,6 @@ impl Server {
         let task = tokio::spawn(async move {
             let server = me.upgrade().ok_or_else(gone)?;
             let line = Arc::clone(&server).bring_up().await?;
-            server.compare(&line);
             server.end_when_idle(key, &line);
             Ok(line)
         });
@@ -481,6 +502,7 @@ impl Server {
                 self.health.up();
                 self.known().era = Some(line.era);
                 self.watch_over(&line);
+                self.take_stock(&line).await?;
                 Ok(line)
             }
             Err(trouble) => {
@@ -501,8 +523,15 @@ impl Server {
         let launcher = match &self.way {
             Way::Child(launcher) => launcher,
             Way::Url(dialer) => {
-                let hear = Hear(Ear::new(&self.changes, &self.ring));
-                return dialer.connect(hear, known).await.map(Line::with_site).map_err(Trouble::Failed);
+                let hear = || Hear(Ear::new(&self.changes, &self.ring));
+                let connected = match dialer.connect(hear(), known).await {
+                    // Some answer what they do not know with something else than an error: this time it is not asked.
+                    Err(failure) if failure.code == Code::UpstreamProtocol && known.is_none() => {
+                        dialer.connect(hear(), Some(Era::Legacy)).await
+                    }
+                    connected => connected,
+                };
+                return connected.map(Line::with_site).map_err(Trouble::Failed);
             }
         };
         match self.child(&**launcher, known).await {
@@ -567,21 +596,37 @@ impl Server {
         });
     }
 
-    /// After a restart: is it still the same server?
-    fn compare(&self, line: &Arc<Line>) {
-        let Some(before) = self.known().digest else { return };
-        let (me, line) = (Weak::clone(&self.me), Arc::downgrade(line));
-        tokio::spawn(async move {
-            let (Some(server), Some(line)) = (me.upgrade(), line.upgrade()) else { return };
-            let listing = tokio::time::timeout(server.settings.start_time, lists::all(&line));
-            let Ok(Ok(lists)) = listing.await else { return };
-            let mut names = Names::default();
-            let tools = translate::tools(&lists.tools, &mut names);
-            let (context, _) = translate::catalogue(&lists.prompts, &lists.resources, &lists.templates, &mut names);
-            if digest(&Described { tools, context }) != before {
-                server.changes.tell();
-            }
-        });
+    /// Asks a server that just came up what it gives: no call is made before that is known. Where it is something else than
+    /// it was, that is told.
+    async fn take_stock(&self, line: &Line) -> Result<(), Failure> {
+        let before = self.known().digest;
+        let described = match tokio::time::timeout(self.settings.start_time, self.list(line)).await {
+            Ok(described) => described?,
+            Err(_) => return Err(self.unreachable("it did not say in time what it gives")),
+        };
+        if before.is_some() && before != self.known().digest {
+            self.changes.tell();
+        }
+        let n_changes = *self.changes.watch().borrow();
+        self.known().fresh = Some((n_changes, described));
+        Ok(())
+    }
+
+    /// Refuses a call of a tool that the server defines otherwise than the caller was told.
+    fn unchanged(&self, permitted: &Permitted) -> Result<(), Failure> {
+        if *permitted.wanted() != Wanted::Tool {
+            return Ok(());
+        }
+        let told = &permitted.tool().definition;
+        let known = self.known();
+        let Some(now) = known.tools.as_ref().and_then(|tools| tools.get(&told.name)) else { return Ok(()) };
+        if now == told {
+            return Ok(());
+        }
+        let plugin = &self.settings.plugin;
+        let message = format!("plugin `{plugin}`: its server defines the tool `{}` otherwise than it did", told.name);
+        let fix = format!("`bailiwick lock` shows the difference, `bailiwick lock --accept {plugin}` accepts it");
+        Err(Failure::new(Code::DeniedQuarantined, message).with_fix(fix))
     }
 
     fn unreachable(&self, why: &str) -> Failure {

@@ -16,13 +16,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use bailiwick_core::grant::NetRequest;
+use bailiwick_core::outcome::{Code, Failure};
 
-use super::{CONNECT, connect, fault, judged, send_for_guest};
+use super::target::Target;
+use super::{CONNECT, connect, fault, send_for_guest, wanted};
 use crate::context::CallContext;
 
 /// Connections of one program at once; more wait.
@@ -115,7 +118,8 @@ async fn tunnelled(program: &Arc<dyn Program>, request: Request<Incoming>) -> Re
         let program = Arc::clone(program);
         tokio::spawn(async move {
             let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
-            plain(program, authority, upgraded).await;
+            // The program went away.
+            let _ = either(program, authority, upgraded).await;
         });
         return Response::new(nothing());
     }
@@ -153,8 +157,33 @@ fn speaks_plainly(call: &CallContext, authority: &Authority) -> bool {
 async fn secure(call: &Arc<CallContext>, authority: &Authority) -> Result<tokio::net::TcpStream, Error> {
     let uri = Uri::builder().scheme(Scheme::HTTPS).authority(authority.clone()).path_and_query("/").build();
     let uri = uri.map_err(|_| Error::HttpRequestUriInvalid)?;
-    let (target, grant) = judged(call, &Method::CONNECT, &uri)?;
-    let asked = NetRequest { method: Method::CONNECT.as_str(), url: &target.url };
+    let target = Target::read(&uri).map_err(|unreadable| {
+        call.ledger.deny(Failure::new(unreadable.code, unreadable.reason));
+        unreadable.error
+    })?;
+    // Whatever a program asks for in there, nobody will see it: only a grant of all there is will do.
+    let asked = NetRequest { method: Method::GET.as_str(), url: &target.url };
+    let grant = call.effective.grants.net.decide(&asked).map_err(|denial| {
+        let code = Code::parse(denial.code()).unwrap_or(Code::DeniedNetHost);
+        let failure = Failure::new(code, denial.to_string().replacen("`GET ", "`CONNECT ", 1));
+        call.ledger.deny(failure.with_fix(denial.fix().replace("\"GET ", "\"* ")));
+        wanted(call, &asked, None);
+        Error::HttpRequestDenied
+    })?;
+    if !grant.holds_in_a_tunnel() {
+        let message =
+            format!("`{}` cannot be held: nobody sees methods and paths within a program's TLS", grant.text());
+        let failure = Failure::new(Code::DeniedNetMethod, message);
+        let grants = &call.effective.grants;
+        let fix = format!(
+            "to allow the whole host, write `{}` under `[{}]` ({})",
+            grant.whole_host(),
+            grants.table,
+            grants.at
+        );
+        call.ledger.deny(failure.with_fix(fix));
+        return Err(Error::HttpRequestDenied);
+    }
     call.ledger.operation(format!("tunnel {}", target.origin));
     let found = connect::addresses(&call.egress.resolver, call, (&asked, grant), &target).await;
     let addresses = found.inspect_err(|error| call.ledger.note_trouble(fault::code(error)))?;
@@ -176,8 +205,32 @@ async fn pumped(upgraded: Upgraded, mut server: tokio::net::TcpStream) -> io::Re
     tokio::io::copy_bidirectional(&mut program, &mut server).await.map(|_| ())
 }
 
+/// Looks at what a program says first in a tunnel where plain HTTP is granted: TLS is judged as what it is.
+async fn either(program: Arc<dyn Program>, authority: Authority, upgraded: Upgraded) -> io::Result<()> {
+    use tokio::io::AsyncReadExt as _;
+    let mut stream = TokioIo::new(upgraded);
+    let mut first = [0; 1];
+    let n_read = tokio::time::timeout(HEAD, stream.read(&mut first)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    if n_read == 0 {
+        return Ok(());
+    }
+    if first[0] == HANDSHAKE {
+        let call = program.call();
+        // It is not granted, and that is noted.
+        let _ = secure(&call, &authority).await;
+        program.settle(&call);
+        return Ok(());
+    }
+    let (reader, writer) = tokio::io::split(stream);
+    plain(program, authority, tokio::io::join(io::Cursor::new(first).chain(reader), writer)).await;
+    Ok(())
+}
+
 /// Reads plain HTTP within a tunnel; each request is judged.
-async fn plain(program: Arc<dyn Program>, authority: Authority, upgraded: Upgraded) {
+async fn plain<S>(program: Arc<dyn Program>, authority: Authority, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let answer = service_fn(move |request: Request<Incoming>| {
         let (program, authority) = (Arc::clone(&program), authority.clone());
         async move {
@@ -195,7 +248,7 @@ async fn plain(program: Arc<dyn Program>, authority: Authority, upgraded: Upgrad
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(connect::MAX_HEAD)
-        .serve_connection(upgraded, answer);
+        .serve_connection(TokioIo::new(stream), answer);
     // A program that breaks off its own request needs no answer.
     let _ = connection.await;
 }

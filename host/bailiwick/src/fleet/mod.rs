@@ -15,10 +15,12 @@ use tokio::task::AbortHandle;
 use bailiwick_core::config::{self, Class, Start};
 use bailiwick_core::confine::ProgramRule;
 use bailiwick_core::name::PluginName;
-use bailiwick_core::outcome::{Code, Failure};
+use bailiwick_core::outcome::{Code, Failure, Output};
+use bailiwick_core::policy::Permitted;
 
 use crate::artifact::Artifacts;
 use crate::bridge::{Patience, Server, Settings, Way};
+use crate::context::CallContext;
 use crate::egress::Egress;
 use crate::keeper::Keeper;
 use crate::remote::Site;
@@ -212,6 +214,7 @@ impl Fleet {
         if !self.afresh
             && let Some(listed) = member.kept().await.and_then(|kept| kept.listed)
         {
+            member.server.expect(&listed);
             return Ok(listed);
         }
         member.ask().await
@@ -244,6 +247,23 @@ impl Member {
         let read = tokio::task::spawn_blocking(move || kept::read(&store, &name, &identity)).await.ok()?;
         read.inspect_err(|error| tracing::error!(%error, plugin = %self.name, "what is kept of it cannot be read"))
             .ok()?
+    }
+
+    /// Runs a tool, or asks for a prompt, a resource or values.
+    ///
+    /// # Errors
+    /// Why there is no result.
+    pub(crate) async fn call(&self, permitted: &Permitted, context: &Arc<CallContext>) -> Result<Output, Failure> {
+        let _turn = self.underway.enter(context);
+        let result = self.server.call(permitted, context).await;
+        if matches!(&result, Err(failure) if failure.code == Code::DeniedQuarantined) {
+            // Whoever lists it next shall know.
+            self.ask()
+                .await
+                .inspect_err(|failure| tracing::warn!(plugin = %self.name, %failure, "what changed is not known"))
+                .ok();
+        }
+        result
     }
 
     /// Asks it what it has, and keeps that.

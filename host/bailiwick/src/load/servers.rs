@@ -31,11 +31,11 @@ impl Loader<'_> {
         self.wall.map_or(Ok(()), |wall| wall.admits(configured))?;
         let secrets = self.secrets(configured).await?;
         let member = self.fleet.member(configured, &secrets)?;
-        let described = self
-            .fleet
-            .described(&member)
-            .await
-            .map_err(|failure| LoadFault { code: Some(failure.code), message: failure.to_string() })?;
+        let described = self.fleet.described(&member).await.map_err(|failure| {
+            // It holds what the server wrote last, which may be anything.
+            let message = secrets.redactor().text(&failure.to_string()).into_owned();
+            LoadFault { code: Some(failure.code), message }
+        })?;
         let pinned = match lock.and_then(|lock| Some((lock, lock.plugins.get(&configured.name)?))) {
             Some((lock, pin)) => Some(Pinned { published: pin.published.clone(), file: Some(lock.file.clone()) }),
             None => member.kept().await.map(|kept| Pinned {

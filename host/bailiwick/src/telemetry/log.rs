@@ -56,7 +56,11 @@ pub fn filter(level: &str) -> Result<EnvFilter, String> {
     if let Some(word) = level.split(',').map(str::trim).find(word) {
         return Err(format!("`{word}` is not a log level: {LEGAL}"));
     }
-    EnvFilter::builder().parse(level).map_err(|error| format!("`{level}` is not a log filter ({error}): {LEGAL}"))
+    // What a library says of messages that are refused, whoever refuses them says better; and at finer levels it says
+    // what is in them.
+    let quiet = level.split(',').all(|part| part.trim() != "off" && !part.trim().starts_with("rmcp"));
+    let whole = if quiet { format!("rmcp=error,{level}") } else { level.to_owned() };
+    EnvFilter::builder().parse(whole).map_err(|error| format!("`{level}` is not a log filter ({error}): {LEGAL}"))
 }
 
 /// Starts the log of this process.

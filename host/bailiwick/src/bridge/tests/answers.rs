@@ -19,8 +19,9 @@ async fn both_eras_answer_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_it_gives_has_legal_names_and_calls_reach_it_by_its_own() {
-    let world = World::new("legacy-odd");
+    let mut world = World::new("legacy-odd");
     let described = world.server.described().await.unwrap();
+    world.told.clone_from(&described.tools);
     let of = |name: &str| described.tools.iter().find(|tool| tool.name == name).unwrap().clone();
     let one = of("files_read_601e4eb6");
     assert_eq!((one.title.as_deref(), one.description.as_str(), one.risk), (Some("Read"), "Reads.", Risk::Medium));
@@ -39,7 +40,24 @@ async fn what_it_gives_has_legal_names_and_calls_reach_it_by_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_finds_the_own_name_though_nobody_listed() {
-    let world = World::new("legacy-odd");
+    let mut world = World::new("legacy-odd");
+    world.told = World::new("legacy-odd").server.described().await.unwrap().tools;
+    let told = world.told("files_read_601e4eb6", nothing()).await;
+    assert_eq!(told, "arguments.invalid: Unknown tool: files.read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_is_defined_otherwise_than_callers_were_told_is_not_called() {
+    let mut world = World::new("legacy-odd");
+    let mut listed = World::new("legacy-odd").server.described().await.unwrap();
+    listed.tools.iter_mut().for_each(|tool| tool.description.push_str(" As before."));
+    world.told.clone_from(&listed.tools);
+    world.server.expect(&listed);
+    let mut changes = world.server.changes();
+    let told = world.told("files_read_601e4eb6", nothing()).await;
+    assert!(told.starts_with("denied.quarantined: ") && told.contains("otherwise"), "{told}");
+    tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
+    world.told = world.server.described().await.unwrap().tools;
     let told = world.told("files_read_601e4eb6", nothing()).await;
     assert_eq!(told, "arguments.invalid: Unknown tool: files.read");
 }

@@ -86,6 +86,8 @@ struct World {
     time: Duration,
     caller: String,
     session: Option<Arc<str>>,
+    /// What callers are told of the tools, where that is more than a name.
+    told: Vec<Definition>,
 }
 
 impl World {
@@ -116,7 +118,7 @@ impl World {
         let launcher = Child { argv, starts: Arc::clone(&starts) };
         let server = Server::new(settings, Way::Child(Arc::new(launcher)));
         let (channel, time) = (Channel::default(), Duration::from_secs(20));
-        Self { server, starts, channel, time, caller: "test".to_owned(), session: None }
+        Self { server, starts, channel, time, caller: "test".to_owned(), session: None, told: Vec::new() }
     }
 
     fn starts(&self) -> u32 {
@@ -171,9 +173,12 @@ impl World {
             trace: None,
             session: self.session.clone(),
         };
+        let mut tool = tool(name);
+        if let Some(told) = self.told.iter().find(|told| told.name == name) {
+            tool.definition = told.clone();
+        }
         let mut registry =
-            Registry::new(vec![Candidate { tool: tool(name), aliases: Vec::new(), naming: Naming::default() }])
-                .unwrap();
+            Registry::new(vec![Candidate { tool, aliases: Vec::new(), naming: Naming::default() }]).unwrap();
         registry.contexts = Contexts::new(vec![offer()]);
         match permit_wanted(&registry, wanted, call) {
             Verdict::Permitted(permitted) => *permitted,

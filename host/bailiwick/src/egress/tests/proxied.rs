@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use super::support::*;
 use crate::ambient;
@@ -49,7 +48,7 @@ impl Proxied {
 
     /// The same for a text in pieces, of which each is an answer to what came before.
     async fn pieces(&self, pieces: &[&[u8]]) -> String {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let mut stream = ambient::connect(self.address).await.unwrap();
         let mut got = Vec::new();
         for (index, piece) in pieces.iter().enumerate() {
             stream.write_all(piece).await.unwrap();
@@ -60,7 +59,7 @@ impl Proxied {
             }
         }
         let rest = tokio::time::timeout(std::time::Duration::from_secs(5), stream.read_to_end(&mut got)).await;
-        rest.expect("the connection stays open").ok();
+        assert!(rest.is_ok(), "the connection stays open after {:?}", String::from_utf8_lossy(&got));
         String::from_utf8_lossy(&got).into_owned()
     }
 
@@ -89,6 +88,7 @@ async fn a_granted_page_is_had_and_another_path_port_or_method_is_not() {
         (get(&format!("http://127.0.0.1:{}/page", other.port())), "denied.net.port"),
         (get("http://169.254.169.254/page"), "denied.net.host"),
         (get("http://example.com/page"), "denied.net.host"),
+        (get(&format!("http://[::1]:{port}/page")), "denied.net.host"),
         (get(&format!("http://2130706433:{port}/page")), "denied.net.addr"),
         (get(&format!("http://127.0.0.1:{port}/page")).replace("GET", "POST"), "denied.net.method"),
     ] {
@@ -111,7 +111,7 @@ async fn a_tunnel_leads_to_hosts_that_are_granted_as_a_whole() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(!answer.contains("secure"));
     // A record of TLS gets through to the server, which answers with one of its own.
-    let answer = granted.pieces(&[connect.as_bytes(), &[0x16, 3, 1, 0, 2, 9, 9]]).await;
+    let answer = granted.pieces(&[connect.as_bytes(), &[0x16, 3, 1, 0, 4, 9, 0, 0, 0]]).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains('\u{15}'), "an alert comes back: {answer:?}");
     assert!(granted.denied().is_empty());
 
@@ -121,7 +121,7 @@ async fn a_tunnel_leads_to_hosts_that_are_granted_as_a_whole() {
         ("* https://example.com".to_owned(), "denied.net.host"),
     ] {
         let proxied = Proxied::new([net.clone()]).await;
-        let answer = proxied.said(&connect).await;
+        let answer = proxied.said(&connect.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n")).await;
         assert!(answer.starts_with("HTTP/1.1 403") && answer.contains(code), "{net}: {answer}");
         assert_eq!(proxied.denied(), [code]);
     }
@@ -139,6 +139,9 @@ async fn plain_http_in_a_tunnel_is_judged_request_by_request() {
     let answer = proxied.pieces(&[connect.as_bytes(), ask("/other").as_bytes()]).await;
     assert!(answer.contains("HTTP/1.1 403") && answer.contains("denied.net.path"), "{answer}");
     assert_eq!(proxied.denied(), ["denied.net.path"]);
+    let answer = proxied.pieces(&[connect.as_bytes(), &[0x16, 3, 1, 0, 4, 9, 0, 0, 0]]).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.matches("HTTP").count() == 1, "{answer}");
+    assert_eq!(proxied.denied(), ["denied.net.scheme"], "TLS is something else than what was granted");
     assert_eq!(server.requests().len(), 1);
 }
 

@@ -34,8 +34,8 @@ fn prompt(offered: &OfferedPrompt) -> model::Prompt {
         told.required = Some(argument.required);
         told
     });
-    let mut told =
-        model::Prompt::new(tool.name.to_string(), Some(prompt.description.clone()), Some(arguments.collect()));
+    let arguments = Some(arguments.collect::<Vec<_>>()).filter(|arguments| !arguments.is_empty());
+    let mut told = model::Prompt::new(tool.name.to_string(), Some(prompt.description.clone()), arguments);
     told.title.clone_from(&prompt.title);
     told
 }

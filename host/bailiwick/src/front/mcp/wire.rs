@@ -187,7 +187,6 @@ fn noted(block: ContentBlock, note: Option<Note>) -> ContentBlock {
     annotations.audience = (!audience.is_empty()).then(|| audience.iter().map(role).collect());
     annotations.priority = priority;
     annotations.last_modified = last_modified;
-    #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's kinds, which may become more")]
     match block {
         ContentBlock::Text(text) => ContentBlock::Text(text.with_annotations(annotations)),
         ContentBlock::Image(image) => ContentBlock::Image(image.with_annotations(annotations)),

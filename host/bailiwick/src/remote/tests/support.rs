@@ -191,14 +191,14 @@ pub(super) fn modern_reply(heard: &Heard) -> Reply {
 pub(super) struct World {
     pub(super) site: Site,
     pub(super) store: Arc<Store>,
-    pub(super) folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 /// The plugin `tracker` of this configuration, in which names resolve as `names` says.
 pub(super) fn world(text: &str, names: &[(&str, &str)]) -> World {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(&folder.path().join(FILE)).unwrap());
-    World { site: site(text, names, &store), store, folder }
+    World { site: site(text, names, &store), store, _folder: folder }
 }
 
 pub(super) fn site(text: &str, names: &[(&str, &str)], store: &Arc<Store>) -> Site {
