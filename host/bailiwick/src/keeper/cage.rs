@@ -161,9 +161,12 @@ fn become_program(
     }
     let Checked { program, file, launch, scratch } = checked;
     let own = proxy.and_then(|proxy| proxy.local_addr().ok()).map(|address| format!("http://{address}"));
-    let folder = file.parent().map(|folder| format!("{}:{PATH}", folder.display())).unwrap_or_default();
+    let folder = file.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+    // What lies beside it comes first, as its interpreter does.
+    let others = PATH.split(':').filter(|other| *other != folder);
+    let path = std::iter::once(folder.as_str()).chain(others).collect::<Vec<_>>().join(":");
     let scratch = scratch.as_deref().map(|scratch| scratch.display().to_string());
-    let mut environment = BTreeMap::from([("PATH", folder.as_str()), ("LANG", "C.UTF-8")]);
+    let mut environment = BTreeMap::from([("PATH", path.as_str()), ("LANG", "C.UTF-8")]);
     environment.insert("HOME", scratch.as_deref().unwrap_or(HOME));
     environment.insert("TMPDIR", scratch.as_deref().unwrap_or(TEMPORARY));
     environment.extend(program.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
