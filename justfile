@@ -28,7 +28,9 @@ test: setup
 
 # Tests that take longer or need heavy components.
 slow: setup
-    RUN_SLOW_TESTS=1 cargo test --locked -p bailiwick-tests
+    tests/clients/setup.sh
+    tests/servers/setup.sh
+    RUN_SLOW_TESTS=1 cargo test --locked --workspace --exclude bailiwick-guests --exclude bailiwick-benches --test bailiwick
 
 # Switch controls off, one at a time, and see that a test fails each time.
 teeth *names: setup
