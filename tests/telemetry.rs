@@ -303,7 +303,7 @@ async fn prometheus_own_parser_reads_it() {
         asked.is_ok_and(|output| output.status.success())
     };
     if !found {
-        println!("skip   prometheus_client is not there; run tests/clients/setup.sh");
+        println!("skip   prometheus_client is not there; run `tests/install.sh clients models`");
         return;
     }
     let web = Upstream::hello().await;

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "a bench sets up its own world")]
 #![expect(clippy::print_stdout, reason = "its figures are its result")]
 
+mod bridge;
 mod call;
 mod front;
 mod gate;
@@ -18,7 +19,7 @@ mod world;
 
 use report::Report;
 
-const SECTIONS: [&str; 8] = ["call", "gate", "load", "neighbours", "plugins", "http", "stdio", "front"];
+const SECTIONS: [&str; 9] = ["call", "gate", "load", "neighbours", "plugins", "http", "stdio", "front", "bridge"];
 
 fn main() {
     // As the program does.
@@ -52,7 +53,8 @@ async fn measure() {
             "plugins" => plugins::run(&mut report).await,
             "http" => http::run(&mut report).await,
             "stdio" => stdio::run(&mut report),
-            _ => front::run(&mut report),
+            "front" => front::run(&mut report),
+            _ => bridge::run(&mut report),
         }
     }
     report.end(plot.as_deref());

@@ -13,7 +13,8 @@ const ROUNDS: usize = 20;
 const BATCH: usize = 100;
 const FLIGHT: usize = 64;
 
-struct Server {
+/// A server that is spoken to.
+pub(crate) struct Server {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -21,7 +22,8 @@ struct Server {
 }
 
 impl Server {
-    fn start(mut command: Command) -> Self {
+    /// Starts it and greets it.
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
         let input = child.stdin.take().expect("it is piped");
@@ -53,7 +55,7 @@ impl Server {
     }
 
     /// Microseconds of each of a batch of calls, one after the other.
-    fn one_by_one(&mut self) -> Vec<f64> {
+    pub(crate) fn one_by_one(&mut self) -> Vec<f64> {
         let one = |_| {
             let start = Instant::now();
             self.call();
@@ -63,7 +65,7 @@ impl Server {
     }
 
     /// Calls a second with [`FLIGHT`] under way.
-    fn in_flight(&mut self) -> f64 {
+    pub(crate) fn in_flight(&mut self) -> f64 {
         let (total, parameters) = (1_000, json!({"name": "echo", "arguments": {"name": "x"}}));
         let start = Instant::now();
         for _ in 0..FLIGHT {

@@ -67,6 +67,32 @@ pub struct CallContext {
 }
 
 impl CallContext {
+    /// The rights of something that is done for a plugin outside of any call: nobody hears of it, and no trace has it.
+    #[must_use]
+    pub fn aside(
+        what: &str,
+        plugin: &PluginName,
+        effective: Arc<Effective>,
+        secrets: &Arc<Secrets>,
+        egress: &Arc<Egress>,
+        artifacts: &Arc<Artifacts>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            id: CallId::new(&format!("{what}-{plugin}")),
+            plugin: plugin.clone(),
+            tool: ToolName::parse(what).unwrap_or_else(|_| unreachable!("`{what}` is a legal name")),
+            deadline: Arc::new(Deadline::new(effective.limits.time)),
+            effective,
+            config: Arc::default(),
+            secrets: Arc::clone(secrets),
+            egress: Arc::clone(egress),
+            artifacts: Arc::clone(artifacts),
+            channel: Channel::default(),
+            trail: Trail::default(),
+            ledger: Ledger::default(),
+        })
+    }
+
     /// Takes the plugin's secrets out of whatever leaves.
     #[must_use]
     pub fn redactor(&self) -> &Redactor {

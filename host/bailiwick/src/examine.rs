@@ -1,24 +1,21 @@
 //! What can be known of a plugin without granting it anything: what its component shows, and what its `describe` says.
 //! No directory is opened, no secret read, no tool called, nothing written. For reviewers, who look before they grant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 
-use bailiwick_core::call::CallId;
 use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective};
 use bailiwick_core::grant::Limits;
 use bailiwick_core::lock::{Difference, Pin, Published};
-use bailiwick_core::name::{PluginName, ToolName};
+use bailiwick_core::name::PluginName;
 use bailiwick_core::registry::{Definition, Trust};
 
 use crate::artifact::Artifacts;
-use crate::channel::Channel;
-use crate::context::{CallContext, Ledger};
-use crate::deadline::Deadline;
+use crate::context::CallContext;
 use crate::egress::Egress;
 use crate::fleet::{self, Yard};
 use crate::keeper::Keeper;
@@ -28,7 +25,6 @@ use crate::resolver::Resolver;
 use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Runtime};
 use crate::store::{self, Store};
 use crate::surface::Surface;
-use crate::telemetry::Trail;
 use crate::{ambient, settings};
 
 /// Plugins that are looked at side by side; each may be compiling.
@@ -196,20 +192,7 @@ async fn programs(plugin: &config::Plugin, process: &config::Process) -> Examine
 pub(crate) fn nothing(plugin: &PluginName, egress: &Arc<Egress>, artifacts: &Arc<Artifacts>) -> Arc<CallContext> {
     let limits = Limits { artifacts: 0, ..Limits::DEFAULT };
     let effective = Effective { limits, approval: Approval::Never, ..Effective::default() };
-    Arc::new(CallContext {
-        id: CallId::new(&format!("describe-{plugin}")),
-        plugin: plugin.clone(),
-        tool: ToolName::parse("describe").unwrap_or_else(|_| unreachable!("`describe` is a legal name")),
-        deadline: Arc::new(Deadline::new(effective.limits.time)),
-        effective: Arc::new(effective),
-        config: Arc::new(BTreeMap::new()),
-        secrets: Arc::default(),
-        egress: Arc::clone(egress),
-        artifacts: Arc::clone(artifacts),
-        channel: Channel::default(),
-        trail: Trail::default(),
-        ledger: Ledger::default(),
-    })
+    CallContext::aside("describe", plugin, Arc::new(effective), &Arc::default(), egress, artifacts)
 }
 
 /// What a lock calls what a plugin runs; none for a component of which nothing is known. Of a program it is the digest of

@@ -19,27 +19,48 @@ impl<'w> Installer<'w> {
     /// What a command installs; none if it is not known to install anything.
     #[must_use]
     pub fn of(command: &[&'w str]) -> Option<Self> {
-        let (first, rest) = command.split_first()?;
+        let (manager, rest) = run_by(command)?;
+        let first = command.first()?;
         let program = first.rsplit('/').next().unwrap_or(first);
-        let python = matches!(program, "uvx" | "uv" | "pipx");
-        let rest = match program {
-            "npx" if rest.contains(&"--no-install") || rest.contains(&"--no") => return None,
-            "npx" | "bunx" | "uvx" => rest,
-            "npm" => rest.strip_prefix(&["exec"]).or_else(|| rest.strip_prefix(&["x"]))?,
-            "bun" => rest.strip_prefix(&["x"])?,
-            "pnpm" | "yarn" => rest.strip_prefix(&["dlx"])?,
-            "uv" => rest.strip_prefix(&["tool", "run"])?,
-            "pipx" => rest.strip_prefix(&["run"])?,
-            _ => return None,
-        };
-        let named = named(rest);
-        let (package, version) = match named {
-            None => (None, None),
-            Some(text) if python => python_package(text),
-            Some(text) => npm_package(text),
+        if manager == Manager::Npm && (rest.contains(&"--no-install") || rest.contains(&"--no")) {
+            return None;
+        }
+        let (package, version) = match (named(rest), manager) {
+            (None, _) => (None, None),
+            (Some(text), Manager::Python) => python_package(text),
+            (Some(text), Manager::Npm) => npm_package(text),
         };
         Some(Self { program, package, version })
     }
+}
+
+/// Which manager of packages runs a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manager {
+    /// npm, and what works as it does.
+    Npm,
+    /// uv and pipx.
+    Python,
+}
+
+/// The manager that a command asks to run a program, and what it is told.
+pub(crate) fn run_by<'c, 'w>(command: &'c [&'w str]) -> Option<(Manager, &'c [&'w str])> {
+    let (first, rest) = command.split_first()?;
+    Some(match (program(first).as_str(), rest) {
+        ("npx" | "bunx", rest) => (Manager::Npm, rest),
+        ("npm", ["exec" | "x", rest @ ..]) | ("bun", ["x", rest @ ..]) | ("pnpm" | "yarn", ["dlx", rest @ ..]) => {
+            (Manager::Npm, rest)
+        }
+        ("uvx", rest) | ("uv", ["tool", "run", rest @ ..]) | ("pipx", ["run", rest @ ..]) => (Manager::Python, rest),
+        _ => return None,
+    })
+}
+
+/// The name of a program, without its folder and what Windows puts behind it.
+pub(crate) fn program(word: &str) -> String {
+    let name = word.rsplit(['/', '\\']).next().unwrap_or(word).to_ascii_lowercase();
+    let bare = [".exe", ".cmd", ".bat"].iter().find_map(|ending| name.strip_suffix(ending));
+    bare.unwrap_or(&name).to_owned()
 }
 
 /// The package among the arguments: what an option names, or the first word that is no option.

@@ -12,10 +12,9 @@ use bailiwick_core::confine::Life;
 use bailiwick_core::redact::visible;
 
 use crate::egress::Egress;
-use crate::load::StartError;
+use crate::load::{self, StartError};
 use crate::remote::{self, Invitation, LoggedIn, PATIENCE, Site};
 use crate::resolver::Resolver;
-use crate::secrets::Secrets;
 use crate::store::{self, Store};
 use crate::{ambient, settings};
 
@@ -44,9 +43,6 @@ Examples:
 
 Forgets what `bailiwick login` was given. The authorization server is not told: what was given stays
 good there until it expires, or is revoked on a page of its own.";
-
-/// The largest file of certificates, as for a host.
-const MAX_AUTHORITY: u64 = 4 << 20;
 
 pub(super) fn run(terminal: &Terminal, global: &Global, name: &str, port: u16) -> Result<Exit, Trouble> {
     let settings = start::settings(global.config.as_deref())?;
@@ -85,25 +81,13 @@ async fn log_in(
 async fn site(ground: &Ground, plugin: &config::Plugin, remote: &Remote) -> Result<Site, Trouble> {
     let config = &ground.settings.config;
     let store = Arc::new(open(config)?);
-    let mut authorities = Vec::new();
-    for path in &config.host.extra_ca {
-        let file = |error| cannot_start(&StartError::File { path: path.clone(), error });
-        authorities.push(ambient::read(path, MAX_AUTHORITY).map_err(file)?);
-    }
+    let authorities = load::authorities(config).map_err(|error| cannot_start(&error))?;
     let resolver = ground.wall.as_ref().map_or_else(Resolver::default, |wall| wall.resolver());
     let egress = Egress::new(resolver, &authorities);
     let egress = Arc::new(egress.map_err(|error| cannot_start(&StartError::Egress(error.to_string())))?);
-    let (granted, wall) = (Arc::clone(&plugin.grants), ground.wall.clone());
-    let run = move |argv: &[String]| match &wall {
-        Some(wall) => wall.command_output(argv),
-        None => ambient::command_output(argv),
-    };
     let failed = |message: String| Trouble::new(Exit::Failed, "plugin.left-out", &message);
-    let secrets = tokio::task::spawn_blocking(move || Secrets::load_with(&granted.secrets, &granted.at, &run)).await;
-    let secrets = secrets.map_err(|_| failed("reading its secrets crashed".to_owned()))?;
-    let secrets =
-        secrets.map_err(|errors| failed(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-    Ok(Site::new(plugin, remote, egress, Arc::new(secrets), store))
+    let secrets = load::secrets(plugin, ground.wall.as_ref()).await.map_err(failed)?;
+    Ok(Site::new(plugin, remote, egress, secrets, store))
 }
 
 /// Shows the page. It comes from a server, so nothing of it is run, opened or acted on by a terminal.

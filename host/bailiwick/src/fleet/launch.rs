@@ -8,20 +8,16 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use zeroize::Zeroizing;
 
-use bailiwick_core::call::CallId;
 use bailiwick_core::config::{self, Effective};
 use bailiwick_core::grant::Limits;
-use bailiwick_core::name::{PluginName, ToolName};
+use bailiwick_core::name::PluginName;
 
 use crate::artifact::Artifacts;
 use crate::bridge::{Launcher, Streams};
-use crate::channel::Channel;
-use crate::context::{CallContext, Ledger};
-use crate::deadline::Deadline;
+use crate::context::CallContext;
 use crate::egress::{Egress, proxy};
 use crate::keeper::{Keeper, Order};
 use crate::secrets::Secrets;
-use crate::telemetry::Trail;
 
 use super::Underway;
 
@@ -117,20 +113,8 @@ struct Rights {
 
 impl proxy::Program for Rights {
     fn call(&self) -> Arc<CallContext> {
-        Arc::new(CallContext {
-            id: CallId::new(&format!("program-{}", self.plugin)),
-            plugin: self.plugin.clone(),
-            tool: ToolName::parse("program").unwrap_or_else(|_| unreachable!("`program` is a legal name")),
-            deadline: Arc::new(Deadline::new(self.effective.limits.time)),
-            effective: Arc::clone(&self.effective),
-            config: Arc::default(),
-            secrets: Arc::clone(&self.secrets),
-            egress: Arc::clone(&self.egress),
-            artifacts: Arc::clone(&self.artifacts),
-            channel: Channel::default(),
-            trail: Trail::default(),
-            ledger: Ledger::default(),
-        })
+        let effective = Arc::clone(&self.effective);
+        CallContext::aside("program", &self.plugin, effective, &self.secrets, &self.egress, &self.artifacts)
     }
 
     fn settle(&self, call: &CallContext) {

@@ -23,6 +23,7 @@ use crate::bridge::{Patience, Server, Settings, Way};
 use crate::context::CallContext;
 use crate::egress::Egress;
 use crate::keeper::Keeper;
+use crate::load;
 use crate::remote::Site;
 use crate::runtime::Described;
 use crate::secrets::Secrets;
@@ -120,11 +121,8 @@ impl Yard<'_> {
     /// # Errors
     /// When a secret cannot be read or the server does not come up, in a sentence.
     pub(crate) async fn asked(&self, configured: &config::Plugin) -> Result<Described, String> {
-        let granted = Arc::clone(&configured.grants);
-        let secrets = tokio::task::spawn_blocking(move || Secrets::load(&granted.secrets, &granted.at)).await;
-        let secrets = secrets.map_err(|_| "reading its secrets crashed; the log says more".to_owned())?;
-        let told = |errors: Vec<_>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        let (server, _) = self.server(configured, &Arc::new(secrets.map_err(told)?))?;
+        let secrets = load::secrets(configured, None).await?;
+        let (server, _) = self.server(configured, &secrets)?;
         let described = server.described().await.map_err(|failure| failure.to_string());
         server.stop().await;
         described

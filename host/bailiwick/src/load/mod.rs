@@ -533,18 +533,8 @@ impl Loader<'_> {
         }
     }
 
-    /// Reads a plugin's secrets. A secret's command may take seconds.
     async fn secrets(&self, configured: &config::Plugin) -> Result<Arc<Secrets>, LoadFault> {
-        let (granted, wall) = (Arc::clone(&configured.grants), self.wall.cloned());
-        let run = move |argv: &[String]| match &wall {
-            Some(wall) => wall.command_output(argv),
-            None => ambient::command_output(argv),
-        };
-        let secrets = tokio::task::spawn_blocking(move || Secrets::load_with(&granted.secrets, &granted.at, &run))
-            .await
-            .map_err(|_| "reading its secrets crashed; the log says more".to_owned())?
-            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-        Ok(Arc::new(secrets))
+        Ok(secrets(configured, self.wall).await?)
     }
 
     async fn component_plugin(
@@ -621,6 +611,23 @@ impl Loader<'_> {
             ledger: Ledger::default(),
         })
     }
+}
+
+/// Reads a plugin's secrets. A secret's command may take seconds.
+///
+/// # Errors
+/// Which cannot be read, in a sentence.
+pub(crate) async fn secrets(configured: &config::Plugin, wall: Option<&Arc<Wall>>) -> Result<Arc<Secrets>, String> {
+    let (granted, wall) = (Arc::clone(&configured.grants), wall.cloned());
+    let run = move |argv: &[String]| match &wall {
+        Some(wall) => wall.command_output(argv),
+        None => ambient::command_output(argv),
+    };
+    let secrets = tokio::task::spawn_blocking(move || Secrets::load_with(&granted.secrets, &granted.at, &run))
+        .await
+        .map_err(|_| "reading its secrets crashed; the log says more".to_owned())?
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    Ok(Arc::new(secrets))
 }
 
 fn gave_up(what: &str, failure: &Failure) -> LoadFault {

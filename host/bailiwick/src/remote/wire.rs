@@ -11,20 +11,16 @@ use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-use bailiwick_core::call::CallId;
 use bailiwick_core::config::{self, Approval, Effective};
 use bailiwick_core::grant::{Limits, NetRequest, Origin};
-use bailiwick_core::name::{PluginName, ToolName};
+use bailiwick_core::name::PluginName;
 use bailiwick_core::outcome::{Code, Failure};
 use bailiwick_core::redact::{self, Redactor, brief};
 
 use crate::artifact::Artifacts;
-use crate::channel::Channel;
-use crate::context::{CallContext, Ledger};
-use crate::deadline::Deadline;
+use crate::context::CallContext;
 use crate::egress::{self, Egress};
 use crate::secrets::Secrets;
-use crate::telemetry::Trail;
 
 /// The largest message, and the largest event of a stream, either way: as with servers that are started.
 pub(super) const MAX_MESSAGE: usize = 16 << 20;
@@ -34,7 +30,6 @@ const MAX_SAID: usize = 300;
 /// What a plugin may reach, and what it is sent with.
 pub(super) struct Wire {
     pub(super) plugin: PluginName,
-    name: ToolName,
     effective: Arc<Effective>,
     secrets: Arc<Secrets>,
     egress: Arc<Egress>,
@@ -60,10 +55,8 @@ impl Wire {
         };
         let grants = Arc::clone(&configured.grants);
         let effective = Effective { grants, limits, approval: Approval::Never, ..Effective::default() };
-        let name = ToolName::parse(configured.name.as_str());
         Self {
             plugin: configured.name.clone(),
-            name: name.unwrap_or_else(|_| unreachable!("the name of a plugin is one a tool can have")),
             effective: Arc::new(effective),
             secrets,
             egress,
@@ -73,20 +66,8 @@ impl Wire {
 
     /// The rights of what no call asks for.
     pub(super) fn context(&self) -> Arc<CallContext> {
-        Arc::new(CallContext {
-            id: CallId::new(&format!("server-{}", self.plugin)),
-            plugin: self.plugin.clone(),
-            tool: self.name.clone(),
-            deadline: Arc::new(Deadline::new(self.effective.limits.time)),
-            effective: Arc::clone(&self.effective),
-            config: Arc::default(),
-            secrets: Arc::clone(&self.secrets),
-            egress: Arc::clone(&self.egress),
-            artifacts: Arc::clone(&self.artifacts),
-            channel: Channel::default(),
-            trail: Trail::default(),
-            ledger: Ledger::default(),
-        })
+        let effective = Arc::clone(&self.effective);
+        CallContext::aside("server", &self.plugin, effective, &self.secrets, &self.egress, &self.artifacts)
     }
 
     /// Whether a request may be sent, as far as that can be told without sending it.

@@ -4,11 +4,12 @@ use url::{Host, Url};
 
 use super::Proposal;
 use super::file::{Entry, Inputs};
-use super::runner::{Started, program, started};
+use super::runner::{Started, started};
 use super::secret::{is_secret, is_secret_name, is_secret_value};
 use super::text::{Piece, Variables, is_variable, list, pieces, quoted, shown, variable};
 use crate::config::Place;
 use crate::grant::{NetGrant, Origin, Placement};
+use crate::launcher::program;
 use crate::name::{PluginName, SecretName, ToolName};
 
 /// What comes of a server, while it is put together.

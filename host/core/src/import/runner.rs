@@ -2,6 +2,7 @@
 
 use super::secret::{is_secret_name, is_secret_value};
 use super::text::shown;
+use crate::launcher::{Manager, program, run_by};
 
 /// What would be started, with what a person should know of it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -15,13 +16,6 @@ pub(super) struct Started {
     pub(super) notes: Vec<String>,
 }
 
-/// Which manager of packages runs a program.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Manager {
-    Npm,
-    Python,
-}
-
 /// Reads a command.
 pub(super) fn started(command: &str, args: &[String]) -> Started {
     let words: Vec<&str> = std::iter::once(command).chain(args.iter().map(String::as_str)).collect();
@@ -33,7 +27,7 @@ pub(super) fn started(command: &str, args: &[String]) -> Started {
         }
         all => all,
     };
-    let started = match runner(words) {
+    let started = match run_by(words) {
         Some((manager, rest)) => installed(manager, rest),
         None => Started { words: words.iter().map(|word| (*word).to_owned()).collect(), ..Started::default() },
     };
@@ -53,29 +47,9 @@ pub(super) fn started(command: &str, args: &[String]) -> Started {
     Started { in_container, notes, ..started }
 }
 
-/// The name of a program, without its folder and what Windows puts behind it.
-pub(super) fn program(word: &str) -> String {
-    let name = word.rsplit(['/', '\\']).next().unwrap_or(word).to_ascii_lowercase();
-    let bare = [".exe", ".cmd", ".bat"].iter().find_map(|ending| name.strip_suffix(ending));
-    bare.unwrap_or(&name).to_owned()
-}
-
 fn is_container(words: &[&str]) -> bool {
     let is_runner = |word: &str| matches!(program(word).as_str(), "docker" | "podman" | "nerdctl");
     words.first().is_some_and(|first| is_runner(first))
-}
-
-/// The manager that a command asks to run a program, and what it is told.
-fn runner<'w>(words: &'w [&'w str]) -> Option<(Manager, &'w [&'w str])> {
-    let (first, rest) = words.split_first()?;
-    Some(match (program(first).as_str(), rest) {
-        ("npx" | "bunx", rest) => (Manager::Npm, rest),
-        ("npm", ["exec" | "x", rest @ ..]) | ("bun", ["x", rest @ ..]) | ("pnpm" | "yarn", ["dlx", rest @ ..]) => {
-            (Manager::Npm, rest)
-        }
-        ("uvx", rest) | ("uv", ["tool", "run", rest @ ..]) | ("pipx", ["run", rest @ ..]) => (Manager::Python, rest),
-        _ => return None,
-    })
 }
 
 /// Options of the managers that are followed by a word of their own.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -18,8 +18,9 @@ use utoipa::{IntoParams, ToSchema};
 use bailiwick_core::approval::{self, ApprovalId, Reply, may_answer};
 use bailiwick_core::redact::visible_json;
 
-use super::body::Detail;
-use super::{Face, Gateway, Identity, Refusal};
+use super::body::{Detail, shown};
+use super::refusal::{Denied, refuse};
+use super::{Gateway, Identity};
 use crate::approval::AnswerError;
 use crate::store::StoreError;
 
@@ -29,19 +30,6 @@ pub(super) fn routes() -> Router<Arc<Gateway>> {
         .route("/api/v1/approvals", get(list))
         .route("/api/v1/approvals/stream", get(stream))
         .route("/api/v1/approvals/{id}", get(show).post(answer))
-}
-
-/// A refusal in the API's words.
-struct Denied(Refusal);
-
-impl IntoResponse for Denied {
-    fn into_response(self) -> Response {
-        self.0.response(Face::Api)
-    }
-}
-
-fn refuse(status: StatusCode, message: impl Into<String>) -> Denied {
-    Denied(Refusal::new(status, message))
 }
 
 fn allowed(identity: &Identity) -> Result<(), Denied> {
@@ -70,12 +58,6 @@ fn refused(error: &AnswerError) -> Denied {
         AnswerError::Store(error) => return unreadable(error),
     };
     refuse(status, error.to_string())
-}
-
-/// JSON in which nothing is hidden.
-fn shown(value: &Value) -> Response {
-    let text = visible_json(&value.to_string()).into_owned();
-    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 /// The query of a list.

@@ -2,13 +2,20 @@
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::error::Category;
 use utoipa::ToSchema;
 
-use bailiwick_core::redact::brief;
+use bailiwick_core::redact::{brief, visible_json};
+
+/// JSON in which nothing is hidden.
+pub(super) fn shown(value: &Value) -> Response {
+    let text = visible_json(&value.to_string()).into_owned();
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
 
 /// A refusal of the API.
 #[derive(Debug, Serialize, ToSchema)]

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use serde_json::{Value, json};
 
 use bailiwick_core::name::PluginName;
-use bailiwick_core::redact::visible_json;
 
-use super::body::Detail;
-use super::{Face, Gateway, Identity, Refusal};
+use super::body::{Detail, shown};
+use super::refusal::{Denied, refuse};
+use super::{Gateway, Identity};
 use crate::host::{NotAccepted, Snapshot};
 use crate::load::{Plugin, Problem};
 
@@ -22,31 +22,12 @@ pub(super) fn routes() -> Router<Arc<Gateway>> {
     Router::new().route("/api/v1/plugins", get(list)).route("/api/v1/plugins/{name}/accept", post(accept))
 }
 
-/// A refusal in the API's words.
-struct Denied(Refusal);
-
-impl IntoResponse for Denied {
-    fn into_response(self) -> Response {
-        self.0.response(Face::Api)
-    }
-}
-
-fn refuse(status: StatusCode, message: impl Into<String>) -> Denied {
-    Denied(Refusal::new(status, message))
-}
-
 fn allowed(identity: &Identity) -> Result<(), Denied> {
     if identity.caller.may.manage {
         return Ok(());
     }
     let message = format!("`{}` may not manage; set `manage = true` in its policy", identity.caller.name);
     Err(refuse(StatusCode::FORBIDDEN, message))
-}
-
-/// JSON in which nothing is hidden.
-fn shown(value: &Value) -> Response {
-    let text = visible_json(&value.to_string()).into_owned();
-    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 fn one(plugin: &Plugin, snapshot: &Snapshot) -> Value {

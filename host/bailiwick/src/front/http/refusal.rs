@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::header::HeaderName;
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use bailiwick_core::outcome::Code;
@@ -29,6 +29,20 @@ impl Face {
             _ => Self::Api,
         }
     }
+}
+
+/// A refusal in the API's words, for handlers.
+pub(super) struct Denied(Refusal);
+
+impl IntoResponse for Denied {
+    fn into_response(self) -> Response {
+        self.0.response(Face::Api)
+    }
+}
+
+/// Refuses in the API's words.
+pub(super) fn refuse(status: StatusCode, message: impl Into<String>) -> Denied {
+    Denied(Refusal::new(status, message))
 }
 
 /// An answer that refuses: its status, one sentence, and the headers that go with it.
