@@ -30,6 +30,7 @@ fn of(argv: &[&str]) -> Program {
         processes: 64,
         open_files: 256,
         file_size: 64 << 20,
+        installs: false,
     }
 }
 
@@ -593,4 +594,12 @@ async fn code_that_the_command_names_is_there_and_a_folder_it_names_is_not() {
     let argv = ["node", server.to_str().expect("text"), data.to_str().expect("text")];
     assert_eq!(out(of(&argv)).await, "other false");
     assert_eq!(out(granted(of(&argv), &data, false)).await, "other true");
+}
+
+#[tokio::test]
+async fn what_installs_its_program_starts_it_from_its_scratch_folder() {
+    let script =
+        "cp /bin/true $HOME/own && chmod +x $HOME/own && $HOME/own 2>/dev/null && echo runs || echo does not run";
+    assert_eq!(out(shell(script)).await, "does not run");
+    assert_eq!(out(Program { installs: true, ..shell(script) }).await, "runs");
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 mod cage;
 mod compared;
 mod kills;
+mod names;
 mod poisoned;
 
 /// Where the servers are.

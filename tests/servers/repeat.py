@@ -27,6 +27,7 @@ def repeat(number, params):
     say({"id": number, "result": {"content": [{"type": "text", "text": text}]}})
 
 
+print("repeat is there", file=sys.stderr, flush=True)
 for line in sys.stdin:
     message = json.loads(line)
     method, number, params = message.get("method"), message.get("id"), message.get("params", {})

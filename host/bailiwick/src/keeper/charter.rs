@@ -59,6 +59,7 @@ impl From<ProgramRule> for Program {
             processes: rule.processes,
             open_files: rule.handles,
             file_size: FILE_SIZE,
+            installs: rule.launch.installs,
         }
     }
 }

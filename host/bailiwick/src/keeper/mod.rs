@@ -70,6 +70,8 @@ pub struct Program {
     pub open_files: u32,
     /// Bytes that one file may grow to.
     pub file_size: u64,
+    /// Whether it installs what it runs: then programs are started from its scratch folder too.
+    pub installs: bool,
 }
 
 /// A folder or a file that a program is granted.

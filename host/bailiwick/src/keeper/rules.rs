@@ -91,10 +91,11 @@ pub(super) fn hold(view: &View) -> Result<(), LaunchError> {
 fn restrict(view: &View) -> Result<(), landlock::RulesetError> {
     let ruleset = Ruleset::default().handle_access(AccessFs::from_all(TRIED))?.scope(Scope::from_all(TRIED))?;
     let mut created = ruleset.create()?;
+    let of_scratch = if view.installs() { OF_SCRATCH | AccessFs::Execute } else { OF_SCRATCH };
     let own = [
         ("/", BitFlags::from(AccessFs::ReadDir)),
         ("/proc", READ),
-        (SCRATCH, OF_SCRATCH),
+        (SCRATCH, of_scratch),
         ("/tmp", BESIDE),
         ("/dev/shm", OF_SCRATCH),
     ];

@@ -13,7 +13,7 @@ use super::{LaunchError, Program};
 use crate::ambient;
 use crate::ambient::cage::Through;
 
-/// The scratch folder: in memory, writable, no programs are started from it.
+/// The scratch folder: in memory, writable; no programs are started from it but by what installs them.
 pub(super) const SCRATCH: &str = "/.scratch";
 /// What programs keep of their own, in a cage.
 pub(super) const HOME: &str = "/.scratch/home";
@@ -24,6 +24,8 @@ pub(super) const TEMPORARY: &str = "/.scratch/tmp";
 const BESIDE: &str = "/.scratch/beside";
 /// The most that a scratch folder holds, or as much as a program may have memory, if that is less.
 const MOST_SCRATCH: u64 = 256 << 20;
+/// The same for a program that installs what it runs.
+const MOST_INSTALLED: u64 = 1 << 30;
 /// Folders that programs and their libraries are in.
 const PROGRAMS: [&str; 9] =
     ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store"];
@@ -91,6 +93,8 @@ pub(super) struct View {
     folders: BTreeSet<PathBuf>,
     /// Bytes.
     scratch: u64,
+    /// Whether programs are started from the scratch folder.
+    installs: bool,
 }
 
 impl View {
@@ -100,7 +104,9 @@ impl View {
     /// When something it is granted is not there.
     pub(super) fn of(checked: &Checked<'_>) -> Result<Self, LaunchError> {
         let program = checked.program;
-        let mut view = Self { scratch: program.memory.min(MOST_SCRATCH), ..Self::default() };
+        let most = if program.installs { MOST_INSTALLED } else { MOST_SCRATCH };
+        let (scratch, installs) = (program.memory.min(most), program.installs);
+        let mut view = Self { scratch, installs, ..Self::default() };
         for granted in &program.files {
             let through = if granted.write { Through::Write } else { Through::Read };
             let found = view.walk(&granted.path);
@@ -261,7 +267,8 @@ impl View {
             move |error: io::Error| LaunchError::Cage(format!("`{what}` cannot be shown in it: {error}"))
         };
         let scratch = Path::new(SCRATCH);
-        let plain = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        let plain = MountFlags::NOSUID | MountFlags::NODEV;
+        let plain = if self.installs { plain } else { plain | MountFlags::NOEXEC };
         let options = format!("size={},nr_inodes=262144,mode=0755", self.scratch);
         ambient::cage::mount("tmpfs", scratch, plain, &options).map_err(part(scratch))?;
         self.furnish_scratch().map_err(part(scratch))?;
@@ -281,6 +288,11 @@ impl View {
             ambient::symlink(target, path).map_err(part(path))?;
         }
         Ok(())
+    }
+
+    /// Whether programs are started from the scratch folder.
+    pub(super) fn installs(&self) -> bool {
+        self.installs
     }
 
     fn furnish_scratch(&self) -> io::Result<()> {
