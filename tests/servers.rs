@@ -4,9 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
+mod accepted;
 mod cage;
 mod compared;
 mod kills;
+mod late;
 mod names;
 mod poisoned;
 

@@ -16,7 +16,7 @@ use crate::confine::Wall;
 use crate::host::Host;
 use crate::{ambient, settings};
 
-use super::start::{Ground, Settings, fingerprints, unfit};
+use super::start::{Fingerprints, Ground, Settings, fingerprints, unfit};
 use super::terminal::Terminal;
 
 /// Editors write a file in several steps; this long after the last one it is read.
@@ -52,7 +52,11 @@ pub(super) async fn keep_up(
     let mut why = Why::Perhaps;
     loop {
         // Taken before reading: what is written after this is a change again.
-        let now = fingerprints(&path);
+        let mut now = fingerprints(&path);
+        if why == Why::Perhaps && now != seen {
+            // Nobody waited until whoever writes it was done.
+            now = at_rest(&path, now).await;
+        }
         if why == Why::Asked || now != seen {
             seen = now;
             reload(terminal, host, &path, &started, wall.as_deref()).await;
@@ -69,7 +73,22 @@ pub(super) async fn keep_up(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Why {
     Perhaps,
+    /// Something changed, and then nothing for a while.
+    Settled,
     Asked,
+}
+
+/// What a configuration looks like once it looks the same for a while.
+async fn at_rest(path: &Path, mut seen: Fingerprints) -> Fingerprints {
+    for _ in 0..MOST_STEPS {
+        sleep(QUIET).await;
+        let now = fingerprints(path);
+        if now == seen {
+            break;
+        }
+        seen = now;
+    }
+    seen
 }
 
 fn watcher(path: &Path, changes: Sender<()>) -> notify::Result<RecommendedWatcher> {
@@ -92,7 +111,7 @@ async fn settle(changes: &mut Receiver<()>) -> Why {
             break;
         }
     }
-    Why::Perhaps
+    Why::Settled
 }
 
 async fn hung_up(hangup: Option<&mut Signal>) {

@@ -6,7 +6,9 @@ mod launch;
 mod underway;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -60,6 +62,8 @@ pub(crate) struct Member {
     store: Arc<Store>,
     changed: watch::Sender<u64>,
     follower: Mutex<Option<AbortHandle>>,
+    /// Whether somebody asks it until it answers.
+    is_awaited: AtomicBool,
 }
 
 impl Drop for Member {
@@ -182,6 +186,7 @@ impl Fleet {
             store: Arc::clone(&self.store),
             changed: self.changed.clone(),
             follower: Mutex::default(),
+            is_awaited: AtomicBool::new(false),
         });
         member.follow();
         if let Class::Mcp(mcp) = &configured.class
@@ -215,7 +220,7 @@ impl Fleet {
             member.server.expect(&listed);
             return Ok(listed);
         }
-        member.ask().await
+        member.ask().await.inspect_err(|_| member.ask_again())
     }
 
     /// Asks a server what it has, pins that, and says how many definitions it is.
@@ -274,6 +279,26 @@ impl Member {
             tracing::error!(%error, plugin = %self.name, "what it publishes cannot be kept");
         }
         Ok(said)
+    }
+
+    /// Asks one that could not be asked again and again, until it can: then its tools are there without anybody's doing.
+    fn ask_again(self: &Arc<Self>) {
+        const PAUSE: Duration = Duration::from_secs(30);
+        if self.is_awaited.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let member = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(PAUSE).await;
+                let Some(member) = member.upgrade() else { return };
+                if member.ask().await.is_ok() {
+                    member.is_awaited.store(false, Ordering::Relaxed);
+                    member.changed.send_modify(|version| *version += 1);
+                    return;
+                }
+            }
+        });
     }
 
     /// Asks it again whenever it says that something changed.

@@ -59,7 +59,7 @@ pub fn filter(level: &str) -> Result<EnvFilter, String> {
     // What a library says of messages that are refused, whoever refuses them says better; and at finer levels it says
     // what is in them.
     let quiet = level.split(',').all(|part| part.trim() != "off" && !part.trim().starts_with("rmcp"));
-    let whole = if quiet { format!("rmcp=error,{level}") } else { level.to_owned() };
+    let whole = if quiet { format!("rmcp=off,{level}") } else { level.to_owned() };
     EnvFilter::builder().parse(whole).map_err(|error| format!("`{level}` is not a log filter ({error}): {LEGAL}"))
 }
 
