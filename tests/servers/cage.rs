@@ -132,7 +132,7 @@ async fn a_server_of_files_started_at_the_root_stays_in_its_folders() {
             path("bailiwick.toml"),
             own,
             "/etc/shadow".to_owned(),
-            "/root/.bashrc".to_owned(),
+            "/etc/sudoers".to_owned(),
         ] {
             let told = call(server, "reading", "read_text_file", json!({"path": place}));
             assert!(told.contains("[tool.failed]"), "{place}: {told}");
