@@ -41,8 +41,8 @@ impl Naming {
         let (id, tool_name) = (filled(of.id), filled(of.tool_name));
         let method = of.method.to_ascii_lowercase();
         let fallback = || {
-            let last = of.path.rsplit('/').find(|segment| !segment.is_empty()).unwrap_or("root");
-            format!("{last}_{method}")
+            let last = of.path.rsplit('/').find(|segment| !segment.is_empty()).map(word).unwrap_or_default();
+            format!("{}_{method}", if last.is_empty() { "root" } else { &last })
         };
         match self {
             Self::Given => {

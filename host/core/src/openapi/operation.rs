@@ -172,6 +172,7 @@ impl<'d> Reader<'_, 'd> {
         self.inject(found.method, &mut places, &mut body);
         let definitions = schemas.definitions()?;
         self.values += schemas.values;
+        let in_part = if schemas.cut { "\n\nIts arguments are described in part only." } else { "" };
         let input = usable(arguments.schema(definitions))?;
         let output = self.output(found);
         let method = found.method.to_ascii_uppercase();
@@ -179,7 +180,7 @@ impl<'d> Reader<'_, 'd> {
         let definition = Definition {
             name,
             title: found.node.text("summary").map(|text| line(text, MOST_OF_TITLE)).filter(|text| !text.is_empty()),
-            description: self.description(found),
+            description: self.description(found) + in_part,
             input_schema: input,
             output_schema: output,
             annotations,
@@ -315,8 +316,8 @@ impl<'d> Reader<'_, 'd> {
                 Piece::Value(_) => "x",
             })
             .collect();
-        if !example.starts_with('/') {
-            return Err("its path does not begin with `/`".to_owned());
+        if !example.starts_with('/') || example.starts_with("//") {
+            return Err("its path does not begin with one `/`".to_owned());
         }
         path_segments(&example).map_err(|ambiguous| format!("its path {}", ambiguous.0))?;
         Ok(pieces)
@@ -445,32 +446,56 @@ impl<'d> Reader<'_, 'd> {
     }
 }
 
-/// The schema as text, if arguments can be checked against it. A pattern that is none here is left out first.
+/// The schema as text, if arguments can be checked against it. What is too long loses its texts first, and a pattern that
+/// is none here, because it looks ahead or back, is left out.
 fn usable(mut schema: Value) -> Result<String, String> {
-    let text = schema.to_string();
+    let mut text = schema.to_string();
+    if text.len() > MOST_INPUT {
+        prune(&mut schema, &|keyword, rule| {
+            matches!(keyword, "description" | "title") && rule.is_string() || keyword == "examples" && rule.is_array()
+        });
+        text = schema.to_string();
+    }
     if text.len() > MOST_INPUT {
         return Err(format!("its arguments take {} bytes to describe; at most {MOST_INPUT} are taken", text.len()));
     }
-    if ArgumentSchema::compile(&text, &[], Map::new()).is_ok() {
+    if compiles(&text).is_ok() {
         return Ok(text);
     }
-    without_patterns(&mut schema);
-    let text = schema.to_string();
-    ArgumentSchema::compile(&text, &[], Map::new()).map_err(|error| quotable(&error.to_string(), 300))?;
-    Ok(text)
+    without_patterns(&mut schema, &|pattern| {
+        compiles(&json!({ "properties": { "p": { "pattern": pattern } } }).to_string()).is_ok()
+    });
+    text = schema.to_string();
+    if compiles(&text).is_err() {
+        without_patterns(&mut schema, &|_| false);
+        text = schema.to_string();
+    }
+    compiles(&text).map(|()| text)
 }
 
-/// Takes out patterns. A property may be called `pattern` too: that is an object.
-fn without_patterns(schema: &mut Value) {
+fn compiles(schema: &str) -> Result<(), String> {
+    let compiled = ArgumentSchema::compile(schema, &[], Map::new());
+    compiled.map(drop).map_err(|error| quotable(&error.to_string(), 300))
+}
+
+/// Takes out keywords. A property may be called like one too: its rule is an object.
+fn prune(schema: &mut Value, goes: &dyn Fn(&str, &Value) -> bool) {
     match schema {
         Value::Object(fields) => {
-            fields
-                .retain(|keyword, rule| !(keyword == "pattern" && rule.is_string() || keyword == "patternProperties"));
-            fields.values_mut().for_each(without_patterns);
+            fields.retain(|keyword, rule| !goes(keyword, rule));
+            fields.values_mut().for_each(|inner| prune(inner, goes));
         }
-        Value::Array(items) => items.iter_mut().for_each(without_patterns),
+        Value::Array(items) => items.iter_mut().for_each(|inner| prune(inner, goes)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+fn without_patterns(schema: &mut Value, holds: &dyn Fn(&str) -> bool) {
+    prune(schema, &|keyword, rule| match rule {
+        Value::String(pattern) => keyword == "pattern" && !holds(pattern),
+        Value::Object(rules) => keyword == "patternProperties" && !rules.keys().all(|pattern| holds(pattern)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
+    });
 }
 
 /// What a method promises. POST and PATCH promise nothing.

@@ -8,7 +8,7 @@ use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 use super::yaml;
-use crate::redact::quotable;
+use crate::redact::{brief, quotable};
 
 /// Bytes of a document. The largest one published today (Microsoft Graph) has 34 MB in JSON, GitHub's has 12.
 pub const MAX_DOCUMENT: usize = 32 << 20;
@@ -84,8 +84,8 @@ fn json(text: &str) -> Result<Value, String> {
     let values = Cell::new(0);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let seed = Bounded { values: &values, depth: 0 };
-    let value = seed.deserialize(&mut deserializer).map_err(|error| quotable(&error.to_string(), 300))?;
-    deserializer.end().map_err(|error| error.to_string())?;
+    let value = seed.deserialize(&mut deserializer).map_err(|error| brief(&error.to_string(), 300))?;
+    deserializer.end().map_err(|error| brief(&error.to_string(), 300))?;
     Ok(value)
 }
 
