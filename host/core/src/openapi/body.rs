@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use bailiwick_operation::{Body, Content, Field, InjectedField, Kind, Location, Part, Style};
 use serde_json::{Value, json};
 
-use super::operation::{Arguments, Found, Reader, describe, style};
+use super::operation::{Arguments, Found, MOST_ARGUMENTS, Reader, describe, style};
 use super::reference::Node;
 use super::schema::{Level, Schemas, is_binary};
 use super::text::hidden;
 use crate::redact::quotable;
 
+/// Media types looked at.
+const MOST_OFFERED: usize = 64;
 /// Types made of types made of types.
 const MOST_PARENTS: usize = 8;
 
@@ -40,7 +42,7 @@ impl<'d> Reader<'_, 'd> {
             let refused = format!("it wants a body with {}, which means nothing", found.method.to_ascii_uppercase());
             return if required { Err(refused) } else { Ok(None) };
         }
-        let offered = declared.at("content").into_iter().flat_map(Node::fields);
+        let offered = declared.at("content").into_iter().flat_map(Node::fields).take(MOST_OFFERED);
         let taken = offered.filter_map(|(media, node)| Some((written(media)?, node)));
         let Some((Written { media, kind, .. }, offer)) = taken.min_by_key(|(written, _)| written.rank) else {
             let refused = "it sends nothing that can be made: JSON, a form, text and bytes can".to_owned();
@@ -135,6 +137,10 @@ impl<'d> Reader<'_, 'd> {
             parent.fields.into_iter().for_each(|(name, node)| lifted.put(name, node));
             lifted.required.extend(parent.required);
             lifted.open |= parent.open;
+        }
+        let n_properties = node.at("properties").map_or(0, |properties| properties.fields().count());
+        if lifted.fields.len() + n_properties > MOST_ARGUMENTS {
+            return Ok(None);
         }
         for (name, property) in node.at("properties").into_iter().flat_map(Node::fields) {
             lifted.put(name, property);

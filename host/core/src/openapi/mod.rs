@@ -40,9 +40,9 @@ use self::text::{MOST_OF_TITLE, line};
 use crate::redact::quotable;
 use crate::registry::Definition;
 
-/// Operations of one document that become tools. GitHub's has 1,100, Microsoft Graph's parts up to 3,000.
+/// Operations of one document that become tools. GitHub's has 1,223.
 pub const MAX_OPERATIONS: usize = 4096;
-/// Values in the schemas of all tools. GitHub's come to 300,000.
+/// Schemas and keywords in the schemas of all tools.
 const MOST_VALUES: usize = 4_000_000;
 
 /// What the operator says about a service.

@@ -19,12 +19,14 @@ use crate::schema::{ArgumentSchema, ResultSchema};
 
 /// What can stand in a path item, sorted.
 pub(super) const METHODS: [&str; 8] = ["delete", "get", "head", "options", "patch", "post", "put", "trace"];
-/// Bytes of a schema for arguments; more than this a model does not read.
+/// Bytes of a schema for arguments. The largest one of GitHub's has 25 KB.
 const MOST_INPUT: usize = 128 << 10;
 /// Bytes of a schema for results.
 const MOST_OUTPUT: usize = 16 << 10;
+/// Answers of one operation, media types of one of them, tags.
+const MOST_NAMED: usize = 64;
 /// Arguments of one tool.
-const MOST_ARGUMENTS: usize = 512;
+pub(super) const MOST_ARGUMENTS: usize = 512;
 
 /// Headers that nobody but the host writes: they say where a request goes, how it is framed, who sends it, or turn it into
 /// another one.
@@ -161,17 +163,28 @@ impl<'d> Reader<'_, 'd> {
     /// # Errors
     /// Why there is none, in a sentence.
     pub(super) fn tool(&mut self, found: Found<'d>, name: String, base: &Url) -> Result<Tool, String> {
-        let library = self.library;
         let hidden = self.hidden.clone();
-        let mut schemas = Schemas::new(library, self.dialect, Way::Out, &hidden);
+        let mut schemas = Schemas::new(self.library, self.dialect, Way::Out, &hidden);
+        let made = self.made(found, name, base, &mut schemas);
+        // Counted also where nothing came of it.
+        self.values += schemas.values;
+        made
+    }
+
+    fn made(
+        &mut self,
+        found: Found<'d>,
+        name: String,
+        base: &Url,
+        schemas: &mut Schemas<'_, 'd>,
+    ) -> Result<Tool, String> {
         let mut arguments =
             Arguments { properties: Map::new(), required: BTreeSet::new(), taken: Taken::default(), open: false };
-        let mut places = self.places(found, &mut schemas, &mut arguments)?;
+        let mut places = self.places(found, schemas, &mut arguments)?;
         let path = self.path(found.path, base, &mut places, &mut arguments)?;
-        let mut body = self.body(found, &mut schemas, &mut arguments)?;
+        let mut body = self.body(found, schemas, &mut arguments)?;
         self.inject(found.method, &mut places, &mut body);
         let definitions = schemas.definitions()?;
-        self.values += schemas.values;
         let in_part = if schemas.cut { "\n\nIts arguments are described in part only." } else { "" };
         let input = usable(arguments.schema(definitions))?;
         let output = self.output(found);
@@ -193,8 +206,8 @@ impl<'d> Reader<'_, 'd> {
             operation,
             path: found.path.to_owned(),
             id: found.node.text("operationId").map(|id| clean(id, 200)),
-            tags: tags.filter_map(|tag| Some(line(tag.value.as_str()?, 80))).collect(),
-            security: scheme::required(library, found.node),
+            tags: tags.take(MOST_NAMED).filter_map(|tag| Some(line(tag.value.as_str()?, 80))).collect(),
+            security: scheme::required(self.library, found.node),
         })
     }
 
@@ -206,6 +219,10 @@ impl<'d> Reader<'_, 'd> {
         arguments: &mut Arguments,
     ) -> Result<Places, String> {
         let mut declared: Vec<Node<'d>> = Vec::new();
+        let n_declared = [found.item, found.node].map(|of| of.at("parameters").map_or(0, |all| all.items().count()));
+        if n_declared.iter().any(|n| *n > MOST_ARGUMENTS) {
+            return Err(format!("it takes more than {MOST_ARGUMENTS} arguments"));
+        }
         for of in [found.item, found.node] {
             for node in of.at("parameters").into_iter().flat_map(Node::items) {
                 let node = self.library.follow(node)?;
@@ -376,9 +393,16 @@ impl<'d> Reader<'_, 'd> {
     }
 
     fn description(&self, found: Found<'_>) -> String {
-        let part = |key| found.node.text(key).or_else(|| found.item.text(key)).unwrap_or_default().trim();
+        let part = |key| {
+            found
+                .node
+                .text(key)
+                .or_else(|| found.item.text(key))
+                .map(|text| clean(text, MOST_OF_OPERATION))
+                .unwrap_or_default()
+        };
         let (summary, long) = (part("summary"), part("description"));
-        let mut text = match (summary, long) {
+        let mut text = match (summary.as_str(), long.as_str()) {
             ("", "") => format!("{} {}", found.method.to_ascii_uppercase(), found.path),
             (summary, "") => summary.to_owned(),
             (summary, long) if summary.is_empty() || long.starts_with(summary) => long.to_owned(),
@@ -393,7 +417,7 @@ impl<'d> Reader<'_, 'd> {
     /// The answers of an operation that say it went well.
     fn successes(&self, found: Found<'d>) -> Vec<Node<'d>> {
         let responses = found.node.at("responses").into_iter().flat_map(Node::fields);
-        let well = responses.filter(|(status, _)| status.starts_with('2'));
+        let well = responses.take(MOST_NAMED).filter(|(status, _)| status.starts_with('2'));
         well.filter_map(|(_, node)| self.library.follow(node).ok()).collect()
     }
 
@@ -403,7 +427,7 @@ impl<'d> Reader<'_, 'd> {
             .successes(found)
             .into_iter()
             .filter_map(|response| response.at("content"))
-            .flat_map(Node::fields)
+            .flat_map(|content| content.fields().take(MOST_NAMED))
             .map(|(media, _)| media)
             .filter(|media| super::body::is_media(media) && !media.contains('*'))
             .collect();

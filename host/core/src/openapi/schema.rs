@@ -12,12 +12,14 @@ use super::names::argument;
 use super::reference::{Library, Node};
 use super::text::{MOST_OF_PART, MOST_OF_TITLE, clean, hidden, hides, line};
 
-/// Values in the schema of one tool. What is beyond is described no further.
-const MOST_IN_TOOL: usize = 6_000;
+/// Schemas and keywords in the schema of one tool. What is beyond is described no further.
+const MOST_IN_TOOL: usize = 20_000;
 /// A type up to this many values, that refers to nothing, is put where it is used.
 const SMALL: usize = 12;
 /// Values to choose from that are worth telling a model.
 const MOST_CHOICES: usize = 500;
+/// Bytes of all of them.
+const MOST_OF_CHOICES: usize = 32 << 10;
 /// Bytes of an example or a default.
 const MOST_EXAMPLE: usize = 256;
 
@@ -107,9 +109,7 @@ impl<'l, 'd> Schemas<'l, 'd> {
     /// # Errors
     /// A `$ref` in it leads nowhere.
     pub(super) fn schema(&mut self, node: Node<'d>, level: Level) -> Result<Value, String> {
-        self.values += 1;
-        if self.values > MOST_IN_TOOL {
-            self.cut = true;
+        if self.is_full() {
             return Ok(json!({}));
         }
         if let Value::Bool(any) = node.value {
@@ -123,6 +123,13 @@ impl<'l, 'd> Schemas<'l, 'd> {
             schema = nullable(schema);
         }
         Ok(Value::Object(schema))
+    }
+
+    /// Counts one more, and says whether there is no room for it: who refers to a large type many times pays many times.
+    fn is_full(&mut self) -> bool {
+        self.values += 1;
+        self.cut |= self.values > MOST_IN_TOOL;
+        self.cut
     }
 
     fn reference(&mut self, node: Node<'d>, level: Level) -> Result<Value, String> {
@@ -177,6 +184,9 @@ impl<'l, 'd> Schemas<'l, 'd> {
     fn keywords(&mut self, node: Node<'d>, level: Level) -> Result<Map<String, Value>, String> {
         let mut schema = Map::new();
         for (keyword, rule) in node.fields() {
+            if self.is_full() {
+                break;
+            }
             if let Some(taken) = self.keyword(keyword, rule, level, node)? {
                 schema.insert(keyword.to_owned(), taken);
             }
@@ -201,7 +211,7 @@ impl<'l, 'd> Schemas<'l, 'd> {
             "$comment" | "example" | "examples" | "required" | "nullable" => Ok(None),
             "type" => Ok(kind(value)),
             "enum" => Ok(choices(value, of)),
-            "const" => copied(!hides(value)),
+            "const" => copied(within(value, MOST_EXAMPLE) && !hides(value)),
             "default" => copied(is_brief(value) && !self.hidden.within(value)),
             "format" => copied(value.as_str().is_some_and(|text| text.len() <= 64 && !hidden(text))),
             "pattern" => copied(value.as_str().is_some_and(|text| text.len() <= 1024 && !hidden(text))),
@@ -235,6 +245,7 @@ impl<'l, 'd> Schemas<'l, 'd> {
         let schemas: Vec<Value> = rules
             .items()
             .filter(|rule| rule.value.is_object() || rule.value.is_boolean())
+            .take(MOST_IN_TOOL)
             .map(|rule| self.schema(rule, level))
             .collect::<Result<_, _>>()?;
         Ok((!schemas.is_empty()).then_some(Value::Array(schemas)))
@@ -249,6 +260,9 @@ impl<'l, 'd> Schemas<'l, 'd> {
         let hides = level == Level::Body && keyword != "patternProperties";
         let mut schemas = Map::new();
         for (name, rule) in rules.fields() {
+            if self.is_full() {
+                break;
+            }
             let is_schema = rule.value.is_object() || rule.value.is_boolean();
             if is_schema && !hidden(name) && !(hides && self.hidden.has(name)) && self.travels(rule) {
                 schemas.insert(name.to_owned(), self.schema(rule, inner)?);
@@ -276,8 +290,9 @@ impl<'l, 'd> Schemas<'l, 'd> {
         };
         let mut required: Vec<&str> = names
             .items()
+            .take(MOST_CHOICES)
             .filter_map(|name| name.value.as_str())
-            .filter(|name| !hidden(name) && !(level == Level::Body && self.hidden.has(name)) && travels(name))
+            .filter(|name| !(hidden(name) || level == Level::Body && self.hidden.has(name)) && travels(name))
             .collect();
         required.sort_unstable();
         required.dedup();
@@ -334,7 +349,7 @@ fn kind(value: &Value) -> Option<Value> {
 /// The values to choose from, without doubles. Documents that say `string` and list numbers mean texts.
 fn choices(value: &Value, of: Node<'_>) -> Option<Value> {
     let listed = value.as_array()?;
-    if listed.is_empty() || listed.len() > MOST_CHOICES || hides(value) {
+    if listed.is_empty() || listed.len() > MOST_CHOICES || !within(value, MOST_OF_CHOICES) || hides(value) {
         return None;
     }
     let texts = of.text("type") == Some("string");
@@ -342,7 +357,9 @@ fn choices(value: &Value, of: Node<'_>) -> Option<Value> {
     for choice in listed {
         let choice = match choice {
             Value::Number(_) | Value::Bool(_) if texts => Value::from(choice.to_string()),
-            other => other.clone(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                choice.clone()
+            }
         };
         if !choices.contains(&choice) {
             choices.push(choice);
@@ -352,7 +369,30 @@ fn choices(value: &Value, of: Node<'_>) -> Option<Value> {
 }
 
 fn is_brief(value: &Value) -> bool {
-    !value.is_null() && !hides(value) && value.to_string().len() <= MOST_EXAMPLE
+    !value.is_null() && within(value, MOST_EXAMPLE) && !hides(value)
+}
+
+/// Whether a value takes no more than about so many bytes. Looks no further than it has to.
+fn within(value: &Value, most: usize) -> bool {
+    fn spend(value: &Value, left: &mut usize) -> bool {
+        let cost = match value {
+            Value::String(text) => text.len(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => 0,
+        };
+        let Some(rest) = left.checked_sub(cost + 2) else { return false };
+        *left = rest;
+        match value {
+            Value::Array(items) => items.iter().all(|item| spend(item, left)),
+            Value::Object(fields) => fields.iter().all(|(name, field)| {
+                let Some(rest) = left.checked_sub(name.len() + 2) else { return false };
+                *left = rest;
+                spend(field, left)
+            }),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+        }
+    }
+    let mut left = most;
+    spend(value, &mut left)
 }
 
 /// A count, also where it is written `3.0`.

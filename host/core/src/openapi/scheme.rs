@@ -48,6 +48,9 @@ pub enum SchemeKind {
     Other(String),
 }
 
+/// Schemes an operation asks for, and lists of them.
+const MOST_ASKED: usize = 32;
+
 /// The schemes a document declares, by their order in it.
 pub(super) fn schemes(library: &Library<'_>) -> Vec<Scheme> {
     let root = library.root();
@@ -105,8 +108,8 @@ fn oauth(node: Node<'_>) -> SchemeKind {
 /// The names of schemes an operation asks for: one of the lists, all of it. An empty list asks for nothing.
 pub(super) fn required(library: &Library<'_>, operation: Node<'_>) -> Vec<Vec<String>> {
     let declared = operation.at("security").or_else(|| library.root().at("security"));
-    let names = |node: Node<'_>| node.fields().map(|(name, _)| clean(name, 120)).collect();
-    declared.into_iter().flat_map(Node::items).map(names).collect()
+    let names = |node: Node<'_>| node.fields().take(MOST_ASKED).map(|(name, _)| clean(name, 120)).collect();
+    declared.into_iter().flat_map(Node::items).take(MOST_ASKED).map(names).collect()
 }
 
 /// Where the keys of `schemes` go, by lower-case name: nobody else fills these places.

@@ -30,6 +30,10 @@ pub struct Variable {
     pub choices: Vec<String>,
 }
 
+/// Bytes of an address.
+const MOST_OF_ADDRESS: usize = 2048;
+/// Names in braces in one of them.
+const MOST_VARIABLES: usize = 16;
 /// Addresses tried for one template at most.
 const MOST_CHOICES: usize = 64;
 
@@ -40,12 +44,13 @@ impl Server {
             choices: node.at("enum").into_iter().flat_map(Node::items).map(|choice| plain(choice.value)).collect(),
         };
         Some(Self {
-            url: node.text("url")?.trim().to_owned(),
+            url: node.text("url").map(str::trim).filter(|url| url.len() <= MOST_OF_ADDRESS)?.to_owned(),
             description: node.text("description").map(|text| line(text, 200)),
             variables: node
                 .at("variables")
                 .into_iter()
                 .flat_map(Node::fields)
+                .take(MOST_VARIABLES)
                 .map(|(name, node)| (name.to_owned(), variable(node)))
                 .collect(),
         })

@@ -518,6 +518,28 @@ fn a_document_of_large_types_does_not_exhaust_anybody() {
     assert_eq!(service.tools.len() + service.left_out.len(), 1);
 }
 
+/// OAS-7: many paths that are all one large item, where each costs as much as one.
+#[test]
+fn what_is_shared_is_paid_for_each_time() {
+    let fields = |n: usize, what: Value| (0..n).map(|number| (format!("f{number}"), what.clone())).collect::<Value>();
+    let choices: Vec<Value> = (0..400).map(|number| "x".repeat(60 + number).into()).collect();
+    let mut document = document(json!({}));
+    document["x-item"] = json!({ "post": {
+        "tags": vec!["t"; 50_000], "security": vec![json!({ "a": [] }); 50_000],
+        "description": "d".repeat(1 << 20), "servers": vec![json!({ "url": "/a" }); 100],
+        "responses": fields(20_000, json!({})),
+        "requestBody": { "content": { "application/json": { "schema": { "type": "object",
+            "properties": fields(20_000, json!({ "enum": choices.clone() })),
+            "default": fields(20_000, json!(1)), "required": vec!["f1"; 20_000] } } } },
+    } });
+    for number in 0..2_000 {
+        document["paths"][format!("/p{number}")] = json!({ "$ref": "#/x-item" });
+    }
+    let service = read(&document, &options()).unwrap();
+    assert_eq!(service.tools.len() + service.left_out.len(), 2_000);
+    assert!(service.left_out.iter().any(|left| left.reason.contains("describes more than is taken")));
+}
+
 /// OAS-7.
 #[test]
 fn ten_thousand_operations_are_too_many_and_it_is_said() {
@@ -608,6 +630,14 @@ fn what_is_no_document_is_refused() {
     assert_eq!(only(&webhooks, &options()).path, "/a");
 }
 
+const DAMAGED: [&str; 5] = [
+    include_str!("../../../../tests/cases/openapi/fastapi.json"),
+    include_str!("../../../../tests/cases/openapi/swagger.yaml"),
+    include_str!("../../../../tests/cases/openapi/parameters.yaml"),
+    include_str!("../../../../tests/cases/openapi/bodies.yaml"),
+    include_str!("../../../../tests/cases/openapi/schemas.yaml"),
+];
+
 /// Any JSON, mostly of words that mean something.
 fn any_json() -> impl Strategy<Value = Value> {
     let words = [
@@ -688,6 +718,23 @@ proptest! {
             prop_assert!(check_definitions(&definitions).is_ok());
             for definition in definitions {
                 prop_assert!(ArgumentSchema::compile(&definition.input_schema, &[], serde_json::Map::new()).is_ok());
+            }
+        }
+    }
+
+    /// A document of ours with a piece of it gone, doubled or overwritten.
+    #[test]
+    fn a_damaged_document_breaks_nothing(which in 0..DAMAGED.len(), from in 0_usize..6000, long in 0_usize..60, with in ".{0,4}") {
+        let text = DAMAGED[which];
+        let (from, to) = (text.floor_char_boundary(from), text.floor_char_boundary(from + long));
+        for damaged in [
+            format!("{}{with}{}", &text[..from], &text[to..]),
+            format!("{}{}{}", &text[..to], &text[from..to], &text[to..]),
+            text[..from].to_owned(),
+        ] {
+            if let Ok(document) = parse(&damaged, Format::Either) {
+                let _ = elsewhere(&document, None);
+                let _ = read(&document, &injecting(&[("id", None), ("tag", Some(Location::Body))]));
             }
         }
     }

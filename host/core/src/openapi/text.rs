@@ -26,7 +26,8 @@ pub(super) fn clean(text: &str, most: usize) -> String {
 
 /// The same on one line.
 pub(super) fn line(text: &str, most: usize) -> String {
-    clean(&text.split_whitespace().collect::<Vec<_>>().join(" "), most)
+    let start: String = text.chars().take(8 * most).collect();
+    clean(&start.split_whitespace().collect::<Vec<_>>().join(" "), most)
 }
 
 /// Whether a value has a hidden character in it anywhere.

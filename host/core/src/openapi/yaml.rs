@@ -229,7 +229,7 @@ fn merge(fields: &mut Map<String, Value>, other: Value) -> Result<(), String> {
 }
 
 /// The name of a tag of the core schema; `!` means as little as none does, save that a text stays one.
-fn core<'t>(tag: &'t Tag) -> Result<&'t str, String> {
+fn core(tag: &Tag) -> Result<&str, String> {
     if tag.is_yaml_core_schema() {
         return Ok(&tag.suffix);
     }
