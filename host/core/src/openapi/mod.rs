@@ -43,7 +43,7 @@ use crate::registry::Definition;
 /// Operations of one document that become tools. GitHub's has 1,223.
 pub const MAX_OPERATIONS: usize = 4096;
 /// Schemas and keywords in the schemas of all tools.
-const MOST_VALUES: usize = 4_000_000;
+const MOST_VALUES: usize = 1_500_000;
 
 /// What the operator says about a service.
 #[derive(Debug, Clone, Default)]

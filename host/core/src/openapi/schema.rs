@@ -13,7 +13,7 @@ use super::reference::{Library, Node};
 use super::text::{MOST_OF_PART, MOST_OF_TITLE, clean, hidden, hides, line};
 
 /// Schemas and keywords in the schema of one tool. What is beyond is described no further.
-const MOST_IN_TOOL: usize = 20_000;
+const MOST_IN_TOOL: usize = 8_000;
 /// A type up to this many values, that refers to nothing, is put where it is used.
 const SMALL: usize = 12;
 /// Values to choose from that are worth telling a model.
