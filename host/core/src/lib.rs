@@ -16,6 +16,8 @@
 //! 6. [`dialect`] is the shape of tools, calls and answers for each model provider; [`render`] writes tools into a text.
 //! 7. [`outcome`] is the one result type; [`redact`] takes secrets and control characters out of whatever leaves.
 //!
+//! Of plugins that are services with an OpenAPI document, [`openapi`] makes the tools.
+//!
 //! Of plugins that are programs of their own, [`launcher`] knows which commands would install one, and [`deny`] which
 //! are not run by the look of them.
 //!
@@ -57,4 +59,5 @@ pub mod redact;
 pub mod explain;
 pub mod import;
 pub mod observation;
+pub mod openapi;
 pub mod suggest;
