@@ -24,13 +24,13 @@ pub struct Operation {
     pub accept: String,
 }
 
-/// A part of a path.
+/// A part of a path. Pieces between two slashes are one segment: none may come to `.` or `..`, whatever it is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Piece {
     /// As it goes on the wire: encoded, without dot segments.
     Text(String),
-    /// A value, of which every byte that is not unreserved is percent-encoded; never empty, `.` or `..`.
+    /// A value, of which every byte that is not unreserved is percent-encoded; never empty.
     Value(PathValue),
 }
 
@@ -132,7 +132,17 @@ pub struct Body {
     /// What the operator adds to an object: these names are taken out of what a model wrote, whatever their case, and
     /// put in with the operator's values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub injected: Vec<String>,
+    pub injected: Vec<InjectedField>,
+}
+
+/// A field that the operator fills.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InjectedField {
+    /// The operator's name for the value.
+    pub from: String,
+    /// The name on the wire.
+    pub name: String,
 }
 
 /// How a body is written.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bailiwick_operation::{Body, Content, Kind, Part, Style};
+use bailiwick_operation::{Body, Content, InjectedField, Kind, Part, Style};
 use bailiwick_sdk::Failure;
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ use crate::file::File;
 use crate::header;
 use crate::multipart::Multipart;
 use crate::style::{self, Pair};
-use crate::values::{Names, Values, is_same};
+use crate::values::{Names, Values, is_same, is_taken};
 
 /// A media type and bytes.
 pub(crate) type Written = (String, Vec<u8>);
@@ -126,9 +126,9 @@ fn entries<'e, 'v: 'e>(body: &'e Body, values: &mut Values<'v>) -> Result<Option
             }
         }
     }
-    for name in &body.injected {
-        entries.retain(|entry| !is_same(entry.wire, name));
-        let value = values.injected(name);
+    for InjectedField { from, name } in &body.injected {
+        entries.retain(|entry| !is_taken(name, entry.wire));
+        let value = values.injected(from);
         entries.extend(value.map(|value| Entry { is_operators: true, ..entry(name.as_str(), value, None) }));
     }
     Ok((is_given || body.required || !entries.is_empty()).then_some(entries))

@@ -113,7 +113,7 @@ fn told(failure: &Failure) -> String {
             let status = why.status.map(|status| status.to_string()).unwrap_or_default();
             format!("upstream {status}{wait}: {}", why.message)
         }
-        other => format!("{other:?}"),
+        Failure::Denied(_) | Failure::NotFound(_) | Failure::Unasked(_) | Failure::Failed(_) => format!("{failure:?}"),
     }
 }
 

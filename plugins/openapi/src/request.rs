@@ -108,12 +108,20 @@ fn path(pieces: &[Piece], values: &mut Values<'_>) -> Result<(String, String), F
     if !path.starts_with('/') || whole.contains('#') {
         return Err(Failure::not_configured("The operation's path is no path below an origin."));
     }
-    // URLs have no way to spell these, `%2e` included: whoever reads one goes a directory up.
-    let is_dots = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
-    if path.split('/').any(is_dots) {
-        return Err(Failure::invalid("A value in the path is `.` or `..`, which would lead elsewhere."));
+    if climbs(path) {
+        return Err(match pieces.iter().any(|piece| matches!(piece, Piece::Value(_))) {
+            true => Failure::invalid("A segment of the path would be `.` or `..`, which leads elsewhere."),
+            false => {
+                Failure::not_configured("A segment of the operation's path is `.` or `..`, which leads elsewhere.")
+            }
+        });
     }
     Ok((path.to_owned(), query.to_owned()))
+}
+
+/// Whether a segment is one that URLs have no way to spell, `%2e` included: whoever reads it goes up a directory.
+fn climbs(path: &str) -> bool {
+    path.split('/').any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
 }
 
 fn path_value(place: &PathValue, values: &mut Values<'_>, in_query: bool) -> Result<String, Failure> {
@@ -156,25 +164,26 @@ impl Parts {
     fn add(&mut self, parameter: &Parameter, values: &mut Values<'_>) -> Result<(), Failure> {
         let Parameter { from, name, at, style, explode, reserved } = parameter;
         let Some(value) = values.take(from) else { return Ok(()) };
+        let by_operator = matches!(from, Source::Injected(_));
         match at {
             Location::Query => {
                 let place = if *reserved { For::Reserved } else { For::Value };
                 for pair in style::pairs(name, value, *style, *explode, place) {
-                    if pair.0 == *name || self.query_names.allow(&pair.0, values)? {
+                    if by_operator || pair.0 == *name || self.query_names.allow(&pair.0, values)? {
                         self.query.push(pair);
                     }
                 }
             }
             Location::Cookie => {
                 for pair in style::pairs(name, value, *style, *explode, For::Cookie) {
-                    if pair.0 == *name || self.cookie_names.allow(&pair.0, values)? {
+                    if by_operator || pair.0 == *name || self.cookie_names.allow(&pair.0, values)? {
                         self.cookies.push((header::cookie_name(&pair.0)?, pair.1));
                     }
                 }
             }
             Location::Header => {
                 let text = style::inline(name, value, *style, *explode, For::Header);
-                if let Some(text) = text.filter(|_| header::may_be_sent(name, matches!(from, Source::Injected(_)))) {
+                if let Some(text) = text.filter(|_| header::may_be_sent(name, by_operator)) {
                     header::set(&mut self.headers, name, header::checked(name, &text)?);
                 }
             }

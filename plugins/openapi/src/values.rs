@@ -43,7 +43,7 @@ impl<'v> Values<'v> {
 
     /// Whether the operator injects something of this name, whatever its case.
     pub(crate) fn is_injected(&self, name: &str) -> bool {
-        self.injected.keys().any(|known| is_same(known, name))
+        self.injected.keys().any(|known| is_taken(known, name))
     }
 
     /// Arguments that had no place until now; they have one then.
@@ -89,7 +89,7 @@ impl Names {
     ///
     /// `arguments.invalid` for a name that another argument is for.
     pub(crate) fn allow(&self, name: &str, values: &Values<'_>) -> Result<bool, Failure> {
-        if values.is_injected(name) || self.operators.iter().any(|known| is_same(known, name)) {
+        if values.is_injected(name) || self.operators.iter().any(|known| is_taken(known, name)) {
             return Ok(false);
         }
         if self.declared.iter().any(|known| is_same(known, name)) {
@@ -102,4 +102,9 @@ impl Names {
 /// Whether a service might take one name for the other: many do not look at the case.
 pub(crate) fn is_same(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || one.to_lowercase() == other.to_lowercase()
+}
+
+/// Whether a service might take a caller's name for one of the operator's: many read `key[]` and `key[a]` as `key` too.
+pub(crate) fn is_taken(operators: &str, name: &str) -> bool {
+    is_same(operators, name) || name.split_once('[').is_some_and(|(before, _)| is_same(operators, before))
 }
