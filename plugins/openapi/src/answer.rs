@@ -10,8 +10,8 @@ use crate::retry;
 /// How much of a refusal's body a caller reads, in characters: enough for what went wrong, too little to flood.
 const MAX_REASON: usize = 2_000;
 
-/// The largest content that is given whole where it is not text. Beyond it the host keeps it and the caller gets a link:
-/// `limits.output` is 256 KiB unless the operator says otherwise.
+/// The largest content that is given whole where it is not text. Beyond it the host keeps it and the caller gets a
+/// link: `limits.output` is 256 KiB unless the operator says otherwise.
 const MAX_EMBEDDED: usize = 128 << 10;
 
 /// Types outside `text/*` that are text, besides those with the suffixes `+xml` and `+yaml`.

@@ -25,8 +25,8 @@ pub(crate) struct File {
 }
 
 impl File {
-    /// The file that an argument is: base64, a `data:` URI, or an object with `base64` or `text` and perhaps a `name` and a
-    /// `type`.
+    /// The file that an argument is: base64, a `data:` URI, or an object with `base64` or `text` and perhaps a `name`
+    /// and a `type`.
     ///
     /// # Errors
     ///
@@ -34,7 +34,8 @@ impl File {
     pub(crate) fn read(argument: &str, value: &Value) -> Result<Self, Failure> {
         let wrong = || {
             Failure::invalid(format!(
-                "`{argument}` must be a file: base64, or an object with `base64` or `text`, and perhaps `name` and `type`."
+                "`{argument}` must be a file: base64, or an object with `base64` or `text`, and perhaps `name` and \
+                 `type`."
             ))
         };
         match value {

@@ -18,6 +18,8 @@ mod values;
 
 #[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod properties;
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -51,15 +53,6 @@ mod tools {
         };
         let response = send(request::build(&call)?, &settings)?;
         answer::read(&response, &|name, media, bytes| Ok(artifact::put(name, media, bytes)?))
-    }
-
-    /// Why no call can work.
-    #[check]
-    fn check() -> Option<String> {
-        match Settings::read(config::get) {
-            Err(Failure::NotConfigured(sentence)) => Some(sentence),
-            Ok(_) | Err(_) => None,
-        }
     }
 }
 

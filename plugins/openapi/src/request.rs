@@ -71,7 +71,8 @@ pub(crate) fn build(call: &Call<'_>) -> Result<Request, Failure> {
         let cookies: Vec<String> = cookies.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         header::set(&mut headers, "Cookie", cookies.join("; "));
     }
-    header::set(&mut headers, "Accept", header::checked("Accept", &operation.accept)?);
+    let accept = if operation.accept.is_empty() { "*/*" } else { &operation.accept };
+    header::set(&mut headers, "Accept", header::checked("Accept", accept)?);
     let body = written.map(|(kind, bytes)| {
         header::set(&mut headers, "Content-Type", kind);
         bytes
