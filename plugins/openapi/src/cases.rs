@@ -1,5 +1,5 @@
-//! The files in `cases/`. Each case of a request is an operation with arguments and the request it makes, or the failure;
-//! each case of an answer is an answer and the result it gives. To write the results anew:
+//! The files in `cases/`. Each case of a request is an operation with arguments and the request it makes, or the
+//! failure; each case of an answer is an answer and the result it gives. To write the results anew:
 //! `UPDATE=1 cargo test -p bailiwick-plugin-openapi`.
 
 #![expect(clippy::disallowed_methods, reason = "reads test files, and one variable")]

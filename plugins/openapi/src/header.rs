@@ -19,7 +19,7 @@ const CONNECTION: [&str; 11] = [
 
 /// Fields that say who asks, for whom, or what is asked instead: the operator may set them, a caller not. `accept` and
 /// `content-type` are the operation's; nothing here can decompress what `accept-encoding` asks for.
-const OPERATORS: [&str; 16] = [
+const OPERATORS: [&str; 20] = [
     "accept",
     "accept-encoding",
     "authorization",
@@ -27,7 +27,9 @@ const OPERATORS: [&str; 16] = [
     "content-type",
     "cookie",
     "forwarded",
+    "proxy-authenticate",
     "proxy-authorization",
+    "set-cookie",
     "via",
     "x-forwarded-for",
     "x-forwarded-host",
@@ -35,7 +37,9 @@ const OPERATORS: [&str; 16] = [
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-original-url",
     "x-real-ip",
+    "x-rewrite-url",
 ];
 
 /// Whether a parameter may set this field.

@@ -101,7 +101,9 @@ proptest! {
         prop_assert_eq!(value(&request, "q"), [q]);
         prop_assert_eq!(value(&request, "secret"), ["operator"]);
         prop_assert_eq!(request.url.query_pairs().count(), 2);
-        let header = |name: &str| request.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
+        let header = |name: &str| {
+            request.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
+        };
         prop_assert_eq!(header("X-H"), Some(h.trim_matches([' ', '\t']).to_owned()));
         let cookie = header("Cookie").expect("a cookie");
         prop_assert!(!cookie.contains([';', ',', '"', '\\']) && !cookie.contains(char::is_control));
@@ -136,7 +138,7 @@ proptest! {
     #[test]
     fn any_answer_is_read(
         status in 100_u16..600,
-        media in prop_oneof![Just("application/json".to_owned()), Just("text/html".to_owned()), Just("image/png".to_owned()), text()],
+        media in prop_oneof!["(application/json|text/html|image/png)", text()],
         other in text(),
         body in prop_oneof![any::<Vec<u8>>(), "(<(script|style|p)?/?>?){0,9}".prop_map(String::into_bytes)],
         truncated: bool,
