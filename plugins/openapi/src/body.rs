@@ -192,8 +192,7 @@ fn multipart(entries: &[Entry<'_>], values: &Values<'_>, boundary: &str) -> Resu
     for entry in entries {
         match entry.part {
             Some(Part::File { media }) => {
-                let files = entry.value.as_array().map_or(std::slice::from_ref(&*entry.value), Vec::as_slice);
-                for value in files.iter().filter(|value| !value.is_null()) {
+                for value in items(&entry.value) {
                     let file = File::read(entry.wire, value)?;
                     let name = file.name.as_deref().unwrap_or(entry.wire);
                     whole.add(entry.wire, Some(name), Some(&file.media(media)), &file.bytes)?;
@@ -201,8 +200,8 @@ fn multipart(entries: &[Entry<'_>], values: &Values<'_>, boundary: &str) -> Resu
             }
             Some(Part::Json { media }) => {
                 let media = if header::is_media_type(media) { media } else { "application/json" };
-                if !entry.value.is_null() {
-                    whole.add(entry.wire, None, Some(media), entry.value.to_string().as_bytes())?;
+                for value in items(&entry.value) {
+                    whole.add(entry.wire, None, Some(media), value.to_string().as_bytes())?;
                 }
             }
             Some(Part::Text { .. }) => {
@@ -212,8 +211,7 @@ fn multipart(entries: &[Entry<'_>], values: &Values<'_>, boundary: &str) -> Resu
                 }
             }
             None => {
-                let items = entry.value.as_array().map_or(std::slice::from_ref(&*entry.value), Vec::as_slice);
-                for value in items {
+                for value in items(&entry.value) {
                     let Some(text) = style::plain(value) else { continue };
                     let is_json = value.is_object() || value.is_array();
                     whole.add(entry.wire, None, is_json.then_some("application/json"), text.as_bytes())?;
@@ -222,4 +220,9 @@ fn multipart(entries: &[Entry<'_>], values: &Values<'_>, boundary: &str) -> Resu
         }
     }
     Ok(whole.end())
+}
+
+/// The values that are parts of their own: those of a list, else the one there is.
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice).iter().filter(|item| !item.is_null())
 }
