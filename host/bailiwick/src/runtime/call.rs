@@ -432,6 +432,7 @@ fn gave_up(upstream: tool::Upstream, context: &CallContext) -> Failure {
         return limit;
     }
     let code = match upstream.status {
+        Some(401 | 403) => Code::UpstreamAuth,
         Some(_) => Code::UpstreamStatus,
         None => context.ledger.trouble().unwrap_or(Code::UpstreamProtocol),
     };
