@@ -115,7 +115,7 @@ impl Building {
     }
 
     fn begin(&mut self, anchor: usize, inside: Inside) -> Result<(), String> {
-        if self.awaits_key() {
+        if self.wants_key() {
             return Err("a key that is a list or an object".to_owned());
         }
         let before = self.size;
@@ -156,7 +156,7 @@ impl Building {
             return Err("an alias for what it stands in itself".to_owned());
         };
         let size = *size;
-        if self.size.values + size.values <= MAX_VALUES && self.awaits_key() {
+        if self.size.values + size.values <= MAX_VALUES && self.wants_key() {
             let Value::String(name) = value else { return Err("a key that is an alias for no text".to_owned()) };
             let name = name.clone();
             self.charge(size)?;
@@ -171,7 +171,7 @@ impl Building {
     fn scalar(&mut self, text: &str, style: ScalarStyle, anchor: usize, tag: Option<&Tag>) -> Result<(), String> {
         let size = Size { values: 1, text: text.len(), depth: 0 };
         self.charge(size)?;
-        if self.awaits_key() {
+        if self.wants_key() {
             self.keep(anchor, &Value::from(text), size)?;
             return self.key(text.to_owned(), style == ScalarStyle::Plain && tag.is_none() && text == "<<");
         }
@@ -180,7 +180,7 @@ impl Building {
         self.place(value, 0)
     }
 
-    fn awaits_key(&self) -> bool {
+    fn wants_key(&self) -> bool {
         matches!(self.open.last(), Some(Open { inside: Inside::Object { key: None, .. }, .. }))
     }
 
