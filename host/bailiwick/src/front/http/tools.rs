@@ -256,11 +256,11 @@ async fn describe(
 fn definition(name: &ToolName, tool: &Tool) -> Definition {
     Definition {
         name: name.to_string(),
-        description: tool.description(),
+        description: tool.whole_description(),
         parameters: tool.arguments.visible().clone(),
         plugin: tool.plugin.to_string(),
         available: tool.not_configured.is_none(),
-        output_schema: tool.output_schema.clone(),
+        output_schema: tool.output_schema().cloned(),
         annotations: serde_json::to_value(tool.annotations).unwrap_or_default(),
     }
 }
