@@ -304,6 +304,7 @@ impl Host {
         spending.runs();
         let result = invoke(&permitted, plugin, &context).await;
         let outcome = seal(result, &permitted, &context).await;
+        self.artifacts.note(&context.channel.owner, &context.id, &outcome);
         spending.done(&outcome);
         recorder.done(outcome)
     }

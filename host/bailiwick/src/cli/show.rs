@@ -258,7 +258,7 @@ fn limit_lines(of: &Limits) -> String {
 fn schemas(tool: &Tool) -> String {
     let schema = format!("{:#}", tool.arguments.visible());
     let mut text = format!("{BOLD}Arguments{BOLD:#}\n{}\n", visible_json(&schema));
-    if let Some(schema) = &tool.output_schema {
+    if let Some(schema) = tool.output_schema() {
         let schema = format!("{schema:#}");
         let _ = writeln!(text, "\n{BOLD}Structured result{BOLD:#}\n{}", visible_json(&schema));
     }
@@ -287,7 +287,7 @@ fn json(tool: &Tool, plugin: &Plugin) -> Value {
         "limits": limits.collect::<serde_json::Map<_, _>>(),
         "injected": tool.effective.inject.keys().map(String::as_str).collect::<Value>(),
         "inputSchema": tool.arguments.visible(),
-        "outputSchema": tool.output_schema,
+        "outputSchema": tool.output_schema(),
     })
 }
 

@@ -26,8 +26,8 @@ use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::outcome::{Code, Failure};
 use bailiwick_core::redact::brief;
 use bailiwick_core::registry::{
-    Annotations, Candidate, Definition, DefinitionError, Held, Naming, Registry, Risk, Role, Tool, Trust, annotations,
-    check_definitions,
+    Annotations, Candidate, Definition, DefinitionError, Held, Naming, Publisher, Registry, Risk, Role, Tool, Trust,
+    annotations, check_published,
 };
 use bailiwick_core::schema::{ArgumentSchema, ResultSchema};
 
@@ -717,6 +717,12 @@ fn trust_in(class: &Class) -> Trust {
     }
 }
 
+fn publisher(class: &Class) -> Publisher {
+    match class {
+        Class::Component(_) | Class::Mcp(_) | Class::Remote(_) | Class::Process(_) => Publisher::Plugin,
+    }
+}
+
 /// The tools of one plugin, with what the operator says of each. The configuration may name those of `known` too.
 pub(crate) fn tools(
     configured: &config::Plugin,
@@ -725,26 +731,25 @@ pub(crate) fn tools(
     reason: Option<&str>,
     plugin_index: usize,
 ) -> Result<Vec<Candidate>, String> {
-    check_definitions(definitions).map_err(|error| error.to_string())?;
+    check_published(publisher(&configured.class), definitions).map_err(|error| error.to_string())?;
     let trust = trust_in(&configured.class);
-    let known = |name: &str| known.contains(name) || definitions.iter().any(|definition| definition.name == name);
+    let own: BTreeSet<&str> = definitions.iter().map(|definition| definition.name.as_str()).collect();
     let named = configured.tools.keys().filter(|name| *name != "*").map(String::as_str);
     let named = named.chain(configured.alias.values().map(AsRef::as_ref));
-    if let Some(name) = named.into_iter().find(|name| !known(name)) {
-        let all = definitions.iter().map(|definition| format!("`{}`", definition.name)).collect::<Vec<_>>().join(", ");
-        return Err(DefinitionError::UnknownTool { name: name.to_owned(), known: all }.to_string());
+    if let Some(name) = named.into_iter().find(|name| !known.contains(*name) && !own.contains(name)) {
+        let all = definitions.iter().map(|definition| definition.name.as_str());
+        return Err(DefinitionError::unknown(name, all).to_string());
     }
+    let mut aliases: BTreeMap<&str, Vec<ToolName>> = BTreeMap::new();
+    for (alias, tool) in &configured.alias {
+        aliases.entry(tool.as_ref()).or_default().push(alias.clone());
+    }
+    aliases.values_mut().for_each(|aliases| aliases.sort());
     definitions
         .iter()
         .map(|definition| {
             let tool = tool(configured, definition, reason, plugin_index, trust)?;
-            let mut aliases: Vec<ToolName> = configured
-                .alias
-                .iter()
-                .filter(|(_, tool)| AsRef::<str>::as_ref(*tool) == definition.name)
-                .map(|(alias, _)| alias.clone())
-                .collect();
-            aliases.sort();
+            let aliases = aliases.remove(definition.name.as_str()).unwrap_or_default();
             Ok(Candidate { tool, aliases, naming: naming(configured) })
         })
         .collect::<Result<Vec<_>, String>>()
@@ -820,18 +825,18 @@ fn ready(
     let arguments = ArgumentSchema::compile(&definition.input_schema, &effective.arguments, effective.inject.clone())
         .map_err(|error| schema("input schema", error))?;
     let output = definition.output_schema.as_deref().map(ResultSchema::compile).transpose();
-    let (results, output_schema) = output.map_err(|error| schema("output schema", error))?.unzip();
+    let results = output.map_err(|error| schema("output schema", error))?;
     let grants_digest = format!("sha256:{}", hex::encode(Sha256::digest(format!("{effective:?}"))));
     Ok(Tool {
         name: ToolName::parse(name).map_err(|error| error.to_string())?,
         plugin: configured.name.clone(),
         plugin_index,
         annotations: annotations(definition, &effective, trust),
+        brief: publisher(&configured.class).brief(&definition.description),
         definition: definition.clone(),
         effective: Arc::new(effective),
         arguments,
         results,
-        output_schema,
         grants_digest,
         not_configured: reason.map(str::to_owned),
         role: Role::Single,
