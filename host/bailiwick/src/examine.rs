@@ -13,7 +13,7 @@ use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Eff
 use bailiwick_core::grant::Limits;
 use bailiwick_core::lock::{Difference, Pin, Published};
 use bailiwick_core::name::PluginName;
-use bailiwick_core::registry::{Definition, Trust};
+use bailiwick_core::registry::{Definition, Trust, check_published};
 
 use crate::artifact::Artifacts;
 use crate::context::CallContext;
@@ -165,7 +165,8 @@ impl Bench {
         match services.offered(plugin, service, &wire).await {
             Ok(offered) => {
                 let described = Described { tools: offered.tools, ..Described::default() };
-                let fault = described.check().err();
+                let checked = check_published(load::publisher(&plugin.class), &described.tools);
+                let fault = checked.err().map(|error| error.to_string());
                 let definitions = Some(described.definitions());
                 Examined { surface: None, pinned: None, definitions, tools: described.tools, fault }
             }

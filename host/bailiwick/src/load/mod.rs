@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use bailiwick_core::aggregate::gathered;
 use bailiwick_core::call::CallId;
-use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective, Expose, Prefix};
+use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective, Expose, Known, Prefix};
 use bailiwick_core::context::{Catalogue, Contexts, Offer};
 use bailiwick_core::grant::limit::Size;
 use bailiwick_core::grant::{FsGrant, FsGrants, Grants, Limits, SecretGrant};
@@ -717,9 +717,13 @@ fn trust_in(class: &Class) -> Trust {
     }
 }
 
-fn publisher(class: &Class) -> Publisher {
+pub(crate) fn publisher(class: &Class) -> Publisher {
     match class {
         Class::Component(_) | Class::Mcp(_) | Class::Remote(_) | Class::Process(_) => Publisher::Plugin,
+        Class::Service(service) => match service.known {
+            Known::Document(_) => Publisher::Service,
+            Known::Request(_) => Publisher::Plugin,
+        },
     }
 }
 

@@ -24,6 +24,7 @@ use bailiwick_operation::{Location, Operation, Parameter, Source, Style};
 
 use self::document::{Documents, Found};
 use self::login::Session;
+use crate::artifact::files::files_in;
 use crate::context::CallContext;
 use crate::egress::Egress;
 use crate::remote::Wire;
@@ -54,10 +55,17 @@ pub(crate) struct Offered {
 /// A service that can be called.
 pub(crate) struct Service {
     component: Arc<Component>,
-    /// What the component is told, by tool.
-    settings: HashMap<String, Arc<BTreeMap<String, String>>>,
+    operations: HashMap<String, Ready>,
     left_out: Vec<String>,
     session: Option<Session>,
+}
+
+/// One operation, ready to be called.
+struct Ready {
+    /// What the component is told.
+    settings: Arc<BTreeMap<String, String>>,
+    /// The arguments that are files.
+    files: Vec<String>,
 }
 
 /// The services of a host: what is kept of their documents, and those that did not answer.
@@ -236,8 +244,9 @@ impl Offered {
         injected.extend(service.headers.iter().map(|(name, value)| (format!("{HEADER}{name}"), value.as_str().into())));
         let injected = serde_json::to_string(&injected).map_err(unwritten)?;
         let base = service.origin().to_string();
-        let mut settings = HashMap::new();
+        let mut ready = HashMap::new();
         for (tool, mut operation) in self.tools.iter().zip(self.operations) {
+            let files = openapi::file_arguments(&operation).into_iter().map(str::to_owned).collect();
             operation.parameters.extend(service.headers.keys().map(|name| header(name)));
             let limits = configured.rules_for(&tool.name).limits;
             let told = [
@@ -248,10 +257,10 @@ impl Offered {
                 ("timeout_ms", limits.time.as_millis().to_string()),
             ];
             let told = told.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-            settings.insert(tool.name.clone(), Arc::new(told));
+            ready.insert(tool.name.clone(), Ready { settings: Arc::new(told), files });
         }
         let session = service.login.clone().map(|login| Session::new(login, service.origin(), wire));
-        Ok(Service { component, settings, left_out: grouped(&self.left_out), session })
+        Ok(Service { component, operations: ready, left_out: grouped(&self.left_out), session })
     }
 }
 
@@ -284,7 +293,7 @@ fn grouped(left_out: &[(String, String)]) -> Vec<String> {
 impl Service {
     /// What the component is told for one tool.
     pub(crate) fn settings(&self, tool: &str) -> Option<&Arc<BTreeMap<String, String>>> {
-        self.settings.get(tool)
+        self.operations.get(tool).map(|ready| &ready.settings)
     }
 
     /// Its operations that are no tools, a line for each reason.
@@ -330,7 +339,9 @@ impl Service {
     }
 
     async fn attempt(&self, permitted: &Permitted, context: &Arc<CallContext>) -> Result<Output, Failure> {
-        let arguments = permitted.arguments().text.as_str();
-        runtime::call_as(&self.component, permitted, (CALL, arguments), &Directories::default(), context).await
+        let ready = self.operations.get(&permitted.tool().definition.name);
+        let files: Vec<&str> = ready.iter().flat_map(|ready| &ready.files).map(String::as_str).collect();
+        let arguments = files_in(&files, &permitted.arguments().text, context).await?;
+        runtime::call_as(&self.component, permitted, (CALL, &arguments), &Directories::default(), context).await
     }
 }
