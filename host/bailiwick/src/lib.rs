@@ -29,6 +29,7 @@ pub mod load;
 mod meters;
 pub mod observe;
 mod record;
+pub mod registrations;
 pub mod remote;
 pub mod resolver;
 pub mod runtime;

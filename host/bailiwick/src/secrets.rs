@@ -59,10 +59,10 @@ impl Secrets {
     /// # Errors
     /// All secrets that are missing, empty, or not fit for the place they are meant for.
     pub fn load(grants: &[SecretGrant], at: &str) -> Result<Self, Vec<SecretError>> {
-        Self::load_with(grants, at, &ambient::command_output)
+        Self::load_with(grants, at, &ambient::command_output, &|_| None)
     }
 
-    /// The same, with another way to run commands.
+    /// The same, with another way to run commands, and with values that the host keeps.
     ///
     /// # Errors
     /// As [`Secrets::load`].
@@ -70,11 +70,12 @@ impl Secrets {
         grants: &[SecretGrant],
         at: &str,
         run: &dyn Fn(&[String]) -> io::Result<Vec<u8>>,
+        kept: &dyn Fn(&SecretName) -> Option<Zeroizing<String>>,
     ) -> Result<Self, Vec<SecretError>> {
         let mut values = BTreeMap::new();
         let mut errors = Vec::new();
         for grant in grants {
-            match read(&grant.source, run).and_then(|value| fit(grant, value)) {
+            match read(&grant.source, run, kept(&grant.name)).and_then(|value| fit(grant, value)) {
                 Ok(value) => {
                     if value.len() < SHORT {
                         let place = line(grant, at);
@@ -146,12 +147,19 @@ fn line(grant: &SecretGrant, at: &str) -> String {
     }
 }
 
-fn read(source: &SecretSource, run: &dyn Fn(&[String]) -> io::Result<Vec<u8>>) -> Result<Zeroizing<String>, String> {
+fn read(
+    source: &SecretSource,
+    run: &dyn Fn(&[String]) -> io::Result<Vec<u8>>,
+    kept: Option<Zeroizing<String>>,
+) -> Result<Zeroizing<String>, String> {
     match source {
         SecretSource::Env(name) => ambient::env(name)
             .map(Zeroizing::new)
             .ok_or_else(|| format!("is not there: the environment variable `{name}` is not set, or not UTF-8")),
         SecretSource::File(path) => file(path).and_then(text),
+        SecretSource::Kept => {
+            kept.ok_or_else(|| "is not there: the host keeps no value of it; register the plugin once more".to_owned())
+        }
         SecretSource::Command(argv) => run(argv)
             .map_err(|error| {
                 let program = argv.first().map_or("", String::as_str);

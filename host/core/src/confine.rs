@@ -459,7 +459,7 @@ impl Confinement {
         }
         for secret in &grants.secrets {
             match &secret.source {
-                SecretSource::Env(_) => {}
+                SecretSource::Env(_) | SecretSource::Kept => {}
                 SecretSource::File(path) => {
                     let what = format!("the file of the secret `{}`", secret.name);
                     self.file(path, look, &what, at(&secret.place));

@@ -365,6 +365,7 @@ fn secret_notes(grants: &Grants, secret: &SecretGrant) -> Vec<Note> {
         SecretSource::File(path) => format!("the file {}", path.display()),
         // Its arguments may hold what is not for every eye.
         SecretSource::Command(argv) => format!("the command `{}`", argv.first().map_or("", String::as_str)),
+        SecretSource::Kept => "the host's own database, sealed".to_owned(),
     };
     let usage = match &secret.binding {
         None => "the host puts it into no request".to_owned(),

@@ -16,7 +16,8 @@
 //! 6. [`dialect`] is the shape of tools, calls and answers for each model provider; [`render`] writes tools into a text.
 //! 7. [`outcome`] is the one result type; [`redact`] takes secrets and control characters out of whatever leaves.
 //!
-//! Of plugins that are services with an OpenAPI document, [`openapi`] makes the tools.
+//! Of plugins that are services with an OpenAPI document, [`openapi`] makes the tools. [`registration`] is a plugin that is
+//! kept beside those of the configuration.
 //!
 //! Of plugins that are programs of their own, [`launcher`] knows which commands would install one, and [`deny`] which
 //! are not run by the look of them.
@@ -60,4 +61,5 @@ pub mod explain;
 pub mod import;
 pub mod observation;
 pub mod openapi;
+pub mod registration;
 pub mod suggest;

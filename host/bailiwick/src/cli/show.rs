@@ -219,6 +219,7 @@ fn source(source: &SecretSource) -> String {
         SecretSource::File(path) => format!("the file {}", path.display()),
         // Its arguments may hold what is not for every eye.
         SecretSource::Command(argv) => format!("the command `{}`", argv.first().map_or("", String::as_str)),
+        SecretSource::Kept => "the host's own database, sealed".to_owned(),
     }
 }
 

@@ -171,7 +171,7 @@ impl std::fmt::Display for Problem {
 }
 
 impl Problem {
-    fn left_out(plugin: &PluginName, at: &str, message: String) -> Self {
+    pub(crate) fn left_out(plugin: &PluginName, at: &str, message: String) -> Self {
         let (plugin, at) = (plugin.clone(), at.to_owned());
         Self { plugin, at, message, code: "plugin.left-out", fix: None, difference: None, partly: false }
     }
@@ -646,10 +646,11 @@ pub(crate) async fn secrets(configured: &config::Plugin, wall: Option<&Arc<Wall>
         Some(wall) => wall.command_output(argv),
         None => ambient::command_output(argv),
     };
-    let secrets = tokio::task::spawn_blocking(move || Secrets::load_with(&granted.secrets, &granted.at, &run))
-        .await
-        .map_err(|_| "reading its secrets crashed; the log says more".to_owned())?
-        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    let secrets =
+        tokio::task::spawn_blocking(move || Secrets::load_with(&granted.secrets, &granted.at, &run, &|_| None))
+            .await
+            .map_err(|_| "reading its secrets crashed; the log says more".to_owned())?
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     Ok(Arc::new(secrets))
 }
 

@@ -189,6 +189,8 @@ pub struct Plugin {
     pub tools: BTreeMap<String, ToolRule>,
     /// Where the table is.
     pub place: Place,
+    /// Whether it is no table of the file but a registration that the host keeps.
+    pub kept: bool,
 }
 
 impl fmt::Debug for Plugin {

@@ -83,6 +83,7 @@ impl Typing<'_, '_> {
             tools,
             grants,
             place: name.place.clone(),
+            kept: false,
         })
     }
 

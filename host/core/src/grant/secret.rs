@@ -34,6 +34,8 @@ pub enum SecretSource {
     File(PathBuf),
     /// What a program prints: its name and arguments, no shell.
     Command(Vec<String>),
+    /// The host itself, which keeps it sealed. No configuration says this.
+    Kept,
 }
 
 /// Which requests a secret is put into.

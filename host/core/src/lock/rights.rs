@@ -197,6 +197,7 @@ fn source(source: &SecretSource, roots: Roots<'_>) -> String {
         SecretSource::File(path) => format!("file {}", told(path, roots)),
         // Its arguments may hold what is not for every eye.
         SecretSource::Command(argv) => format!("command {}", argv.first().map_or("", String::as_str)),
+        SecretSource::Kept => "kept".to_owned(),
     }
 }
 

@@ -1,0 +1,77 @@
+//! The plugins of the configuration, and those that are kept beside them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bailiwick_core::config::Config;
+use bailiwick_core::name::{PluginName, SecretName};
+use zeroize::Zeroizing;
+
+use super::{Kept, Listed, Unreadable, Values};
+use crate::load::Problem;
+
+/// What the plugins that are kept have of values. `Debug` shows names, never values.
+#[derive(Debug, Clone, Default)]
+pub struct Vault(BTreeMap<PluginName, Arc<Values>>);
+
+impl Vault {
+    /// What a plugin's secret of this name is.
+    #[must_use]
+    pub fn secret(&self, plugin: &PluginName, name: &SecretName) -> Option<Zeroizing<String>> {
+        self.0.get(plugin)?.headers.get(name.as_str()).cloned()
+    }
+}
+
+/// A configuration with what is kept beside it.
+#[derive(Debug, Clone)]
+pub struct Merged {
+    /// All plugins.
+    pub config: Config,
+    /// The values of those that are kept.
+    pub vault: Vault,
+    /// What of the kept ones is not there, and why.
+    pub problems: Vec<Problem>,
+}
+
+/// Adds what is kept to the plugins of the configuration. What was added before is left out first, and one whose name the
+/// configuration has gives way to it.
+#[must_use]
+pub fn with_registrations(config: &Config, listed: &Listed) -> Merged {
+    let mut config = config.clone();
+    config.plugins.retain(|plugin| !plugin.kept);
+    let (mut vault, mut problems) = (Vault::default(), Vec::new());
+    for kept in &listed.kept {
+        if let Some(taken) = config.plugins.iter().find(|plugin| plugin.name == kept.name) {
+            problems.push(gives_way(kept, &taken.grants.at));
+            continue;
+        }
+        match kept.plugin() {
+            Ok(None) => {}
+            Ok(Some(plugin)) => {
+                let values = kept.values.as_ref().cloned().unwrap_or_default();
+                vault.0.insert(kept.name.clone(), Arc::new(values));
+                config.plugins.push(plugin);
+            }
+            Err(message) => problems.push(left_out(&kept.name, message, None)),
+        }
+    }
+    problems.extend(listed.unreadable.iter().filter_map(unreadable));
+    Merged { config, vault, problems }
+}
+
+fn gives_way(kept: &Kept, at: &str) -> Problem {
+    let message = format!("the configuration has a plugin of this name ({at}), which comes before what was registered");
+    let fix =
+        format!("`bailiwick tools remove {}`, or take `[plugins.{}]` out of the configuration", kept.name, kept.name);
+    left_out(&kept.name, message, Some(fix))
+}
+
+fn unreadable(unreadable: &Unreadable) -> Option<Problem> {
+    let name = PluginName::parse(&unreadable.name).ok()?;
+    let fix = format!("`bailiwick tools remove {name}`, and add it once more");
+    Some(left_out(&name, unreadable.reason.clone(), Some(fix)))
+}
+
+fn left_out(name: &PluginName, message: String, fix: Option<String>) -> Problem {
+    Problem { fix, ..Problem::left_out(name, &format!("bailiwick tools show --toml {name}"), message) }
+}

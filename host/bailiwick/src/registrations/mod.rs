@@ -1,0 +1,367 @@
+//! Services and tools that were registered while the host was there: what is kept of them in the host's database, and how
+//! they come beside the plugins of the configuration.
+//!
+//! Records are plain and values are sealed. Every change is written down with who made it, in the same transaction. All of
+//! it blocks: whoever is in async code takes `spawn_blocking`.
+
+mod merged;
+mod sealing;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension as _, Row as SqlRow, Transaction, params};
+
+use bailiwick_core::config::{self, Flaw};
+use bailiwick_core::name::{PluginName, SecretName};
+use bailiwick_core::registration::Registration;
+use zeroize::Zeroizing;
+
+use crate::runtime;
+use crate::store::{Store, StoreError};
+
+pub use merged::{Merged, Vault, with_registrations};
+use sealing::Seal;
+pub use sealing::{SealError, Values};
+
+/// All registrations of this host.
+#[derive(Debug)]
+pub struct Registrations {
+    store: Arc<Store>,
+    seal: Seal,
+}
+
+/// A registration as it is kept.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Its name, also where the record cannot be read.
+    pub name: PluginName,
+    /// The record.
+    pub registration: Registration,
+    /// What opens to [`Values`], or why nothing does.
+    pub values: Result<Values, SealError>,
+}
+
+impl Kept {
+    /// The plugin it stands for, with what is injected; none of a second name.
+    ///
+    /// # Errors
+    /// Why there is none, in a sentence that holds no value.
+    pub fn plugin(&self) -> Result<Option<config::Plugin>, String> {
+        let values = self.values.as_ref().map_err(|error| {
+            format!(
+                "{error}; set its headers and injected arguments once more with `bailiwick tools update {}`",
+                self.name
+            )
+        })?;
+        let plugin = self.registration.plugin().map_err(|flaw| flaw.to_string())?;
+        Ok(plugin.map(|plugin| config::Plugin { inject: values.inject.clone(), ..plugin }))
+    }
+
+    /// What the plugin's secret of this name is.
+    #[must_use]
+    pub fn secret(&self, name: &SecretName) -> Option<Zeroizing<String>> {
+        self.values.as_ref().ok()?.headers.get(name.as_str()).cloned()
+    }
+}
+
+/// A record that cannot be read: of a newer program, or changed from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its name, as the database has it.
+    pub name: String,
+    /// Why not.
+    pub reason: String,
+}
+
+/// All that is kept, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Listed {
+    /// What can be read.
+    pub kept: Vec<Kept>,
+    /// What cannot.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// Why a registration was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistrationError {
+    /// It is no plugin.
+    #[error("{0}")]
+    Unfit(Flaw),
+    /// There is one of this name.
+    #[error("tools {0:?} is registered already")]
+    Exists(String),
+    /// There is none of this name or id.
+    #[error("tools {0:?} not found")]
+    Unknown(String),
+    /// There is a record, which cannot be read.
+    #[error("tools {0:?} cannot be read: {1}")]
+    Unreadable(String, String),
+    /// Its values cannot be sealed or opened.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The host's key.
+    #[error("cannot use the host's key {path}: {error}")]
+    Key {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+}
+
+impl RegistrationError {
+    /// Stable, for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unfit(_) => "tools.unfit",
+            Self::Exists(_) => "tools.exists",
+            Self::Unknown(_) => "tools.unknown",
+            Self::Unreadable(..) => "tools.unreadable",
+            Self::Seal(_) => "tools.sealed",
+            Self::Store(_) | Self::Key { .. } => "host.file",
+        }
+    }
+}
+
+/// What was done to a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// It is new.
+    Add,
+    /// It is another one.
+    Update,
+    /// It is gone.
+    Remove,
+}
+
+impl Action {
+    /// The word for it, stable.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Update => "update",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+/// A change as it was written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What.
+    pub action: Action,
+    /// Who.
+    pub caller: String,
+    /// The registration afterwards, or as it was.
+    pub registration: Registration,
+}
+
+impl Registrations {
+    /// Those in `store`, with values that the key in the file `key` opens; it is made where it is missing.
+    ///
+    /// # Errors
+    /// When the key cannot be used.
+    pub fn open(store: Arc<Store>, key: &Path) -> Result<Self, RegistrationError> {
+        let unusable = |error| RegistrationError::Key { path: key.to_owned(), error };
+        let bytes = Zeroizing::new(runtime::host_key(key).map_err(unusable)?);
+        Ok(Self { store, seal: Seal::new(&bytes) })
+    }
+
+    /// All, by name.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn list(&self) -> Result<Listed, StoreError> {
+        let rows: Vec<Row> = self.store.read(|read| {
+            let mut select = read.prepare_cached("SELECT id, name, record, sealed FROM registrations ORDER BY name")?;
+            select.query_map([], row)?.collect()
+        })?;
+        let mut listed = Listed::default();
+        for row in rows {
+            match self.kept(row) {
+                Ok(kept) => listed.kept.push(kept),
+                Err(unreadable) => listed.unreadable.push(unreadable),
+            }
+        }
+        Ok(listed)
+    }
+
+    /// The one of this name or id.
+    ///
+    /// # Errors
+    /// There is none, it cannot be read, or the database cannot.
+    pub fn get(&self, name_or_id: &str) -> Result<Kept, RegistrationError> {
+        let row = self.store.read(|read| found(read, name_or_id))?;
+        let row = row.ok_or_else(|| RegistrationError::Unknown(name_or_id.to_owned()))?;
+        self.kept(row).map_err(|Unreadable { name, reason }| RegistrationError::Unreadable(name, reason))
+    }
+
+    /// Adds one. What its headers and injected arguments are called, and `values`, have to agree.
+    ///
+    /// # Errors
+    /// It is no plugin, or there is one of its name.
+    pub fn add(&self, new: &Registration, values: &Values, caller: &str) -> Result<Change, RegistrationError> {
+        let (record, sealed) = self.sealed(new, values)?;
+        let added = self.store.write(|write| {
+            if found(write, new.name.as_str())?.is_some() || found(write, &new.id)?.is_some() {
+                return Ok(false);
+            }
+            let insert = "INSERT INTO registrations (id, name, record, sealed, created, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            write.execute(insert, params![new.id, new.name.as_str(), record, sealed, new.created_at, new.updated_at])?;
+            noted(write, Action::Add, caller, new, &record)?;
+            Ok(true)
+        })?;
+        if !added {
+            return Err(RegistrationError::Exists(new.name.to_string()));
+        }
+        Ok(Change { action: Action::Add, caller: caller.to_owned(), registration: new.clone() })
+    }
+
+    /// Puts another one in the place of the one with the same id.
+    ///
+    /// # Errors
+    /// It is no plugin, another one has its name, or there is none of this id.
+    pub fn update(&self, new: &Registration, values: &Values, caller: &str) -> Result<Change, RegistrationError> {
+        let (record, sealed) = self.sealed(new, values)?;
+        let done = self.store.write(|write| {
+            let holder = found(write, new.name.as_str())?;
+            if holder.is_some_and(|holder| holder.id != new.id) {
+                return Ok(Err(RegistrationError::Exists(new.name.to_string())));
+            }
+            let update = "UPDATE registrations SET name = ?2, record = ?3, sealed = ?4, updated = ?5 WHERE id = ?1";
+            let changed = write.execute(update, params![new.id, new.name.as_str(), record, sealed, new.updated_at])?;
+            if changed == 0 {
+                return Ok(Err(RegistrationError::Unknown(new.name.to_string())));
+            }
+            noted(write, Action::Update, caller, new, &record)?;
+            Ok(Ok(()))
+        })?;
+        done.map(|()| Change { action: Action::Update, caller: caller.to_owned(), registration: new.clone() })
+    }
+
+    /// Removes the one of this name or id, also where it cannot be read.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn remove(&self, name_or_id: &str, caller: &str) -> Result<(), RegistrationError> {
+        let removed = self.store.write(|write| {
+            let Some(row) = found(write, name_or_id)? else { return Ok(false) };
+            write.execute("DELETE FROM registrations WHERE id = ?1", [&row.id])?;
+            note(write, Action::Remove, caller, (&row.id, &row.name), &row.record)?;
+            Ok(true)
+        })?;
+        if removed { Ok(()) } else { Err(RegistrationError::Unknown(name_or_id.to_owned())) }
+    }
+
+    /// A number that is another one once a registration was changed, by this process or another. Cheap.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn version(&self) -> Result<i64, StoreError> {
+        self.store.read(|read| {
+            let mut select = read.prepare_cached("SELECT coalesce(max(number), 0) FROM registration_changes")?;
+            select.query_row([], |row| row.get(0))
+        })
+    }
+
+    /// The record as it is written, and its sealed values.
+    fn sealed(&self, new: &Registration, values: &Values) -> Result<(String, Vec<u8>), RegistrationError> {
+        new.plugin().map_err(RegistrationError::Unfit)?;
+        agree(new, values).map_err(RegistrationError::Unfit)?;
+        let record = serde_json::to_string(new).expect("its keys are text");
+        let sealed = self.seal.seal(values, &record)?;
+        Ok((record, sealed))
+    }
+
+    fn kept(&self, row: Row) -> Result<Kept, Unreadable> {
+        let unreadable = |reason: String| Unreadable { name: row.name.clone(), reason };
+        let registration: Registration =
+            serde_json::from_str(&row.record).map_err(|error| unreadable(format!("its record is none: {error}")))?;
+        if registration.id != row.id || registration.name.as_str() != row.name {
+            return Err(unreadable("its record is another one's".to_owned()));
+        }
+        let values = self.seal.open(&row.sealed, &row.record);
+        Ok(Kept { name: registration.name.clone(), registration, values })
+    }
+}
+
+/// Whether there is a value for each name, and no other.
+fn agree(new: &Registration, values: &Values) -> Result<(), Flaw> {
+    let headers: Vec<&str> = new.headers.iter().map(|header| header.name.as_str()).collect();
+    let inject: Vec<&str> = new.inject.iter().map(String::as_str).collect();
+    let same =
+        |names: &[&str], held: Vec<&str>| names.len() == held.len() && held.iter().all(|name| names.contains(name));
+    let fits = same(&headers, values.headers.keys().map(String::as_str).collect())
+        && same(&inject, values.inject.keys().map(String::as_str).collect());
+    if fits { Ok(()) } else { Err(Flaw::new("what is sealed is not what the record names")) }
+}
+
+struct Row {
+    id: String,
+    name: String,
+    record: String,
+    sealed: Vec<u8>,
+}
+
+fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
+    Ok(Row { id: row.get("id")?, name: row.get("name")?, record: row.get("record")?, sealed: row.get("sealed")? })
+}
+
+/// The one of this name, or else of this id.
+fn found(read: &rusqlite::Connection, name_or_id: &str) -> rusqlite::Result<Option<Row>> {
+    let select =
+        "SELECT id, name, record, sealed FROM registrations WHERE name = ?1 OR id = ?1 ORDER BY name <> ?1 LIMIT 1";
+    read.prepare_cached(select)?.query_row([name_or_id], row).optional()
+}
+
+fn noted(
+    write: &Transaction<'_>,
+    action: Action,
+    caller: &str,
+    of: &Registration,
+    record: &str,
+) -> rusqlite::Result<()> {
+    note(write, action, caller, (&of.id, of.name.as_str()), record)
+}
+
+/// Writes down a change.
+fn note(
+    write: &Transaction<'_>,
+    action: Action,
+    caller: &str,
+    (id, name): (&str, &str),
+    record: &str,
+) -> rusqlite::Result<()> {
+    let insert =
+        "INSERT INTO registration_changes (time, caller, action, id, name, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    write.execute(insert, params![now(), caller, action.as_str(), id, name, record]).map(drop)
+}
+
+/// Seconds since 1970.
+#[must_use]
+pub fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+/// A new id: a UUID, version 4.
+///
+/// # Errors
+/// No random numbers.
+pub fn new_id() -> Result<String, SealError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| SealError::Unsealable)?;
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let text = hex::encode(bytes);
+    Ok([&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-"))
+}

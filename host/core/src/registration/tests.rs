@@ -1,0 +1,241 @@
+use serde_json::json;
+
+use super::*;
+use crate::grant::Placement;
+
+fn registration(protocol: Protocol) -> Registration {
+    Registration {
+        id: "5c0b7c5e-7d4f-4f39-9d0b-0f7c0c6b2a11".to_owned(),
+        name: PluginName::parse("weather").unwrap(),
+        title: None,
+        protocol,
+        timeout_ms: DEFAULT_TIMEOUT_MS,
+        headers: Vec::new(),
+        inject: Vec::new(),
+        addresses: Vec::new(),
+        net: Vec::new(),
+        owner: "cli".to_owned(),
+        created_at: 1_700_000_000,
+        updated_at: 1_700_000_000,
+    }
+}
+
+fn openapi(url: &str, spec: Option<Document>) -> Protocol {
+    let naming = Naming::OperationId;
+    Protocol::OpenApi(OpenApi {
+        url: url.to_owned(),
+        spec,
+        naming,
+        include: vec!["GET /points/**".to_owned()],
+        exclude: Vec::new(),
+        unverified_tls: false,
+    })
+}
+
+fn mcp(url: &str) -> Protocol {
+    Protocol::Mcp(Mcp { url: url.to_owned(), tool: "search".to_owned() })
+}
+
+fn header(name: &str, format: &str) -> Header {
+    Header { name: name.to_owned(), format: format.to_owned() }
+}
+
+#[test]
+fn c7_a_registration_stands_for_a_table() {
+    let mut weather = registration(openapi("https://api.example.com/v1", None));
+    weather.headers = vec![header("Authorization", "Bearer {}"), header("X-Api-Key", "{}")];
+    weather.inject = vec!["units".to_owned()];
+    let expected = r#"[plugins.weather]
+net = ["GET,HEAD,POST,PUT,PATCH,DELETE https://api.example.com"]
+
+[plugins.weather.limits]
+time = "10s"
+
+[plugins.weather.openapi]
+include = ["GET /points/**"]
+naming = "operation-id"
+url = "https://api.example.com/v1"
+
+[plugins.weather.secrets.Authorization]
+env = "WEATHER_AUTHORIZATION"
+format = "Bearer {}"
+header = "Authorization"
+origin = "https://api.example.com"
+
+[plugins.weather.secrets.X-Api-Key]
+env = "WEATHER_X_API_KEY"
+header = "X-Api-Key"
+origin = "https://api.example.com"
+"#;
+    assert_eq!(weather.table().unwrap().unwrap(), expected);
+}
+
+#[test]
+fn what_is_needed_is_granted_and_no_more() {
+    let net = |protocol| registration(protocol).net().unwrap();
+    let elsewhere = Document::Url("https://docs.example.com/openapi.yaml".to_owned());
+    assert_eq!(
+        net(openapi("https://api.example.com", Some(elsewhere))),
+        ["GET,HEAD,POST,PUT,PATCH,DELETE https://api.example.com", "GET https://docs.example.com"]
+    );
+    let beside = Document::Url("https://api.example.com/docs/openapi.yaml".to_owned());
+    assert_eq!(net(openapi("https://api.example.com", Some(beside))).len(), 1);
+    assert_eq!(net(mcp("https://hub.example.com/mcp")), ["GET,POST,DELETE https://hub.example.com"]);
+    let echo = Http {
+        url: "http://localhost:8000/anything/{id}".to_owned(),
+        method: "PUT".to_owned(),
+        description: String::new(),
+        input_schema: None,
+        output_schema: None,
+    };
+    assert_eq!(net(Protocol::Http(echo)), ["PUT http://localhost:8000"]);
+    for wrong in ["api.example.com", "ftp://x.example", "https://", ""] {
+        assert!(registration(openapi(wrong, None)).net().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn this_machines_addresses_come_with_its_names_alone() {
+    let ranges = |url: &str| registration(openapi(url, None)).ranges();
+    for here in ["http://localhost:8000", "http://api.localhost:8000/x", "http://LOCALHOST./"] {
+        assert_eq!(ranges(here), ["127.0.0.0/8", "::1/128"], "{here}");
+    }
+    for elsewhere in
+        ["http://127.0.0.1:8000", "http://[::1]:8000", "https://localhost.example.com", "https://x.example"]
+    {
+        assert!(ranges(elsewhere).is_empty(), "{elsewhere}");
+    }
+    let mut named = registration(openapi("http://localhost:8000", None));
+    named.addresses = vec!["10.0.0.0/8".to_owned(), "127.0.0.0/8".to_owned()];
+    assert_eq!(named.ranges(), ["10.0.0.0/8", "127.0.0.0/8", "::1/128"]);
+}
+
+#[test]
+fn g10_one_tool_of_a_server_is_a_plugin_with_kept_secrets() {
+    let mut hub = registration(mcp("https://hub.example.com/mcp"));
+    hub.headers = vec![header("Authorization", "Bearer {}")];
+    let plugin = hub.plugin().unwrap().unwrap();
+    assert!(plugin.kept);
+    assert_eq!(plugin.grants.at, "bailiwick tools show --toml weather:1");
+    let [secret] = plugin.grants.secrets.as_slice() else { panic!("{:?}", plugin.grants.secrets) };
+    assert_eq!(secret.source, SecretSource::Kept);
+    let binding = secret.binding.as_ref().unwrap();
+    assert_eq!(binding.origin.to_string(), "https://hub.example.com");
+    let expected = Placement::Header { name: "authorization".to_owned(), format: "Bearer {}".to_owned() };
+    assert_eq!(binding.placement, expected);
+    assert!(plugin.rules_for("search").allowed && !plugin.rules_for("delete").allowed);
+    assert_eq!(plugin.limits.time.as_millis(), 10_000);
+}
+
+#[test]
+fn g1_a_second_name_is_no_plugin() {
+    let tool = ToolName::parse("web_fetch").unwrap();
+    let native = Native { tool, description: None, input_schema: None, output_schema: None };
+    let native = registration(Protocol::Native(native));
+    assert!(native.plugin().unwrap().is_none() && native.table().unwrap().is_none() && native.url().is_none());
+}
+
+#[test]
+fn c7_headers_do_not_go_over_a_network_unencrypted() {
+    let mut service = registration(mcp("http://10.1.2.3:8000/mcp"));
+    service.headers = vec![header("X-Key", "{}")];
+    let flaw = service.plugin().unwrap_err();
+    assert_eq!(flaw.message, "`http://10.1.2.3:8000` would get the headers over the network unencrypted");
+    service.protocol = mcp("http://127.0.0.1:8000/mcp");
+    assert!(service.plugin().is_ok());
+}
+
+#[test]
+fn nothing_in_it_stands_for_a_variable() {
+    let mut service = registration(mcp("https://hub.example.com/mcp?x=${HOME}"));
+    let plugin = service.plugin().unwrap().unwrap();
+    assert_eq!(plugin.class.remote().unwrap().url.query(), Some("x=${HOME}"));
+    service.net = vec!["GET,POST,DELETE https://${HOST}".to_owned()];
+    assert!(service.plugin().is_err());
+}
+
+#[test]
+fn what_the_reader_refuses_is_refused() {
+    let mut service = registration(mcp("https://hub.example.com/mcp"));
+    service.net = vec!["GET https://hub.example.com".to_owned()];
+    assert!(service.plugin().unwrap_err().message.contains("out of reach"));
+    service.net = Vec::new();
+    service.timeout_ms = 0;
+    assert_eq!(service.plugin().unwrap_err().message, "the timeout has to be more than 0");
+    service.timeout_ms = u64::MAX;
+    assert!(service.plugin().is_err());
+}
+
+#[test]
+fn c2_lines_are_names_and_values() {
+    assert_eq!(header_line(" X-Key :  a:b  "), Ok(("X-Key", "a:b")));
+    assert_eq!(inject_line(" units = si=x "), Ok(("units", "si=x")));
+    assert_eq!(inject_line("units="), Ok(("units", "")));
+    for wrong in ["", "X-Key canary", ":canary", "  : canary"] {
+        let flaw = header_line(wrong).unwrap_err();
+        assert!(!flaw.message.contains("canary"), "{flaw}");
+    }
+    for wrong in ["", "canary", "=canary", "  =canary"] {
+        let flaw = inject_line(wrong).unwrap_err();
+        assert!(!flaw.message.contains("canary"), "{flaw}");
+    }
+}
+
+#[test]
+fn c7_a_credential_is_told_from_the_word_before_it() {
+    let check = |value: &str, format: &str, sealed: &str| {
+        assert_eq!(Header::of("Authorization", value), Ok((header("Authorization", format), sealed)), "{value}");
+    };
+    check("Bearer abc", "Bearer {}", "abc");
+    check(" bearer   abc ", "bearer {}", "abc");
+    check("Token abc def", "Token {}", "abc def");
+    check("Basic YTpi", "Basic {}", "YTpi");
+    check("Digest username=x", "{}", "Digest username=x");
+    check("Bearer", "{}", "Bearer");
+    for (name, value) in [("X-Key", ""), ("X-Key", "  "), ("Host", "x"), ("a b", "x"), ("x.y", "x"), ("X", "ca\nnary")]
+    {
+        let flaw = Header::of(name, value).unwrap_err();
+        assert!(!flaw.message.contains("nary"), "{flaw}");
+    }
+}
+
+#[test]
+fn c2_a_header_is_given_once() {
+    let (kept, values) = headers([("X-Key", "abc"), ("Authorization", "Bearer def")]).unwrap();
+    assert_eq!(kept, [header("X-Key", "{}"), header("Authorization", "Bearer {}")]);
+    assert_eq!(values, [("X-Key".to_owned(), "abc"), ("Authorization".to_owned(), "def")]);
+    assert_eq!(headers([("X-Key", "a"), ("x-key", "b")]).unwrap_err().message, "the header `x-key` is given twice");
+}
+
+#[test]
+fn c20_a_record_is_read_back_as_it_was_and_unknown_keys_are_none() {
+    let mut service = registration(openapi("https://x.example", Some(Document::File("/srv/x.yaml".into()))));
+    service.headers = vec![header("X-Key", "{}")];
+    let text = serde_json::to_string(&service).unwrap();
+    assert_eq!(serde_json::from_str::<Registration>(&text).unwrap(), service);
+    let mut json = serde_json::to_value(&service).unwrap();
+    json["protocol"]["surprise"] = json!(1);
+    assert!(serde_json::from_value::<Registration>(json).is_err());
+}
+
+#[test]
+fn a_schema_is_kept_but_for_what_toml_cannot_say() {
+    let http = |schema: Json| {
+        registration(Protocol::Http(Http {
+            url: "https://x.example/${id}".to_owned(),
+            method: "POST".to_owned(),
+            description: "Says \"x\"\nand ${y}.".to_owned(),
+            input_schema: Some(schema),
+            output_schema: None,
+        }))
+        .table()
+    };
+    let schema = json!({"type": "object", "properties": {"a": {"type": ["string", "null"], "default": null}, "b": {"minimum": 0.5}}});
+    let text = http(schema).unwrap().unwrap();
+    let read: toml::Table = toml::from_str(&text).unwrap();
+    let request = &read["plugins"]["weather"]["http"];
+    assert_eq!(request["description"].as_str(), Some("Says \"x\"\nand $${y}."));
+    assert_eq!(request["input"]["properties"]["b"]["minimum"].as_float(), Some(0.5));
+    assert!(request["input"]["properties"]["a"].get("default").is_none());
+    assert!(http(json!({"enum": ["a", null]})).is_err());
+}
