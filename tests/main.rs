@@ -41,6 +41,7 @@ mod sdk_readme;
 mod search;
 mod secrets;
 mod servers;
+mod services;
 mod telemetry;
 mod tidy;
 mod typed;

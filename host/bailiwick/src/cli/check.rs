@@ -223,6 +223,11 @@ fn warnings(settings: &Settings, snapshot: &Snapshot) -> Vec<Warning> {
             message: format!("plugin `{}`: {function}", plugin.name),
         };
         warnings.extend(plugin.left_out().iter().map(warning));
+        warnings.extend(plugin.advice().iter().map(|advice| Warning {
+            code: "check.no-proof",
+            at: Some(plugin.at.clone()),
+            message: format!("plugin `{}`: {advice}", plugin.name),
+        }));
     }
     warnings.extend(unpinned(&settings.config));
     for tool in snapshot.registry.tools() {

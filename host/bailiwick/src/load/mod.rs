@@ -313,6 +313,15 @@ impl Plugin {
         }
     }
 
+    /// What its service asks for that it does not have, with the lines that would give it.
+    #[must_use]
+    pub fn advice(&self) -> &[String] {
+        match &self.backend {
+            Backend::Service(service) => service.advice(),
+            Backend::Component { .. } | Backend::Server(_) | Backend::Programs(_) => &[],
+        }
+    }
+
     /// Settings as what runs a tool of it reads them.
     pub(crate) fn settings(&self, tool: &Tool) -> Arc<BTreeMap<String, String>> {
         match &self.backend {

@@ -4,6 +4,7 @@
 //! operation is a [`Tool`] or is [`LeftOut`] with the reason. What a document says decides about names, arguments and
 //! paths below the operator's origin, never about where a request goes, who sends it, or what the operator injects.
 
+mod advice;
 mod body;
 mod file;
 mod names;
@@ -28,6 +29,7 @@ use bailiwick_operation::{Location, Operation};
 use serde_json::Value;
 use url::Url;
 
+pub use self::advice::advice;
 pub use self::file::{artifact_in, contents, file_arguments};
 pub use self::names::{Naming, Pattern};
 pub use self::parse::{DocumentError, Format, MAX_DEPTH, MAX_DOCUMENT, MAX_VALUES, parse};
