@@ -86,7 +86,7 @@ impl Bench {
     /// # Errors
     /// When this machine cannot run components.
     pub fn of(config: &Config, keeper: Option<Arc<Keeper>>) -> Result<Self, StartError> {
-        let key = settings::state_folder(config).map(|state| state.join("host.key"));
+        let key = settings::state_folder(config).map(|state| state.join(runtime::KEY_FILE));
         let key = key.filter(|file| ambient::exists(file)).and_then(|file| runtime::host_key(&file).ok());
         let cache = settings::cache_folder(config).zip(key).and_then(|(folder, key)| Cache::open(folder, key).ok());
         let database = settings::state_folder(config).map(|state| state.join(store::FILE));
