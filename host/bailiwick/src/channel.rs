@@ -9,6 +9,8 @@ use tracing::Level;
 use bailiwick_core::context::Role;
 use bailiwick_core::name::PluginName;
 
+use crate::artifact::Owner;
+
 /// What a caller is able to hear and answer. Without a sender, there is no way back of that kind.
 #[derive(Debug, Clone, Default)]
 pub struct Channel {
@@ -20,6 +22,8 @@ pub struct Channel {
     pub able: Able,
     /// Where lines of the log go.
     pub log: Option<LogSink>,
+    /// Who can use what the call leaves, and whose artifacts it can use.
+    pub owner: Owner,
 }
 
 /// The kinds of questions that a caller who can be asked at all can answer.

@@ -36,6 +36,7 @@ use crate::registrations::{Change, Listed, Registrations, with_registrations};
 use crate::runtime::{self, Runtime};
 use crate::seal::seal;
 use crate::search::{self, Answer, Meant, Menu};
+use crate::service::Services;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Counted, Telemetry};
 
@@ -56,6 +57,7 @@ pub struct Host {
     pub(crate) telemetry: Arc<Telemetry>,
     wall: Option<Arc<Wall>>,
     fleet: Arc<Fleet>,
+    services: Arc<Services>,
     /// What it runs with.
     config: ArcSwap<Config>,
     /// Held while plugins are loaded: what was configured last is what is there last.
@@ -119,6 +121,7 @@ impl Host {
             telemetry: Arc::new(telemetry),
             wall: parts.wall,
             fleet: parts.fleet,
+            services: parts.services,
             config: ArcSwap::from_pointee(config.clone()),
             loading: Mutex::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -154,9 +157,16 @@ impl Host {
             Err(error) => tracing::error!(%error, "what is registered cannot be read, and stays as it was"),
         }
         let merged = with_registrations(&self.config.load(), &self.registered.load().listed);
-        let (runtime, egress, artifacts) = (&self.runtime, &self.egress, &self.artifacts);
-        let (wall, fleet, vault) = (self.wall.as_ref(), &self.fleet, &merged.vault);
-        let snapshot = Loader { runtime, egress, artifacts, wall, fleet, vault }.merged(&merged).await;
+        let loader = Loader {
+            runtime: &self.runtime,
+            egress: &self.egress,
+            artifacts: &self.artifacts,
+            wall: self.wall.as_ref(),
+            fleet: &self.fleet,
+            services: &self.services,
+            vault: &merged.vault,
+        };
+        let snapshot = loader.merged(&merged).await;
         self.telemetry.loaded(&snapshot);
         self.snapshot.store(Arc::new(snapshot));
         self.changed.send_modify(|version| *version += 1);
@@ -344,6 +354,7 @@ impl Host {
         spending.runs();
         let result = invoke(&permitted, plugin, &context).await;
         let outcome = seal(result, &permitted, &context).await;
+        self.artifacts.note(&context.channel.owner, &context.id, &outcome);
         spending.done(&outcome);
         recorder.done(outcome)
     }
@@ -419,7 +430,7 @@ impl Host {
             plugin: tool.plugin.clone(),
             tool: tool.name.clone(),
             effective: Arc::clone(&tool.effective),
-            config: Arc::clone(&plugin.config),
+            config: plugin.settings(tool),
             secrets: Arc::clone(&plugin.secrets),
             egress: Arc::clone(&self.egress),
             artifacts: Arc::clone(&self.artifacts),
@@ -476,6 +487,7 @@ async fn invoke(permitted: &Permitted, plugin: &Plugin, context: &Arc<CallContex
         }
         Backend::Server(member) => member.call(permitted, context).await?,
         Backend::Programs(programs) => programs.call(permitted, context).await?,
+        Backend::Service(service) => service.call(permitted, context).await?,
     };
     let tool = permitted.tool();
     match (&tool.results, &output.structured) {

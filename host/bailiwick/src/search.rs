@@ -119,10 +119,10 @@ fn tool(name: &str, description: &str, schema: &Value, annotations: Annotations)
         // No plugin stands behind it, and nothing that looks for one is ever given it.
         plugin_index: usize::MAX,
         definition,
+        brief: None,
         effective: Arc::new(Effective::default()),
         arguments: arguments.expect("the schemas are ours"),
         results: None,
-        output_schema: None,
         grants_digest: String::new(),
         annotations,
         not_configured: None,
@@ -329,7 +329,7 @@ pub(crate) fn described(registry: &Registry, selector: &Selector, name: &str) ->
     };
     let tool = registry.as_seen(tool, selector);
     structured(json!({
-        "name": name, "description": tool.description(), "parameters": tool.arguments.visible(),
+        "name": name, "description": tool.whole_description(), "parameters": tool.arguments.visible(),
         "annotations": tool.annotations,
     }))
 }

@@ -22,7 +22,7 @@ fn tool(name: &str, description: &str, schema: &str, allowed: bool) -> Candidate
         definition,
         effective: Arc::new(Effective { allowed, ..Effective::default() }),
         results: None,
-        output_schema: None,
+        brief: None,
         grants_digest: String::new(),
         annotations: Annotations::default(),
         not_configured: None,

@@ -32,7 +32,7 @@ fn registry(description: &str, digest: &str) -> Registry {
         effective: Arc::new(Effective { grants: Arc::new(grants), inject, ..Effective::default() }),
         arguments,
         results: None,
-        output_schema: None,
+        brief: None,
         grants_digest: digest.to_owned(),
         annotations: Annotations::default(),
         not_configured: None,

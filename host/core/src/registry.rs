@@ -1,11 +1,14 @@
 //! All tools at one moment: an immutable snapshot. A reload makes a new one; calls under way keep theirs.
 
+mod publisher;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+pub use self::publisher::{MAX_SERVICE_TOOLS, MAX_TOOLS, Publisher};
 use crate::aggregate;
 use crate::call::Selector;
 use crate::config::Effective;
@@ -17,8 +20,6 @@ use crate::outcome::Failure;
 use crate::redact::is_invisible;
 use crate::schema::{ArgumentSchema, ResultSchema, SchemaError};
 
-/// A plugin may publish this many tools.
-pub const MAX_TOOLS: usize = 256;
 /// Finds tools for a caller that has too many of them to be told of each.
 pub const SEARCH_TOOLS: &str = "search_tools";
 /// Tells about one tool.
@@ -98,14 +99,14 @@ pub struct Tool {
     pub plugin_index: usize,
     /// What the plugin published.
     pub definition: Definition,
+    /// What lists say instead of its description, where that is too long for them.
+    pub brief: Option<String>,
     /// What it may reach, after per-tool narrowing.
     pub effective: Arc<Effective>,
     /// Its argument rules.
     pub arguments: ArgumentSchema,
     /// The rule for its results.
     pub results: Option<ResultSchema>,
-    /// `definition.output_schema`, parsed.
-    pub output_schema: Option<Value>,
     /// `sha256:…` of those rights, for the audit.
     pub grants_digest: String,
     /// What callers are told.
@@ -138,12 +139,34 @@ pub struct Naming {
 }
 
 impl Tool {
-    /// The description a caller sees.
+    /// The description a caller sees who looks at this tool alone.
+    #[must_use]
+    pub fn whole_description(&self) -> String {
+        self.noted(&self.definition.description)
+    }
+
+    /// The description a caller sees in a list.
     #[must_use]
     pub fn description(&self) -> String {
+        self.noted(self.listed())
+    }
+
+    /// The same without what has to be set first.
+    #[must_use]
+    pub fn listed(&self) -> &str {
+        self.brief.as_deref().unwrap_or(&self.definition.description)
+    }
+
+    /// The schema of its results.
+    #[must_use]
+    pub fn output_schema(&self) -> Option<&Value> {
+        self.results.as_ref().map(ResultSchema::value)
+    }
+
+    fn noted(&self, description: &str) -> String {
         match &self.not_configured {
-            Some(reason) => format!("{} [NOT CONFIGURED] {reason}", self.definition.description),
-            None => self.definition.description.clone(),
+            Some(reason) => format!("{description} [NOT CONFIGURED] {reason}"),
+            None => description.to_owned(),
         }
     }
 }
@@ -163,8 +186,13 @@ pub enum DefinitionError {
     #[error("tool `{0}` is there twice")]
     Twice(String),
     /// Too many tools.
-    #[error("the plugin publishes {0} tools; at most {MAX_TOOLS} are taken")]
-    TooMany(usize),
+    #[error("the plugin publishes {there} tools; at most {most} are taken")]
+    TooMany {
+        /// So many.
+        there: usize,
+        /// What is taken.
+        most: usize,
+    },
     /// A text that is too long or hides something.
     #[error("tool `{tool}`: {reason}")]
     Text {
@@ -193,33 +221,66 @@ pub enum DefinitionError {
     },
 }
 
+impl DefinitionError {
+    /// The configuration names a tool that is none of `known`. Of many, those are named that it may have meant.
+    pub fn unknown<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Self {
+        const MOST_NAMED: usize = 40;
+        let mut known: Vec<&str> = known.into_iter().collect();
+        let n_more = known.len().saturating_sub(MOST_NAMED);
+        if n_more > 0 {
+            known.sort_by_cached_key(|known| strsim::damerau_levenshtein(known, name));
+            known.truncate(MOST_NAMED);
+        }
+        let mut text = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        if n_more > 0 {
+            text.push_str(&format!(" and {n_more} more"));
+        }
+        Self::UnknownTool { name: name.to_owned(), known: text }
+    }
+}
+
 /// Checks what a plugin published: names, texts, counts.
 ///
 /// # Errors
 /// The first thing that is wrong.
 pub fn check_definitions(definitions: &[Definition]) -> Result<(), DefinitionError> {
-    if definitions.len() > MAX_TOOLS {
-        return Err(DefinitionError::TooMany(definitions.len()));
+    check_published(Publisher::Plugin, definitions)
+}
+
+/// The same for what `publisher` published.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_published(publisher: Publisher, definitions: &[Definition]) -> Result<(), DefinitionError> {
+    let (there, most) = (definitions.len(), publisher.most_tools());
+    if there > most {
+        return Err(DefinitionError::TooMany { there, most });
     }
-    for (index, definition) in definitions.iter().enumerate() {
+    let mut names = BTreeSet::new();
+    for definition in definitions {
         let name = &definition.name;
         ToolName::parse(name).map_err(|error| DefinitionError::Name { name: name.clone(), error })?;
-        if definitions[..index].iter().any(|other| other.name == *name) {
+        if !names.insert(name) {
             return Err(DefinitionError::Twice(name.clone()));
         }
-        let refused = |reason| DefinitionError::Text { tool: name.clone(), reason };
-        for text in std::iter::once(&definition.description).chain(&definition.title) {
-            check_text(text).map_err(refused)?;
-        }
-        if definition.title.as_ref().is_some_and(|title| title.contains('\n')) {
-            return Err(refused("the title has more than one line".to_owned()));
-        }
-        for schema in std::iter::once(&definition.input_schema).chain(&definition.output_schema) {
-            // What is no JSON, or too large, is refused where it is compiled.
-            let texts = serde_json::from_str(schema).unwrap_or(Value::Null);
-            if let Some(hidden) = hidden(&texts) {
-                return Err(refused(format!("a schema hides a character (U+{:04X})", hidden as u32)));
-            }
+        check_texts(definition).map_err(|reason| DefinitionError::Text { tool: name.clone(), reason })?;
+    }
+    Ok(())
+}
+
+/// Refuses what is too long in a definition or hides something.
+fn check_texts(definition: &Definition) -> Result<(), String> {
+    for text in std::iter::once(&definition.description).chain(&definition.title) {
+        check_text(text)?;
+    }
+    if definition.title.as_ref().is_some_and(|title| title.contains('\n')) {
+        return Err("the title has more than one line".to_owned());
+    }
+    for schema in std::iter::once(&definition.input_schema).chain(&definition.output_schema) {
+        // What is no JSON, or too large, is refused where it is compiled.
+        let texts = serde_json::from_str(schema).unwrap_or(Value::Null);
+        if let Some(hidden) = hidden(&texts) {
+            return Err(format!("a schema hides a character (U+{:04X})", hidden as u32));
         }
     }
     Ok(())
@@ -647,6 +708,9 @@ fn ladder(plugin: &PluginName, tool: &ToolName) -> [ToolName; 4] {
     let named = |text: &str| ToolName::parse(text).unwrap_or_else(|_| tool.clone());
     [tool.clone(), named(&short), named(&hashed(8)), named(&hashed(40))]
 }
+
+#[cfg(test)]
+mod many_tests;
 
 #[cfg(test)]
 mod tests {

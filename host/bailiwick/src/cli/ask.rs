@@ -267,7 +267,7 @@ fn typed(line: &str, schema: &Value) -> Result<Value, String> {
         Some(_) | None => Value::String(line.to_owned()),
     };
     match ResultSchema::compile(&schema.to_string()) {
-        Ok((rule, _)) => rule.mismatch(&value).map_or(Ok(value), Err),
+        Ok(rule) => rule.mismatch(&value).map_or(Ok(value), Err),
         // A rule the host cannot read is for the plugin to judge.
         Err(_) => Ok(value),
     }

@@ -10,6 +10,8 @@ use bailiwick_core::confine::Life;
 use bailiwick_core::outcome::{Code, Outcome};
 use bailiwick_core::schema::MAX_ARGUMENTS;
 
+use crate::artifact::Owner;
+use crate::channel::Channel;
 use crate::host::Host;
 
 use super::answer::{self, Pieces};
@@ -45,6 +47,7 @@ async fn answer(terminal: &Terminal, ground: &Ground, call: CallArguments, argum
     let host = start::host_with(terminal, ground, call.observe).await?;
     let from_stdin = call.arguments.as_deref() == Some("-");
     let (channel, mut audience) = audience(terminal, !from_stdin && !call.no_input);
+    let channel = Channel { owner: Owner::Operator, ..channel };
     let caller = Arc::new(Caller::operator("cli"));
     let request =
         Call { id: host.new_call_id(), tool: call.tool.clone(), arguments, caller, trace: None, session: None };

@@ -20,6 +20,7 @@ use bailiwick_core::outcome::{Code, Outcome};
 use bailiwick_core::redact::{quotable, visible, visible_json};
 
 use crate::ambient;
+use crate::artifact::Owner;
 use crate::channel::Channel;
 use crate::host::Host;
 
@@ -141,6 +142,8 @@ async fn converse(
     let selector = Selector::of(tools.split(',').map(str::trim).filter(|entry| !entry.is_empty()));
     let caller = Arc::new(Caller { tools: selector, ..Caller::operator("cli") });
     let (channel, audience) = audience(terminal, std::io::stdin().is_terminal());
+    // The model asks, who is nobody to use what others were left.
+    let channel = Channel { owner: Owner::Named(caller.name.as_str().into()), ..channel };
     let messages = system.map(|text| json!({"role": "system", "content": text})).into_iter().collect();
     let calls = Vec::new();
     let mut chat = Chat { terminal, host, caller, channel, audience, model, url, key, max_loops, messages, calls };

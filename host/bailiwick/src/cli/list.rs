@@ -72,7 +72,7 @@ fn table(tools: &[Named], width: Option<usize>) -> String {
 }
 
 fn description(name: &ToolName, tool: &Tool, most: usize) -> String {
-    let first = clipped(&tool.definition.description, most);
+    let first = clipped(tool.listed(), most);
     if tool.not_configured.is_some() {
         return format!("{YELLOW}[NOT CONFIGURED]{YELLOW:#} {}", clipped(&first, most.saturating_sub(17)));
     }
@@ -104,7 +104,7 @@ fn tool_json((name, tool): &Named) -> Value {
         "configured": tool.not_configured.is_none(),
         "inputSchema": tool.arguments.visible(),
     });
-    if let Some(schema) = &tool.output_schema {
+    if let Some(schema) = tool.output_schema() {
         json["outputSchema"] = schema.clone();
     }
     json

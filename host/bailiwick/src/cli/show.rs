@@ -53,7 +53,7 @@ async fn shown(terminal: &Terminal, ground: &Ground, name: &str) -> Result<Exit,
 /// A server: what it is, how it does, its tools, and the last lines it wrote beside the protocol.
 fn server_text(plugin: &Plugin, snapshot: &Snapshot) -> String {
     let facts = [
-        ("class", plugin.class().to_owned()),
+        ("class", plugin.class.to_owned()),
         ("source", plugin.source.clone()),
         ("digest", plugin.digest.to_string()),
         ("condition", plugin.condition().unwrap_or_default()),
@@ -76,7 +76,7 @@ fn server_json(plugin: &Plugin, snapshot: &Snapshot) -> Value {
     json!({
         "plugin": plugin.name.as_str(),
         "at": plugin.at,
-        "class": plugin.class(),
+        "class": plugin.class,
         "source": plugin.source,
         "digest": plugin.digest.to_string(),
         "condition": plugin.condition(),
@@ -259,7 +259,7 @@ fn limit_lines(of: &Limits) -> String {
 fn schemas(tool: &Tool) -> String {
     let schema = format!("{:#}", tool.arguments.visible());
     let mut text = format!("{BOLD}Arguments{BOLD:#}\n{}\n", visible_json(&schema));
-    if let Some(schema) = &tool.output_schema {
+    if let Some(schema) = tool.output_schema() {
         let schema = format!("{schema:#}");
         let _ = writeln!(text, "\n{BOLD}Structured result{BOLD:#}\n{}", visible_json(&schema));
     }
@@ -288,7 +288,7 @@ fn json(tool: &Tool, plugin: &Plugin) -> Value {
         "limits": limits.collect::<serde_json::Map<_, _>>(),
         "injected": tool.effective.inject.keys().map(String::as_str).collect::<Value>(),
         "inputSchema": tool.arguments.visible(),
-        "outputSchema": tool.output_schema,
+        "outputSchema": tool.output_schema(),
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod programs;
 mod servers;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use bailiwick_core::aggregate::gathered;
 use bailiwick_core::call::CallId;
-use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective, Expose, Prefix};
+use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective, Expose, Known, Prefix};
 use bailiwick_core::context::{Catalogue, Contexts, Offer};
 use bailiwick_core::grant::limit::Size;
 use bailiwick_core::grant::{FsGrant, FsGrants, Grants, Limits, SecretGrant};
@@ -25,11 +26,10 @@ use bailiwick_core::name::{PluginName, SecretName, ToolName};
 use bailiwick_core::outcome::{Code, Failure};
 use bailiwick_core::redact::brief;
 use bailiwick_core::registry::{
-    Annotations, Candidate, Definition, DefinitionError, Held, Naming, Registry, Risk, Role, Tool, Trust, annotations,
-    check_definitions,
+    Annotations, Candidate, Definition, DefinitionError, Held, Naming, Publisher, Registry, Risk, Role, Tool, Trust,
+    annotations, check_published,
 };
 use bailiwick_core::schema::{ArgumentSchema, ResultSchema};
-use bailiwick_core::typed::LeftOut;
 
 use crate::ambient::Links;
 use crate::approval::Desk;
@@ -54,6 +54,7 @@ use crate::runtime::{
 };
 use crate::search;
 use crate::secrets::Secrets;
+use crate::service::{Service, Services};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::Trail;
 use crate::{ambient, builtin, examine, settings};
@@ -260,6 +261,8 @@ pub struct Plugin {
     pub source: String,
     /// Of what runs: a component's bytes, or how a program is started.
     pub digest: ComponentDigest,
+    /// What it is: `component`, `mcp`, `openapi`, `http`, `process`.
+    pub class: &'static str,
     pub(crate) backend: Backend,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) config: Arc<BTreeMap<String, String>>,
@@ -279,24 +282,16 @@ pub(crate) enum Backend {
     Server(Arc<fleet::Member>),
     /// Native programs, started for each call.
     Programs(Box<Programs>),
+    /// An HTTP service.
+    Service(Box<Service>),
 }
 
 impl Plugin {
-    /// What it is: `component`, `mcp`, `process`.
-    #[must_use]
-    pub fn class(&self) -> &'static str {
-        match &self.backend {
-            Backend::Component { .. } => "component",
-            Backend::Server(_) => "mcp",
-            Backend::Programs(_) => "process",
-        }
-    }
-
     /// How its server does, in a phrase; none of what runs only while it is called.
     #[must_use]
     pub fn condition(&self) -> Option<String> {
         match &self.backend {
-            Backend::Component { .. } | Backend::Programs(_) => None,
+            Backend::Component { .. } | Backend::Programs(_) | Backend::Service(_) => None,
             Backend::Server(member) => Some(member.server.condition().to_string()),
         }
     }
@@ -305,18 +300,27 @@ impl Plugin {
     #[must_use]
     pub fn stderr(&self) -> Vec<String> {
         let lines = match &self.backend {
-            Backend::Component { .. } | Backend::Programs(_) => Vec::new(),
+            Backend::Component { .. } | Backend::Programs(_) | Backend::Service(_) => Vec::new(),
             Backend::Server(member) => member.server.stderr(),
         };
         lines.iter().map(|line| self.secrets.redactor().text(line).into_owned()).collect()
     }
 
-    /// What of a component is no tool, and why.
+    /// What of a component or a service is no tool, and why.
     #[must_use]
-    pub fn left_out(&self) -> &[LeftOut] {
+    pub fn left_out(&self) -> Vec<String> {
         match &self.backend {
-            Backend::Component { component, .. } => &component.left_out,
-            Backend::Server(_) | Backend::Programs(_) => &[],
+            Backend::Component { component, .. } => component.left_out.iter().map(ToString::to_string).collect(),
+            Backend::Service(service) => service.left_out().to_vec(),
+            Backend::Server(_) | Backend::Programs(_) => Vec::new(),
+        }
+    }
+
+    /// Settings as what runs a tool of it reads them.
+    pub(crate) fn settings(&self, tool: &Tool) -> Arc<BTreeMap<String, String>> {
+        match &self.backend {
+            Backend::Service(service) => service.settings(&tool.definition.name).cloned().unwrap_or_default(),
+            Backend::Component { .. } | Backend::Server(_) | Backend::Programs(_) => Arc::clone(&self.config),
         }
     }
 }
@@ -333,6 +337,8 @@ struct Loaded {
     held: Vec<Held>,
     /// Why not.
     problems: Vec<Problem>,
+    /// The plugin as its tools are held to it, where that is narrower than it is configured.
+    held_to: Option<Box<config::Plugin>>,
 }
 
 /// Everything of a host that outlives a reload.
@@ -347,13 +353,21 @@ pub(crate) struct Parts {
     pub(crate) observer: Option<Observer>,
     pub(crate) wall: Option<Arc<Wall>>,
     pub(crate) fleet: Arc<Fleet>,
+    pub(crate) services: Arc<Services>,
 }
 
 impl Parts {
     /// What loads the plugins of a configuration, with the values of those that are kept.
     pub(crate) fn loader<'h>(&'h self, vault: &'h Vault) -> Loader<'h> {
-        let (wall, fleet) = (self.wall.as_ref(), &self.fleet);
-        Loader { runtime: &self.runtime, egress: &self.egress, artifacts: &self.artifacts, wall, fleet, vault }
+        Loader {
+            runtime: &self.runtime,
+            egress: &self.egress,
+            artifacts: &self.artifacts,
+            wall: self.wall.as_ref(),
+            fleet: &self.fleet,
+            services: &self.services,
+            vault,
+        }
     }
 }
 
@@ -384,11 +398,14 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
     let artifacts = Arc::new(Artifacts::new(state.join("artifacts")));
     let (way, kept) = (Arc::clone(&egress), Arc::clone(&store));
     let fleet = Fleet::new(setup.keeper, way, Arc::clone(&artifacts), kept, setup.afresh);
+    let (way, kept) = (Arc::clone(&egress), Some(Arc::clone(&store)));
+    let services = Services::new(way, kept, setup.afresh, fleet.changed());
     Ok(Parts {
         runtime: Arc::new(runtime),
         egress,
         artifacts,
         fleet: Arc::new(fleet),
+        services: Arc::new(services),
         store,
         registrations: Arc::new(registrations),
         desk: Arc::new(desk),
@@ -431,6 +448,7 @@ pub(crate) struct Loader<'h> {
     pub(crate) artifacts: &'h Arc<Artifacts>,
     pub(crate) wall: Option<&'h Arc<Wall>>,
     pub(crate) fleet: &'h Arc<Fleet>,
+    pub(crate) services: &'h Arc<Services>,
     pub(crate) vault: &'h Vault,
 }
 
@@ -454,7 +472,8 @@ impl Loader<'_> {
         let mut offers = Vec::new();
         for (configured, loaded) in enabled.into_iter().zip(loaded) {
             let tools = loaded.and_then(|loaded| {
-                let Loaded { plugin, described, reason, known, held, problems } = loaded;
+                let Loaded { plugin, described, reason, known, held, problems, held_to } = loaded;
+                let configured = held_to.as_deref().unwrap_or(configured);
                 let tools = tools(configured, &described.tools, &known, reason.as_deref(), plugins.len())?;
                 let offer = offer(configured, described.context, reason.as_deref(), plugins.len())?;
                 Ok((plugin, tools, offer, held, problems))
@@ -497,6 +516,9 @@ impl Loader<'_> {
                 }
                 Class::Mcp(_) | Class::Remote(_) => {
                     self.server(plugin, lock).await.map(|loaded| (loaded.described, loaded.known))
+                }
+                Class::Service(service) => {
+                    self.service(plugin, service, lock).await.map(|loaded| (loaded.described, loaded.known))
                 }
                 Class::Process(process) => {
                     let programs = Programs::read(plugin, process, None).await?;
@@ -543,6 +565,7 @@ impl Loader<'_> {
                 self.server(configured, lock).await
             }
             Class::Process(process) => self.programs_plugin(configured, process, own, lock).await,
+            Class::Service(service) => self.service(configured, service, lock).await,
         }
     }
 
@@ -581,6 +604,7 @@ impl Loader<'_> {
             name: configured.name.clone(),
             at,
             source,
+            class: configured.class.key(),
             digest: component.digest,
             backend: Backend::Component { component, directories },
             secrets,
@@ -588,7 +612,7 @@ impl Loader<'_> {
             slots,
         };
         let (known, held, problems) = (BTreeSet::new(), Vec::new(), Vec::new());
-        Ok(Loaded { plugin, described, reason, known, held, problems })
+        Ok(Loaded { plugin, described, reason, known, held, problems, held_to: None })
     }
 
     /// The rights of `check`: none, but for the names of secrets and the configuration.
@@ -708,7 +732,17 @@ fn trust_in(class: &Class) -> Trust {
         Class::Component(source) => trust(source),
         Class::Mcp(_) | Class::Remote(_) => Trust::Foreign,
         // What is said of them the host itself says.
-        Class::Process(_) => Trust::Builtin,
+        Class::Process(_) | Class::Service(_) => Trust::Builtin,
+    }
+}
+
+pub(crate) fn publisher(class: &Class) -> Publisher {
+    match class {
+        Class::Component(_) | Class::Mcp(_) | Class::Remote(_) | Class::Process(_) => Publisher::Plugin,
+        Class::Service(service) => match service.known {
+            Known::Document(_) => Publisher::Service,
+            Known::Request(_) => Publisher::Plugin,
+        },
     }
 }
 
@@ -720,26 +754,25 @@ pub(crate) fn tools(
     reason: Option<&str>,
     plugin_index: usize,
 ) -> Result<Vec<Candidate>, String> {
-    check_definitions(definitions).map_err(|error| error.to_string())?;
+    check_published(publisher(&configured.class), definitions).map_err(|error| error.to_string())?;
     let trust = trust_in(&configured.class);
-    let known = |name: &str| known.contains(name) || definitions.iter().any(|definition| definition.name == name);
+    let own: BTreeSet<&str> = definitions.iter().map(|definition| definition.name.as_str()).collect();
     let named = configured.tools.keys().filter(|name| *name != "*").map(String::as_str);
     let named = named.chain(configured.alias.values().map(AsRef::as_ref));
-    if let Some(name) = named.into_iter().find(|name| !known(name)) {
-        let all = definitions.iter().map(|definition| format!("`{}`", definition.name)).collect::<Vec<_>>().join(", ");
-        return Err(DefinitionError::UnknownTool { name: name.to_owned(), known: all }.to_string());
+    if let Some(name) = named.into_iter().find(|name| !known.contains(*name) && !own.contains(name)) {
+        let all = definitions.iter().map(|definition| definition.name.as_str());
+        return Err(DefinitionError::unknown(name, all).to_string());
     }
+    let mut aliases: BTreeMap<&str, Vec<ToolName>> = BTreeMap::new();
+    for (alias, tool) in &configured.alias {
+        aliases.entry(tool.as_ref()).or_default().push(alias.clone());
+    }
+    aliases.values_mut().for_each(|aliases| aliases.sort());
     definitions
         .iter()
         .map(|definition| {
             let tool = tool(configured, definition, reason, plugin_index, trust)?;
-            let mut aliases: Vec<ToolName> = configured
-                .alias
-                .iter()
-                .filter(|(_, tool)| AsRef::<str>::as_ref(*tool) == definition.name)
-                .map(|(alias, _)| alias.clone())
-                .collect();
-            aliases.sort();
+            let aliases = aliases.remove(definition.name.as_str()).unwrap_or_default();
             Ok(Candidate { tool, aliases, naming: naming(configured) })
         })
         .collect::<Result<Vec<_>, String>>()
@@ -815,18 +848,18 @@ fn ready(
     let arguments = ArgumentSchema::compile(&definition.input_schema, &effective.arguments, effective.inject.clone())
         .map_err(|error| schema("input schema", error))?;
     let output = definition.output_schema.as_deref().map(ResultSchema::compile).transpose();
-    let (results, output_schema) = output.map_err(|error| schema("output schema", error))?.unzip();
+    let results = output.map_err(|error| schema("output schema", error))?;
     let grants_digest = format!("sha256:{}", hex::encode(Sha256::digest(format!("{effective:?}"))));
     Ok(Tool {
         name: ToolName::parse(name).map_err(|error| error.to_string())?,
         plugin: configured.name.clone(),
         plugin_index,
         annotations: annotations(definition, &effective, trust),
+        brief: publisher(&configured.class).brief(&definition.description),
         definition: definition.clone(),
         effective: Arc::new(effective),
         arguments,
         results,
-        output_schema,
         grants_digest,
         not_configured: reason.map(str::to_owned),
         role: Role::Single,

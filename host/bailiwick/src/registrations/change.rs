@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bailiwick_core::call::CallId;
 use bailiwick_core::name::PluginName;
 use bailiwick_core::redact::brief;
-use bailiwick_core::registration::{Protocol, Registration};
+use bailiwick_core::registration::Registration;
 
 use crate::audit::Record;
 
@@ -87,10 +87,6 @@ fn facts(of: &Registration) -> String {
     facts.extend(of.ranges().iter().map(|range| format!("addresses:{range}")));
     facts.extend(of.headers.iter().map(|header| format!("header:{}", header.name)));
     facts.extend(of.inject.iter().map(|name| format!("inject:{name}")));
-    let unverified = match &of.protocol {
-        Protocol::OpenApi(service) => service.unverified_tls,
-        Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) => false,
-    };
-    facts.extend(unverified.then(|| "unverified-tls".to_owned()));
+    facts.extend(of.is_unverified().then(|| "unverified-tls".to_owned()));
     format!("{{{}}}", facts.join(","))
 }

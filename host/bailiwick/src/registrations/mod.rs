@@ -171,6 +171,7 @@ impl Registrations {
             }
             let insert = "INSERT INTO registrations (id, name, record, sealed, created, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             write.execute(insert, params![new.id, new.name.as_str(), record, sealed, new.created_at, new.updated_at])?;
+            forget(write, new.name.as_str())?;
             noted(write, Action::Add, caller, new, &record)?;
             Ok(true)
         })?;
@@ -187,6 +188,7 @@ impl Registrations {
     pub fn update(&self, new: &Registration, values: &Values, caller: &str) -> Result<Change, RegistrationError> {
         let (record, sealed) = self.sealed(new, values)?;
         let done = self.store.write(|write| {
+            let before = found(write, &new.id)?;
             let holder = found(write, new.name.as_str())?;
             if holder.is_some_and(|holder| holder.id != new.id) {
                 return Ok(Err(RegistrationError::Exists(new.name.to_string())));
@@ -195,6 +197,10 @@ impl Registrations {
             let changed = write.execute(update, params![new.id, new.name.as_str(), record, sealed, new.updated_at])?;
             if changed == 0 {
                 return Ok(Err(RegistrationError::Unknown(new.name.to_string())));
+            }
+            let before = before.and_then(|row| serde_json::from_str::<Registration>(&row.record).ok());
+            if !before.is_some_and(|before| new.publishes_as(&before)) {
+                forget(write, new.name.as_str())?;
             }
             noted(write, Action::Update, caller, new, &record)?;
             Ok(Ok(()))
@@ -210,6 +216,7 @@ impl Registrations {
         let removed = self.store.write(|write| {
             let Some(row) = found(write, name_or_id)? else { return Ok(None) };
             write.execute("DELETE FROM registrations WHERE id = ?1", [&row.id])?;
+            forget(write, &row.name)?;
             note(write, Action::Remove, caller, (&row.id, &row.name), &row.record)?;
             Ok(Some(row))
         })?;
@@ -277,6 +284,12 @@ fn found(read: &rusqlite::Connection, name_or_id: &str) -> rusqlite::Result<Opti
     let select =
         "SELECT id, name, record, sealed FROM registrations WHERE name = ?1 OR id = ?1 ORDER BY name <> ?1 LIMIT 1";
     read.prepare_cached(select)?.query_row([name_or_id], row).optional()
+}
+
+/// Forgets what a plugin of this name published: whoever registers it says what it is from now on.
+fn forget(write: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
+    write.execute("DELETE FROM servers WHERE plugin = ?1", [name])?;
+    write.execute("DELETE FROM documents WHERE plugin = ?1", [name]).map(drop)
 }
 
 fn noted(

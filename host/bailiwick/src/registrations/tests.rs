@@ -128,6 +128,33 @@ fn what_cannot_be_read_is_told_and_can_be_removed() {
 }
 
 #[test]
+fn what_was_published_is_forgotten_once_it_is_to_be_another_thing() {
+    let World { registrations, .. } = world();
+    let pinned = |registrations: &Registrations| {
+        let count = |read: &rusqlite::Connection| {
+            read.query_row("SELECT count(*) FROM servers WHERE plugin = 'hub'", [], |row| row.get::<_, i64>(0))
+        };
+        let was = registrations.store.read(count).unwrap() == 1;
+        let insert = "INSERT OR REPLACE INTO servers VALUES ('hub', 'x', '{}', 0, '[]')";
+        registrations.store.write(|write| write.execute(insert, [])).unwrap();
+        was
+    };
+    pinned(&registrations);
+    let (mut hub, mut values) = hub("hub");
+    registrations.add(&hub, &values, "cli").unwrap();
+    assert!(!pinned(&registrations), "another plugin had this name");
+    hub.timeout_ms = 5;
+    registrations.update(&hub, &values, "cli").unwrap();
+    assert!(pinned(&registrations), "a timeout is nothing that callers see");
+    values.inject.insert("more".to_owned(), json!(1));
+    hub.inject.push("more".to_owned());
+    registrations.update(&hub, &values, "cli").unwrap();
+    assert!(!pinned(&registrations), "a hidden argument is");
+    registrations.remove("hub", "cli").unwrap();
+    assert!(!pinned(&registrations));
+}
+
+#[test]
 fn values_belong_to_the_names_of_the_record() {
     let World { registrations, .. } = world();
     let (added, values) = hub("hub");

@@ -128,10 +128,10 @@ impl<'t> Offered<'t> {
         Self {
             name: name.as_str(),
             title: tool.definition.title.as_deref(),
-            description: &tool.definition.description,
+            description: tool.listed(),
             not_configured: tool.not_configured.as_deref(),
             input: tool.arguments.visible(),
-            output: tool.output_schema.as_ref(),
+            output: tool.output_schema(),
             annotations: tool.annotations,
         }
     }

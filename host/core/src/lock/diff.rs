@@ -15,27 +15,49 @@ pub enum Line<'t> {
 /// whole is shown as replaced: a plugin's definitions must not cost the host more than a moment.
 const MOST_CELLS: usize = 1 << 20;
 
+/// The same for many texts together: a service has thousands of tools, and all of them may have changed.
+const MOST_CELLS_IN_ALL: usize = 1 << 26;
+
 /// Lines around a difference that are shown with it.
 const CONTEXT: usize = 2;
 
 /// The longest comparison that is shown.
 const MOST_LINES: usize = 200;
 
+/// What comparing many texts may still cost.
+#[derive(Debug)]
+pub struct Patience(usize);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(MOST_CELLS_IN_ALL)
+    }
+}
+
+impl Patience {
+    /// Whether there is enough left for a table of so many cells, which is taken then.
+    fn covers(&mut self, n_cells: usize) -> bool {
+        let left = self.0.checked_sub(n_cells).filter(|_| n_cells <= MOST_CELLS);
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
+}
+
 /// The shortest way from `old` to `new`.
-pub fn lines<'t>(old: &'t str, new: &'t str) -> Vec<Line<'t>> {
+pub fn lines<'t>(old: &'t str, new: &'t str, patience: &mut Patience) -> Vec<Line<'t>> {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let start = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
     let end = old[start..].iter().rev().zip(new[start..].iter().rev()).take_while(|(old, new)| old == new).count();
     let same = |lines: &[&'t str]| lines.iter().map(|line| Line::Same(line)).collect::<Vec<_>>();
     let mut found = same(&old[..start]);
-    found.extend(middle(&old[start..old.len() - end], &new[start..new.len() - end]));
+    found.extend(middle(&old[start..old.len() - end], &new[start..new.len() - end], patience));
     found.extend(same(&old[old.len() - end..]));
     found
 }
 
-fn middle<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<Line<'t>> {
+fn middle<'t>(old: &[&'t str], new: &[&'t str], patience: &mut Patience) -> Vec<Line<'t>> {
     let replaced = old.iter().map(|line| Line::Old(line)).chain(new.iter().map(|line| Line::New(line)));
-    if old.len().saturating_mul(new.len()) > MOST_CELLS {
+    if !patience.covers(old.len().saturating_mul(new.len())) {
         return replaced.collect();
     }
     // The longest common part of what follows each pair of lines, from the end to the start.
@@ -67,8 +89,8 @@ fn middle<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<Line<'t>> {
 }
 
 /// The difference as text, a sign and a space before each line; of what stayed, only what stands near it.
-pub fn text(old: &str, new: &str) -> String {
-    let lines = lines(old, new);
+pub fn text(old: &str, new: &str, patience: &mut Patience) -> String {
+    let lines = lines(old, new, patience);
     let differs: Vec<usize> =
         lines.iter().enumerate().filter(|(_, line)| !matches!(line, Line::Same(_))).map(|(at, _)| at).collect();
     let is_near = |at: usize| {
@@ -109,7 +131,8 @@ mod tests {
 
     #[track_caller]
     fn check(old: &str, new: &str, expected: &str) {
-        assert_eq!(text(&old.replace(' ', "\n"), &new.replace(' ', "\n")).replace('\n', "|"), expected);
+        let shown = text(&old.replace(' ', "\n"), &new.replace(' ', "\n"), &mut Patience::default());
+        assert_eq!(shown.replace('\n', "|"), expected);
     }
 
     #[test]
@@ -132,15 +155,24 @@ mod tests {
     fn a_difference_of_any_length_costs_a_moment_and_is_cut() {
         let old: String = (0..20_000).map(|n| format!("old {n}\n")).collect();
         let new: String = (0..20_000).map(|n| format!("new {n}\n")).collect();
-        let shown = text(&old, &new);
+        let shown = text(&old, &new, &mut Patience::default());
         assert_eq!(shown.lines().count(), 201);
         assert!(shown.ends_with("  … 39800 more lines\n"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_compared_after_many_others_is_shown_as_replaced() {
+        let mut patience = Patience(5);
+        assert_eq!(text("a\nb\nc", "x\nb\ny", &mut patience), "- a\n- b\n- c\n+ x\n+ b\n+ y\n");
+        assert_eq!(text("a\nb", "x\nb", &mut patience), "- a\n+ x\n  b\n");
+        assert_eq!(text("a\nb", "b\nc", &mut patience), "- a\n  b\n+ c\n");
+        assert_eq!(text("a\nb", "b\nc", &mut patience), "- a\n- b\n+ b\n+ c\n");
     }
 
     proptest! {
         #[test]
         fn both_texts_can_be_read_back(old in "[ab\n]{0,40}", new in "[ab\n]{0,40}") {
-            let lines = lines(&old, &new);
+            let lines = lines(&old, &new, &mut Patience::default());
             let side = |pick: fn(&Line<'_>) -> Option<String>| lines.iter().filter_map(pick).collect::<Vec<_>>();
             let was = side(|line| match line { Line::Same(text) | Line::Old(text) => Some((*text).to_owned()), Line::New(_) => None });
             let is = side(|line| match line { Line::Same(text) | Line::New(text) => Some((*text).to_owned()), Line::Old(_) => None });

@@ -231,26 +231,32 @@ impl Published {
     /// What is different in `now` for a person to read; none when nothing is.
     pub fn difference(&self, now: &Self) -> Option<Difference> {
         let changes = self.changes(now);
-        let text = changes.iter().map(|change| self.told(now, change)).collect();
+        let mut patience = diff::Patience::default();
+        let text = changes.iter().map(|change| self.told(now, change, &mut patience)).collect();
         (!changes.is_empty()).then_some(Difference { changes, text })
     }
 
-    fn told(&self, now: &Self, change: &Change) -> String {
+    fn told(&self, now: &Self, change: &Change, patience: &mut diff::Patience) -> String {
         match change {
             Change::Component { was, now } => format!("component\n- {was}\n+ {now}\n"),
             Change::ImportAdded(import) => format!("import\n+ {import}\n"),
             Change::ImportRemoved(import) => format!("import\n- {import}\n"),
             Change::ImportVersion { was, now } => format!("import\n- {was}\n+ {now}\n"),
             Change::ToolAdded(name) | Change::ToolRemoved(name) | Change::ToolChanged(name) => {
-                format!("tool {name}\n{}", self.tool_difference(now, name))
+                format!("tool {name}\n{}", self.difference_of(now, name, patience))
             }
         }
     }
 
     /// The difference between the two definitions of a tool, line by line.
     pub fn tool_difference(&self, now: &Self, tool: &str) -> String {
+        self.difference_of(now, tool, &mut diff::Patience::default())
+    }
+
+    /// The same as one of many.
+    pub fn difference_of(&self, now: &Self, tool: &str, patience: &mut diff::Patience) -> String {
         let text = |of: &Self| of.tools.get(tool).map(PinnedTool::text).unwrap_or_default();
-        diff::text(&text(self), &text(now))
+        diff::text(&text(self), &text(now), patience)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bailiwick_operation::{Body, Content, Field, InjectedField, Kind, Location, Part, Style};
 use serde_json::{Value, json};
 
+use super::file;
 use super::operation::{Arguments, Found, MOST_ARGUMENTS, Reader, describe, style};
 use super::reference::Node;
 use super::schema::{Level, Schemas, is_binary};
@@ -49,8 +50,8 @@ impl<'d> Reader<'_, 'd> {
             return if required { Err(refused) } else { Ok(None) };
         };
         let lifted = match (kind, offer.at("schema")) {
-            (Kind::Json | Kind::Form | Kind::Multipart, Some(schema)) => self.lift(schema, 0)?,
-            (Kind::Json | Kind::Form | Kind::Multipart | Kind::Text | Kind::Bytes, _) => None,
+            (Kind::Json | Kind::Form | Kind::Query | Kind::Multipart, Some(schema)) => self.lift(schema, 0)?,
+            (Kind::Json | Kind::Form | Kind::Query | Kind::Multipart | Kind::Text | Kind::Bytes, _) => None,
         };
         let mut body = Body { media, kind, content: nothing(), required, injected: Vec::new() };
         match lifted {
@@ -83,10 +84,10 @@ impl<'d> Reader<'_, 'd> {
             let schema = schemas.schema(*node, Level::Inner)?;
             let required = body.required && lifted.required.contains(name);
             let part = match body.kind {
-                Kind::Form | Kind::Multipart => Some(self.part(name, *node, offer, body.kind)?),
+                Kind::Form | Kind::Query | Kind::Multipart => Some(self.part(name, *node, offer, body.kind)?),
                 Kind::Json | Kind::Text | Kind::Bytes => None,
             };
-            let schema = if matches!(part, Some(Part::File { .. })) { file(schema) } else { schema };
+            let schema = if matches!(part, Some(Part::File { .. })) { files(schema) } else { schema };
             let argument = arguments.add(name, Location::Body, schema, required)?;
             fields.push(Field { argument, name: (*name).to_owned(), part });
         }
@@ -106,15 +107,13 @@ impl<'d> Reader<'_, 'd> {
     ) -> Result<(), String> {
         let mut schema = match (body.kind, offer.at("schema")) {
             (Kind::Json, Some(schema)) => schemas.schema(schema, Level::Body)?,
-            (Kind::Form | Kind::Multipart, Some(schema)) => {
+            (Kind::Form | Kind::Query | Kind::Multipart, Some(schema)) => {
                 json!({ "type": "object", "allOf": [schemas.schema(schema, Level::Body)?] })
             }
-            (Kind::Form | Kind::Multipart, None) => json!({ "type": "object" }),
+            (Kind::Form | Kind::Query | Kind::Multipart, None) => json!({ "type": "object" }),
             (Kind::Json, None) => json!({}),
             (Kind::Text, _) => json!({ "type": "string", "contentMediaType": body.media }),
-            (Kind::Bytes, _) => {
-                json!({ "type": "string", "contentEncoding": "base64", "contentMediaType": body.media })
-            }
+            (Kind::Bytes, _) => file::schema(Some(&body.media)),
         };
         describe(&mut schema, declared);
         let argument = arguments.add("body", Location::Body, schema, body.required)?;
@@ -200,15 +199,15 @@ fn nothing() -> Content {
 }
 
 /// The schema of a file, or of several.
-fn file(schema: Value) -> Value {
+fn files(schema: Value) -> Value {
     let described = schema.get("description").cloned();
-    let one = json!({ "type": "string", "contentEncoding": "base64" });
+    let one = file::schema(None);
     let is_list = schema.get("type").is_some_and(|kind| kind == "array");
-    let mut file = if is_list { json!({ "type": "array", "items": one }) } else { one };
+    let mut files = if is_list { json!({ "type": "array", "items": one }) } else { one };
     if let Some(text) = described {
-        file["description"] = text;
+        files["description"] = text;
     }
-    file
+    files
 }
 
 /// A media type that can be written.

@@ -5,10 +5,12 @@
 //! paths below the operator's origin, never about where a request goes, who sends it, or what the operator injects.
 
 mod body;
+mod file;
 mod names;
 mod operation;
 mod parse;
 mod reference;
+mod request;
 mod schema;
 mod scheme;
 mod server;
@@ -26,9 +28,11 @@ use bailiwick_operation::{Location, Operation};
 use serde_json::Value;
 use url::Url;
 
+pub use self::file::{artifact_in, contents, file_arguments};
 pub use self::names::{Naming, Pattern};
 pub use self::parse::{DocumentError, Format, MAX_DEPTH, MAX_DOCUMENT, MAX_VALUES, parse};
 pub use self::reference::elsewhere;
+pub use self::request::request;
 pub use self::scheme::{Scheme, SchemeKind};
 pub use self::server::{Server, Variable, base};
 
@@ -38,10 +42,10 @@ use self::reference::{Library, Node};
 use self::schema::{Dialect, Hidden};
 use self::text::{MOST_OF_TITLE, line};
 use crate::redact::quotable;
-use crate::registry::Definition;
+use crate::registry::{Definition, MAX_SERVICE_TOOLS};
 
-/// Operations of one document that become tools. GitHub's has 1,223.
-pub const MAX_OPERATIONS: usize = 4096;
+/// Operations of one document that become tools.
+pub const MAX_OPERATIONS: usize = MAX_SERVICE_TOOLS;
 /// Schemas and keywords in the schemas of all tools.
 const MOST_VALUES: usize = 1_500_000;
 

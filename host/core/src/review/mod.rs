@@ -4,6 +4,7 @@
 mod danger;
 mod rule;
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ pub use rule::{Level, Rule};
 use crate::capability::{Capability, Right, Standing};
 use crate::config::{Config, Place, Plugin, Source, locate};
 use crate::grant::fs::Roots;
+use crate::lock::diff::Patience;
 use crate::lock::rights::{RightChange, Way};
 use crate::lock::{Change, Lock, Pin, Published};
 use crate::name::PluginName;
@@ -184,9 +186,7 @@ impl Review<'_> {
                 // Not known: as if nothing had changed.
                 None => pin.published.tools.clone(),
             };
-            for change in pin.published.changes(&now) {
-                self.note_change(&pin.published, &now, change);
-            }
+            self.note_changes(&pin.published, &now);
         }
         if let Some(now) = self.subject.pin(self.setting.roots) {
             for (tool, change) in pin.right_changes(&now, self.setting.roots) {
@@ -195,7 +195,17 @@ impl Review<'_> {
         }
     }
 
-    fn note_change(&mut self, was: &Published, now: &Published, change: Change) {
+    fn note_changes(&mut self, was: &Published, now: &Published) {
+        // Once: there can be thousands of changes, and a place is found by reading the whole file.
+        let place = self.at(&[self.plugin().class.key()]);
+        let mut patience = Patience::default();
+        for change in was.changes(now) {
+            let detail = detail(was, now, &change, &mut patience);
+            self.note_change(change, detail, place.clone());
+        }
+    }
+
+    fn note_change(&mut self, change: Change, detail: Option<String>, place: Place) {
         let (name, file) = (self.plugin().name.clone(), self.setting.lock_file);
         let (rule, subject, message) = match &change {
             Change::Component { was, now } => {
@@ -224,16 +234,6 @@ impl Review<'_> {
                 format!("`{tool}` of `{name}` is not defined as {file} pins it"),
             ),
         };
-        let detail = match &change {
-            Change::ToolAdded(tool) | Change::ToolRemoved(tool) | Change::ToolChanged(tool) => {
-                Some(was.tool_difference(now, tool))
-            }
-            Change::Component { .. }
-            | Change::ImportAdded(_)
-            | Change::ImportRemoved(_)
-            | Change::ImportVersion { .. } => None,
-        };
-        let place = self.at(&[self.plugin().class.key()]);
         let finding = self.note(rule, &subject, place, message);
         finding.detail = detail;
         if rule.level() == Level::Error {
@@ -285,18 +285,22 @@ impl Review<'_> {
             let place = match danger.kind {
                 DangerKind::Metadata => self.at(&["danger_metadata_addresses"]),
                 DangerKind::Addresses => danger.place.unwrap_or_else(|| self.at(&["addresses"])),
-                DangerKind::Sandbox | DangerKind::Installs => self.at(&[self.plugin().class.key()]),
+                DangerKind::Sandbox | DangerKind::Installs | DangerKind::Unverified => {
+                    self.at(&[self.plugin().class.key()])
+                }
                 DangerKind::AnyHost | DangerKind::OwnRights | DangerKind::Reveal => {
                     danger.place.unwrap_or_else(|| self.plugin().place.clone())
                 }
             };
             self.note(danger.kind.rule(), &danger.subject, place, danger.message);
         }
+        let of_all = OnceCell::new();
         for definition in self.subject.definitions.unwrap_or_default() {
             let name = &definition.name;
             if is_unasked(definition, &self.plugin().rules_for(name)) {
                 let own_rule = self.plugin().tools.get(name).is_some_and(|rule| rule.approval.is_some());
-                let place = if own_rule { self.at(&["tools", name, "approval"]) } else { self.at(&["approval"]) };
+                let of_all = || of_all.get_or_init(|| self.at(&["approval"])).clone();
+                let place = if own_rule { self.at(&["tools", name, "approval"]) } else { of_all() };
                 let message = format!("`{name}` can do harm for good and `approval = \"never\"` lets it run unasked");
                 self.note(Rule::Unasked, name, place, message);
             }
@@ -364,6 +368,18 @@ pub fn has(plugin: &Plugin, right: Right) -> bool {
         Right::Env => !grants.env.is_empty(),
         Right::Config => !plugin.config.is_empty(),
         Right::Secrets => !grants.secrets.is_empty(),
+    }
+}
+
+/// The difference that a change of a definition makes, line by line.
+fn detail(was: &Published, now: &Published, change: &Change, patience: &mut Patience) -> Option<String> {
+    match change {
+        Change::ToolAdded(tool) | Change::ToolRemoved(tool) | Change::ToolChanged(tool) => {
+            Some(was.difference_of(now, tool, patience))
+        }
+        Change::Component { .. } | Change::ImportAdded(_) | Change::ImportRemoved(_) | Change::ImportVersion { .. } => {
+            None
+        }
     }
 }
 

@@ -52,7 +52,7 @@ fn candidate((plugin, tool, aliases): &Wanted<'_>) -> Option<Candidate> {
         effective: Arc::new(Effective::default()),
         arguments,
         results: None,
-        output_schema: None,
+        brief: None,
         grants_digest: String::new(),
         annotations: Annotations::default(),
         not_configured: None,

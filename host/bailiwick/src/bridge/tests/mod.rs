@@ -223,7 +223,7 @@ fn tool(name: &str) -> Tool {
         effective: Arc::new(Effective { allowed: true, ..Effective::default() }),
         arguments: ArgumentSchema::compile(schema, &[], serde_json::Map::new()).unwrap(),
         results: None,
-        output_schema: None,
+        brief: None,
         grants_digest: String::new(),
         annotations: Annotations::default(),
         not_configured: None,

@@ -72,11 +72,7 @@ fn is_free(config: &Config, name: &PluginName) -> Result<(), Trouble> {
 
 /// Nobody should miss that a service is believed whoever answers.
 fn warn_of_insecure(terminal: &Terminal, registration: &Registration) {
-    let unverified = match &registration.protocol {
-        Protocol::OpenApi(service) => service.unverified_tls,
-        Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) => false,
-    };
-    if unverified {
+    if registration.is_unverified() {
         let message =
             format!("it is not checked who answers for tools {:?}: anybody on the way may", registration.name.as_str());
         terminal.alarm("tools.unverified-tls", &message);

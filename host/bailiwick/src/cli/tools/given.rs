@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use bailiwick_core::config::Flaw;
-use bailiwick_core::registration::{Document, Naming, OpenApi, Registration, header_line, headers, inject_line};
+use bailiwick_core::registration::{
+    Document, Http, Naming, OpenApi, Protocol, Registration, header_line, headers, inject_line,
+};
 
 use crate::ambient;
 use crate::registrations::Values;
@@ -97,6 +99,8 @@ impl fmt::Debug for Hidden {
 enum NamingWord {
     /// As the document names them
     OperationId,
+    /// As the document names them, and an operation whose name is none is left out
+    Exact,
     /// In small letters, digits and `_`
     Slug,
 }
@@ -105,6 +109,7 @@ impl From<NamingWord> for Naming {
     fn from(word: NamingWord) -> Self {
         match word {
             NamingWord::OperationId => Self::OperationId,
+            NamingWord::Exact => Self::Exact,
             NamingWord::Slug => Self::Slug,
         }
     }
@@ -133,6 +138,14 @@ impl Given {
         if !self.addresses.is_empty() {
             registration.addresses = filled(&self.addresses);
         }
+        match (&mut registration.protocol, self.insecure_skip_tls_verify) {
+            (Protocol::OpenApi(OpenApi { unverified_tls, .. }), Some(unverified))
+            | (Protocol::Http(Http { unverified_tls, .. }), Some(unverified)) => *unverified_tls = unverified,
+            (Protocol::Mcp(_) | Protocol::Native(_), Some(_)) => {
+                return Err(Flaw::new("`--insecure-skip-tls-verify` is for services, and this is none"));
+            }
+            (_, None) => {}
+        }
         Ok(())
     }
 
@@ -150,19 +163,12 @@ impl Given {
         if !self.exclude.is_empty() {
             service.exclude = filled(&self.exclude);
         }
-        if let Some(unverified) = self.insecure_skip_tls_verify {
-            service.unverified_tls = unverified;
-        }
         Ok(())
     }
 
     /// Whether something is given that only a service with a document has.
     pub(super) fn is_of_services(&self) -> bool {
-        self.spec.is_some()
-            || self.naming.is_some()
-            || !self.include.is_empty()
-            || !self.exclude.is_empty()
-            || self.insecure_skip_tls_verify.is_some()
+        self.spec.is_some() || self.naming.is_some() || !self.include.is_empty() || !self.exclude.is_empty()
     }
 
     fn put_headers(&self, registration: &mut Registration, values: &mut Values) -> Result<(), Flaw> {

@@ -186,7 +186,7 @@ fn record(of: &Registration) -> Value {
     let mut json = json!({
         "id": of.id, "name": of.name.as_str(), "protocol": of.protocol.as_str(), "url": of.url(),
         "timeoutMs": of.timeout_ms, "headers": headers, "inject": of.inject, "addresses": of.ranges(),
-        "net": of.net().unwrap_or_default(), "owner": of.owner,
+        "net": of.net().unwrap_or_default(), "unverifiedTls": of.is_unverified(), "owner": of.owner,
         "createdAt": moment(of.created_at), "updatedAt": moment(of.updated_at),
     });
     match &of.protocol {
@@ -195,7 +195,6 @@ fn record(of: &Registration) -> Value {
             json["naming"] = service.naming.as_str().into();
             json["include"] = service.include.clone().into();
             json["exclude"] = service.exclude.clone().into();
-            json["unverifiedTls"] = service.unverified_tls.into();
         }
         Protocol::Http(request) => json["method"] = request.method.as_str().into(),
         Protocol::Mcp(server) => json["tool"] = server.tool.as_str().into(),

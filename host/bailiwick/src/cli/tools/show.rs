@@ -10,7 +10,7 @@ use bailiwick_core::registration::{Protocol, Registration};
 
 use super::{record, refused, timeout, unfit};
 use crate::cli::start::{self, Ground};
-use crate::cli::terminal::{BOLD, Terminal, Trouble, clipped, width};
+use crate::cli::terminal::{BOLD, Terminal, Trouble, YELLOW, clipped, width};
 use crate::cli::{Exit, Global};
 use crate::load::Setup;
 
@@ -22,18 +22,23 @@ const MAX_TROUBLE: usize = 400;
 pub(super) struct Live {
     /// Names and descriptions of its tools.
     pub(super) tools: Vec<(String, String)>,
-    /// Why they are not all there.
+    /// Why it cannot be asked.
     pub(super) trouble: Option<String>,
+    /// What of it is not there, although it can be asked.
+    pub(super) held: Vec<String>,
 }
 
 impl Live {
     /// Puts it into what programs are told of a service.
     pub(super) fn put(&self, json: &mut Value) {
         json["tools"] = match &self.trouble {
-            None => self.tools.iter().map(|(name, said)| json!({"name": name, "description": said})).collect(),
-            Some(_) => Value::Null,
+            Some(_) if self.tools.is_empty() => Value::Null,
+            None | Some(_) => {
+                self.tools.iter().map(|(name, said)| json!({"name": name, "description": said})).collect()
+            }
         };
         json["unavailableReason"] = self.trouble.clone().into();
+        json["heldBack"] = self.held.clone().into();
     }
 }
 
@@ -44,9 +49,14 @@ pub(super) async fn live(terminal: &Terminal, ground: &Ground, name: &PluginName
     let tools = host.list(&Caller::operator(super::CALLER)).into_iter();
     let tools = tools.filter(|(_, tool)| tool.plugin == *name);
     let tools = tools.map(|(name, tool)| (name.to_string(), tool.definition.description.clone())).collect();
-    let snapshot = host.snapshot();
-    let trouble = snapshot.problems.iter().find(|problem| problem.plugin == *name && !problem.partly);
-    Ok(Live { tools, trouble: trouble.map(|problem| brief(&problem.message, MAX_TROUBLE)) })
+    let (mut trouble, mut held) = (None, Vec::new());
+    for problem in host.snapshot().problems.iter().filter(|problem| problem.plugin == *name) {
+        let message = brief(&problem.message, MAX_TROUBLE);
+        // What a service said before is of use while it does not answer.
+        let unanswered = problem.code.starts_with("upstream.");
+        if problem.partly && !unanswered { held.push(message) } else { trouble = Some(message) }
+    }
+    Ok(Live { tools, trouble, held })
 }
 
 pub(super) fn run(terminal: &Terminal, global: &Global, name: &str, toml: bool) -> Result<Exit, Trouble> {
@@ -86,9 +96,9 @@ fn text(of: &Registration, live: &Live) -> String {
                 line(what, &patterns.join(", "));
             }
         }
-        if service.unverified_tls {
-            line("TLS", "it is not checked who answers");
-        }
+    }
+    if of.is_unverified() {
+        line("TLS", "it is not checked who answers");
     }
     line("Timeout", &timeout(of).to_string());
     line("Headers", &names(of.headers.iter().map(|header| header.name.as_str()).collect()));
@@ -100,15 +110,26 @@ fn text(of: &Registration, live: &Live) -> String {
 }
 
 fn tools(live: &Live) -> String {
-    if let Some(trouble) = &live.trouble {
-        return format!("\n(could not reach endpoint: {})\n", visible(trouble));
-    }
+    let mut text = String::from("\n");
+    let known = match &live.trouble {
+        None => format!("Tools ({})", live.tools.len()),
+        Some(trouble) => {
+            text.push_str(&format!("(could not reach endpoint: {})\n", visible(trouble)));
+            if live.tools.is_empty() {
+                return text;
+            }
+            format!("Tools as they were ({})", live.tools.len())
+        }
+    };
+    text.push_str(&format!("{BOLD}{known}{BOLD:#}\n"));
     let wide = live.tools.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let left = width().map_or(usize::MAX, |width| width.saturating_sub(wide + 4).max(20));
-    let mut text = format!("\n{BOLD}Tools ({}){BOLD:#}\n", live.tools.len());
     for (name, said) in &live.tools {
         text.push_str(format!("  {name:<wide$}  {}", clipped(said, left)).trim_end());
         text.push('\n');
+    }
+    for held in &live.held {
+        text.push_str(&format!("  {YELLOW}held back{YELLOW:#}  {}\n", visible(held)));
     }
     text
 }

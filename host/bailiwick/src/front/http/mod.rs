@@ -40,6 +40,7 @@ use bailiwick_core::config::{GatewaySettings, Metrics};
 use bailiwick_core::outcome::{Code, Failure, Outcome};
 use bailiwick_core::trace::TraceContext;
 
+use crate::artifact::Owner;
 use crate::channel::Channel;
 use crate::front::life::Life;
 use crate::front::mcp::{Endpoint, principal};
@@ -58,8 +59,6 @@ pub struct Gateway {
     /// Whether requests still come in, and how many calls are under way.
     pub(crate) life: Arc<Life>,
     mcp: Endpoint,
-    /// What calls left for their callers.
-    shelf: artifacts::Shelf,
 }
 
 impl Gateway {
@@ -74,7 +73,7 @@ impl Gateway {
         host.desk().answered_by(move || by_token || keys.may_anybody_approve());
         let life = server.life();
         let mcp = Endpoint::new(Arc::clone(&host), Arc::clone(&life), settings.body);
-        Arc::new(Self { host, settings, limits: Limits::new(), life, mcp, shelf: artifacts::Shelf::default() })
+        Arc::new(Self { host, settings, limits: Limits::new(), life, mcp })
     }
 
     /// Runs a call for who asks. It is cancelled when the answer is dropped, the key is revoked or the server's time to
@@ -90,15 +89,13 @@ impl Gateway {
             trace: trace.clone(),
             session: None,
         };
-        let id = call.id.clone();
-        let outcome = tokio::select! {
+        let channel = Channel { owner: owner.clone(), ..Channel::default() };
+        tokio::select! {
             biased;
             () = asker.revoked.cancelled() => cancelled("the key of this call was revoked"),
             () = self.life.over() => cancelled("the server is stopping"),
-            outcome = self.host.call(call, Channel::default()) => outcome,
-        };
-        self.shelf.note(owner, &id, &outcome);
-        outcome
+            outcome = self.host.call(call, channel) => outcome,
+        }
     }
 }
 
@@ -106,7 +103,7 @@ impl Gateway {
 struct Who {
     identity: Identity,
     /// Whose is what a call leaves behind.
-    owner: String,
+    owner: Owner,
     /// What trace the request is part of, if any.
     trace: Option<TraceContext>,
 }
@@ -121,7 +118,7 @@ impl<S: Sync> FromRequestParts<S> for Who {
             let refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error");
             return Err(refusal.response(Face::of(parts.uri.path())));
         };
-        Ok(Self { identity, owner, trace: guard::trace(&parts.headers) })
+        Ok(Self { identity, owner: Owner::Named(owner.into()), trace: guard::trace(&parts.headers) })
     }
 }
 

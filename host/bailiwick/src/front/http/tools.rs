@@ -21,9 +21,10 @@ use bailiwick_core::outcome::{Code, Failure, Outcome};
 use bailiwick_core::redact::quotable;
 use bailiwick_core::registry::Tool;
 
-use super::artifacts::{Artifact, Shelf};
+use super::artifacts::{self, Artifact};
 use super::body::{self, Detail, FieldError, Invalid};
 use super::{Face, Gateway, Identity, Refusal, Who};
+use crate::artifact::{Artifacts, Owner};
 use crate::search::{self, Menu, TOOLS_HEADER};
 
 /// What a caller is told where tools cannot be run over plain HTTP.
@@ -256,11 +257,11 @@ async fn describe(
 fn definition(name: &ToolName, tool: &Tool) -> Definition {
     Definition {
         name: name.to_string(),
-        description: tool.description(),
+        description: tool.whole_description(),
         parameters: tool.arguments.visible().clone(),
         plugin: tool.plugin.to_string(),
         available: tool.not_configured.is_none(),
-        output_schema: tool.output_schema.clone(),
+        output_schema: tool.output_schema().cloned(),
         annotations: serde_json::to_value(tool.annotations).unwrap_or_default(),
     }
 }
@@ -305,7 +306,7 @@ async fn execute(
             let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message);
             refusal.with(header::RETRY_AFTER, "1").response(Face::Api)
         }
-        None => Json(executed(&name, outcome, &gateway.shelf, &who.owner)).into_response(),
+        None => Json(executed(&name, outcome, &gateway.host.artifacts, &who.owner)).into_response(),
     })
 }
 
@@ -330,11 +331,11 @@ fn refused(outcome: &Outcome) -> Option<Refused> {
     }
 }
 
-fn executed(name: &str, outcome: Outcome, shelf: &Shelf, owner: &str) -> Executed {
+fn executed(name: &str, outcome: Outcome, kept: &Artifacts, owner: &Owner) -> Executed {
     let output = said(&outcome);
     let Outcome { result, denials } = outcome;
     let code = result.as_ref().err().map(|failure| failure.code);
-    let artifacts = result.as_ref().map(|output| shelf.artifacts(owner, output)).unwrap_or_default();
+    let artifacts = result.as_ref().map(|output| artifacts::of(kept, owner, output)).unwrap_or_default();
     let structured = result.ok().and_then(|output| output.structured);
     Executed {
         tool: name.to_owned(),
@@ -369,7 +370,7 @@ mod tests {
 
     #[track_caller]
     fn check(outcome: Outcome, output: &str, success: bool, is_error: bool) {
-        let executed = executed("t", outcome, &Shelf::default(), "test");
+        let executed = executed("t", outcome, &Artifacts::new("/state".into()), &Owner::Nobody);
         assert_eq!((executed.output.as_str(), executed.success, executed.is_error), (output, success, is_error));
     }
 

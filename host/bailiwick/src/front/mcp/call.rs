@@ -210,6 +210,7 @@ impl Connection {
             questions: (Manner::of(context) != Manner::Never).then_some(questions),
             able: able(context),
             log: self.least(context).map(|least| LogSink { least: wire::level(least), lines }),
+            owner: asker.owner.clone(),
         };
         let (kind, call, span) = self.read(asker, asked, context.into());
         let (id, tool, arguments) = (call.id.clone(), call.tool.clone(), call.arguments.clone());
@@ -231,7 +232,7 @@ impl Connection {
     ) -> Told {
         let (kind, call, span) = self.read(asker, asked, origin);
         let id = call.id.clone();
-        let channel = Channel { able: Able::NOTHING, ..Channel::default() };
+        let channel = Channel { able: Able::NOTHING, owner: asker.owner.clone(), ..Channel::default() };
         let running = told(&self.host, kind, call, channel, &asker.revoked, span);
         let told = tokio::select! {
             biased;

@@ -16,6 +16,7 @@ use bailiwick_core::outcome::Outcome;
 use super::artifacts::Kept;
 use super::call::Told;
 use super::parked::Parked;
+use crate::artifact::Owner;
 use crate::front::http::{Ends, Identity};
 
 /// Callers something is kept for at once; the one that was away longest makes room.
@@ -32,6 +33,8 @@ pub(super) struct Desk {
 #[derive(Clone, Debug)]
 pub(super) struct Asker {
     pub(super) caller: Arc<Caller>,
+    /// Whose is what its calls leave.
+    pub(super) owner: Owner,
     pub(super) desk: Arc<Desk>,
     /// Cancelled once the caller may not ask any more.
     pub(super) revoked: CancellationToken,
@@ -40,7 +43,8 @@ pub(super) struct Asker {
 impl Asker {
     /// Whoever sits at the other end of a connection of their own.
     pub(super) fn alone(caller: Arc<Caller>) -> Self {
-        Self { caller, desk: Arc::default(), revoked: CancellationToken::new() }
+        let owner = Owner::Named(caller.name.as_str().into());
+        Self { caller, owner, desk: Arc::default(), revoked: CancellationToken::new() }
     }
 
     /// Keeps for the caller what a call left behind.
@@ -81,8 +85,9 @@ impl Desks {
     /// Who a request over HTTP is from; none if it was never asked who it is from.
     pub(super) fn asker(&self, extensions: &axum::http::Extensions) -> Option<Asker> {
         let Identity { caller, revoked, .. } = extensions.get::<Identity>()?.clone();
-        let desk = self.of(&principal(extensions)?);
-        Some(Asker { caller, desk, revoked })
+        let principal = principal(extensions)?;
+        let desk = self.of(&principal);
+        Some(Asker { caller, owner: Owner::Named(principal.into()), desk, revoked })
     }
 
     fn of(&self, principal: &str) -> Arc<Desk> {

@@ -107,7 +107,7 @@ pub(super) fn definition(name: &ToolName, tool: &Tool, vocabulary: Vocabulary) -
     let mut definition =
         model::Tool::new(name.to_string(), tool.description(), Arc::new(object(tool.arguments.visible())));
     definition.title.clone_from(&tool.definition.title);
-    let output_schema = tool.output_schema.as_ref().filter(|schema| vocabulary.stateless || schema["type"] == "object");
+    let output_schema = tool.output_schema().filter(|schema| vocabulary.stateless || schema["type"] == "object");
     definition.output_schema = output_schema.map(object).map(Arc::new);
     let Annotations { read_only, destructive, idempotent, open_world } = tool.annotations;
     definition.annotations = Some(ToolAnnotations::from_raw(None, read_only, destructive, idempotent, open_world));

@@ -158,7 +158,7 @@ fn reply(matter: &Matter, answer: Answer, call: &CallContext) -> Result<ask::Rep
 
 fn jsonschema_fits(schema: &Value, value: &Value) -> bool {
     bailiwick_core::schema::ResultSchema::compile(&schema.to_string())
-        .is_ok_and(|(compiled, _)| compiled.mismatch(value).is_none())
+        .is_ok_and(|compiled| compiled.mismatch(value).is_none())
 }
 
 /// Whether a form shows a person nothing but what it says: no secret, no hidden character, and no line break but in a
