@@ -234,9 +234,10 @@ async fn c7_another_key_opens_nothing() {
     let listed = desk.json(&["list"]).await;
     let problem = listed["problems"][0]["message"].as_str().unwrap_or_default();
     assert!(problem.contains("`host.key` is another one"), "{listed}");
-    let timeout = desk.run(&["tools", "update", "echo", "--timeout", "5"]).await;
-    assert!(timeout.exit == 1 && timeout.err.contains("tools.sealed"), "{}", timeout.err);
-    desk.done(&["tools", "update", "echo", "--header", &header]).await;
+    let update = desk.run(&["tools", "update", "echo", "--header", &header]).await;
+    assert!(update.exit == 1 && update.err.contains("tools.sealed"), "{}", update.err);
+    desk.done(&["tools", "remove", "echo"]).await;
+    desk.done(&["tools", "add", "echo", "--url", &service.url(""), "--header", &header]).await;
     assert_eq!(desk.json(&["list"]).await["tools"].as_array().map(Vec::len), Some(2));
 }
 

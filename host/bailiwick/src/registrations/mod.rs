@@ -53,12 +53,10 @@ impl Kept {
     /// # Errors
     /// Why there is none, in a sentence that holds no value.
     pub fn plugin(&self) -> Result<Option<config::Plugin>, String> {
-        let values = self.values.as_ref().map_err(|error| {
-            format!(
-                "{error}; set its headers and injected arguments once more with `bailiwick tools update {}`",
-                self.name
-            )
-        })?;
+        let values = self
+            .values
+            .as_ref()
+            .map_err(|error| format!("{error}; `bailiwick tools remove {}`, and add it once more", self.name))?;
         let plugin = self.registration.plugin().map_err(|flaw| flaw.to_string())?;
         Ok(plugin.map(|plugin| config::Plugin { inject: values.inject.clone(), ..plugin }))
     }

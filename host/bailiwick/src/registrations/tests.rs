@@ -100,7 +100,7 @@ fn c7_values_are_nowhere_in_the_folder_and_open_with_this_key_alone() {
     let kept = open(folder.path()).get("hub").unwrap();
     assert_eq!(kept.values, Err(SealError::Closed));
     let reason = kept.plugin().unwrap_err();
-    assert!(reason.contains("`host.key` is another one") && reason.contains("bailiwick tools update hub"), "{reason}");
+    assert!(reason.contains("`host.key` is another one") && reason.contains("bailiwick tools remove hub"), "{reason}");
 }
 
 #[test]

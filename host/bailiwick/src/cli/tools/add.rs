@@ -113,15 +113,10 @@ pub(super) fn update(terminal: &Terminal, global: &Global, arguments: &UpdateArg
     let config = start::settings(global.config.as_deref())?.config;
     let registrations = start::registrations(&config)?;
     let kept = registrations.get(&arguments.name).map_err(|error| refused(&error))?;
-    let (mut registration, opened) = (kept.registration.clone(), kept.values);
-    let mut values = opened.clone().unwrap_or_default();
+    let mut registration = kept.registration;
+    // A record whose values do not open may not be what was registered: nothing is sealed for it again.
+    let mut values = kept.values.map_err(|error| refused(&error.into()))?;
     changed(&mut registration, &mut values, arguments).map_err(|flaw| unfit(&flaw))?;
-    // What does not open is of use again only once all of it is given anew.
-    let complete =
-        registration.headers.len() == values.headers.len() && registration.inject.len() == values.inject.len();
-    if let (Err(error), false) = (opened, complete) {
-        return Err(refused(&error.into()));
-    }
     registration.updated_at = registrations::now();
     let change = registrations.update(&registration, &values, CALLER).map_err(|error| refused(&error))?;
     audited(&config, &change)?;

@@ -166,8 +166,7 @@ fn refused(error: &RegistrationError) -> Trouble {
             trouble(Exit::Failed).with("fix", &format!("`bailiwick tools remove {name}`, and add it once more"))
         }
         RegistrationError::Seal(_) => {
-            let fix = "give `--header` and `--inject` once more, all of them, or remove it and add it once more";
-            trouble(Exit::Failed).with("fix", fix)
+            trouble(Exit::Failed).with("fix", "remove it with `bailiwick tools remove`, and add it once more")
         }
         RegistrationError::Store(_) => trouble(Exit::Start),
     }
