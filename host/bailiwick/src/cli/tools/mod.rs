@@ -26,24 +26,26 @@ use given::{AddArguments, UpdateArguments};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   bailiwick tools add weather --url https://api.weather.example --header 'X-Api-Key: …'
-  bailiwick tools add hub --url https://hub.example.com/v1 --spec ./hub.yaml --header-file ./hub.headers
+  bailiwick tools add hub --url https://hub.example.com/v1 --header-file ./hub.headers
   bailiwick tools add local --url http://localhost:8000 --inject units=si --timeout 5000
   bailiwick tools list
   bailiwick tools show weather
-  bailiwick tools show --toml weather       # the table of bailiwick.toml that it stands for
-  bailiwick tools update weather --timeout 20000 --exclude 'DELETE /**'
+  bailiwick tools update weather --spec ./weather.yaml --exclude 'DELETE /**'
   bailiwick tools remove weather
 
-A service is one with an OpenAPI document, at /openapi.json below its URL unless `--spec` says where; each
-operation is a tool. It may be asked what its URL's origin answers and nothing else. What is registered
-is kept in the database of the state folder, beside the configuration, which comes first where both have
-a plugin of one name. A server that runs takes a change at once; what lies outside of what it confined
-itself to at its start it leaves out until a restart, and says so.
+A service has an OpenAPI document, at /openapi.json below its URL unless `--spec` says where; each
+operation is a tool. The host asks the URL's origin, and nobody else. What is registered is kept in the
+database of the state folder, beside the configuration, which comes first where both have a plugin of
+one name. A server that runs takes a change at once; what lies outside of what it confined itself to
+at its start it leaves out until a restart, and says so.
 
-The values of headers and of injected arguments are sealed with the host's own key, and are never shown
-again. Headers go to the origin of the URL alone, with every request; injected arguments are hidden from
-callers and always win. `--header-file` reads headers from a file, one `NAME: VALUE` on each line, so that
-they stand on no command line. Who changed what is in the audit.";
+The values of headers and of injected arguments are sealed with the host's own key, and are never
+shown again. Headers go to the origin of the URL alone, with every request; injected arguments are
+hidden from callers and always win. `--header-file` reads headers from a file, one `NAME: VALUE` on
+each line, so that they stand on no command line. Who changed what is in the audit.
+
+`show --toml` prints the table of bailiwick.toml that a service stands for. To grant it more, or less,
+put that into the configuration, say where its secrets are, and remove what is registered.";
 
 /// What to do with what is registered.
 #[derive(Debug, Subcommand)]
