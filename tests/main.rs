@@ -36,6 +36,7 @@ mod loading;
 mod native;
 mod net_spellings;
 mod net_twins;
+mod registrations;
 mod review;
 mod sdk_readme;
 mod search;

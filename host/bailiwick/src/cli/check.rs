@@ -273,6 +273,7 @@ fn unpinned(config: &Config) -> Vec<Warning> {
         let message = format!("`{}` is not pinned in {}; `bailiwick lock` pins it", plugin.name, lock.file);
         Warning { code: "check.unpinned", at: Some(plugin.grants.at.clone()), message }
     };
-    let plugins = config.plugins.iter().filter(|plugin| plugin.enabled);
+    // What is registered while the host is there is no part of what was reviewed.
+    let plugins = config.plugins.iter().filter(|plugin| plugin.enabled && !plugin.kept);
     plugins.filter(|plugin| !lock.plugins.contains_key(&plugin.name)).map(warning).collect()
 }
