@@ -11,7 +11,7 @@ use std::{env, fs};
 
 const TARGET: &str = "wasm32-wasip2";
 /// Folder under `plugins/`, which is also the name after `builtin:`.
-const BUILTINS: &[&str] = &["datetime", "files", "web-fetch"];
+const BUILTINS: &[&str] = &["datetime", "files", "openapi", "web-fetch"];
 /// What `bailiwick selftest` runs; no configuration can name it.
 const SELFTEST: &str = "selftest";
 

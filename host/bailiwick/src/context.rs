@@ -93,6 +93,24 @@ impl CallContext {
         })
     }
 
+    /// The same call with other rights and secrets, and a ledger of its own.
+    pub(crate) fn again(&self, effective: Arc<Effective>, secrets: Arc<Secrets>) -> Arc<Self> {
+        Arc::new(Self {
+            id: self.id.clone(),
+            plugin: self.plugin.clone(),
+            tool: self.tool.clone(),
+            deadline: Arc::clone(&self.deadline),
+            effective,
+            config: Arc::clone(&self.config),
+            secrets,
+            egress: Arc::clone(&self.egress),
+            artifacts: Arc::clone(&self.artifacts),
+            channel: self.channel.clone(),
+            trail: self.trail.clone(),
+            ledger: Ledger::default(),
+        })
+    }
+
     /// Takes the plugin's secrets out of whatever leaves.
     #[must_use]
     pub fn redactor(&self) -> &Redactor {
@@ -240,6 +258,36 @@ impl Ledger {
     #[must_use]
     pub fn trouble(&self) -> Option<Code> {
         *lock(&self.trouble)
+    }
+
+    /// Takes over what another ledger of the same call has.
+    pub(crate) fn absorb(&self, other: &Self) {
+        other.denials().into_iter().for_each(|failure| {
+            let mut denials = lock(&self.denials);
+            if denials.len() < MAX_DENIALS && !denials.contains(&failure) {
+                denials.push(failure);
+            }
+        });
+        self.refused.fetch_add(other.refused(), Ordering::Relaxed);
+        other.wants().into_iter().for_each(|(want, by)| self.want(Some(want), by));
+        for (what, n) in other.operations() {
+            *lock(&self.operations).entry(what).or_default() += n;
+        }
+        if let Some(code) = other.trouble() {
+            self.note_trouble(code);
+        }
+        let counts = [
+            (&self.log_bytes, &other.log_bytes),
+            (&self.http_sent, &other.http_sent),
+            (&self.http_received, &other.http_received),
+            (&self.artifact_bytes, &other.artifact_bytes),
+        ];
+        for (own, others) in counts {
+            own.fetch_add(others.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        self.http_requests.fetch_add(other.http_requests.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.artifacts.fetch_add(other.artifacts.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.memory.fetch_max(other.memory.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// Notes that the host did something for the guest, for example `http GET https://api.example.com`. Never a value.

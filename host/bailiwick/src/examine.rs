@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
+use tokio::sync::watch;
 
 use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Effective};
 use bailiwick_core::grant::Limits;
@@ -23,6 +24,7 @@ use crate::load::{self, StartError};
 use crate::process::Programs;
 use crate::resolver::Resolver;
 use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Runtime};
+use crate::service::Services;
 use crate::store::{self, Store};
 use crate::surface::Surface;
 use crate::{ambient, settings};
@@ -124,6 +126,7 @@ impl Bench {
             },
             Class::Mcp(_) | Class::Remote(_) => self.server(plugin).await,
             Class::Process(process) => programs(plugin, process).await,
+            Class::Service(service) => self.service(plugin, service).await,
         };
         let digest = examined.surface.as_ref().map(|surface| surface.digest);
         examined.pinned = examined.pinned.or_else(|| pinned_name(&plugin.class, digest));
@@ -148,6 +151,25 @@ impl Bench {
                 Examined { surface: None, pinned: None, definitions, tools: described.tools, fault }
             }
             Err(fault) => Examined::broken(None, fault),
+        }
+    }
+
+    /// Reads the document of a service.
+    async fn service(&self, plugin: &config::Plugin, service: &config::Service) -> Examined {
+        let secrets = match load::secrets(plugin, None).await {
+            Ok(secrets) => secrets,
+            Err(fault) => return Examined::broken(None, fault),
+        };
+        let services = Services::new(Arc::clone(&self.egress), self.store.clone(), true, watch::Sender::new(0));
+        let wire = services.wire(plugin, &secrets);
+        match services.offered(plugin, service, &wire).await {
+            Ok(offered) => {
+                let described = Described { tools: offered.tools, ..Described::default() };
+                let fault = described.check().err();
+                let definitions = Some(described.definitions());
+                Examined { surface: None, pinned: None, definitions, tools: described.tools, fault }
+            }
+            Err(failure) => Examined::broken(None, secrets.redactor().text(&failure.to_string()).into_owned()),
         }
     }
 
@@ -203,7 +225,7 @@ pub fn pinned_name(class: &Class, digest: Option<ComponentDigest>) -> Option<Str
     match class {
         Class::Component(ComponentSource::Builtin(name)) => digest.map(|_| format!("builtin:{name}")),
         Class::Component(ComponentSource::Path(_)) => digest.map(|digest| digest.to_string()),
-        Class::Mcp(_) | Class::Remote(_) => Some(fleet::identity(class)),
+        Class::Mcp(_) | Class::Remote(_) | Class::Service(_) => Some(fleet::identity(class)),
         Class::Process(_) => digest.map(|digest| digest.to_string()),
     }
 }

@@ -35,6 +35,7 @@ use crate::record::Recorder;
 use crate::runtime::{self, Runtime};
 use crate::seal::seal;
 use crate::search::{self, Answer, Meant, Menu};
+use crate::service::Services;
 use crate::store::Store;
 use crate::telemetry::{Counted, Telemetry};
 
@@ -52,6 +53,7 @@ pub struct Host {
     pub(crate) telemetry: Arc<Telemetry>,
     wall: Option<Arc<Wall>>,
     fleet: Arc<Fleet>,
+    services: Arc<Services>,
     /// What it runs with.
     config: ArcSwap<Config>,
     /// Held while plugins are loaded: what was configured last is what is there last.
@@ -110,6 +112,7 @@ impl Host {
             telemetry: Arc::new(telemetry),
             wall: parts.wall,
             fleet: parts.fleet,
+            services: parts.services,
             config: ArcSwap::from_pointee(config.clone()),
             loading: Mutex::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -139,8 +142,14 @@ impl Host {
     async fn refresh(&self) {
         let _turn = self.loading.lock().await;
         let config = self.config.load_full();
-        let (runtime, egress, artifacts) = (&self.runtime, &self.egress, &self.artifacts);
-        let loader = Loader { runtime, egress, artifacts, wall: self.wall.as_ref(), fleet: &self.fleet };
+        let loader = Loader {
+            runtime: &self.runtime,
+            egress: &self.egress,
+            artifacts: &self.artifacts,
+            wall: self.wall.as_ref(),
+            fleet: &self.fleet,
+            services: &self.services,
+        };
         let snapshot = loader.snapshot(&config).await;
         self.telemetry.loaded(&snapshot);
         self.snapshot.store(Arc::new(snapshot));
@@ -370,7 +379,7 @@ impl Host {
             plugin: tool.plugin.clone(),
             tool: tool.name.clone(),
             effective: Arc::clone(&tool.effective),
-            config: Arc::clone(&plugin.config),
+            config: plugin.settings(tool),
             secrets: Arc::clone(&plugin.secrets),
             egress: Arc::clone(&self.egress),
             artifacts: Arc::clone(&self.artifacts),
@@ -415,6 +424,7 @@ async fn invoke(permitted: &Permitted, plugin: &Plugin, context: &Arc<CallContex
         }
         Backend::Server(member) => member.call(permitted, context).await?,
         Backend::Programs(programs) => programs.call(permitted, context).await?,
+        Backend::Service(service) => service.call(permitted, context).await?,
     };
     let tool = permitted.tool();
     match (&tool.results, &output.structured) {

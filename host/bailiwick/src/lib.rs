@@ -6,7 +6,7 @@
 //! [`confine`] leaves the process itself with what all of that needs, and [`broker`] does for it what it then cannot do.
 //!
 //! Plugins that are programs of their own are started by [`keeper`], a process outside of that, each in a cage; `bridge`
-//! speaks to MCP servers, and `fleet` keeps those of a host.
+//! speaks to MCP servers, and `fleet` keeps those of a host. `service` makes plugins of HTTP services.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("Bailiwick runs on Linux: what is granted is held by openat2, /proc and Landlock");
@@ -47,6 +47,7 @@ pub mod keeper;
 
 mod fleet;
 mod process;
+mod service;
 
 pub mod cli;
 pub mod front;

@@ -92,6 +92,14 @@ impl Secrets {
         Ok(Self { values, redactor })
     }
 
+    /// These secrets and one more, which stands in the place of one of its name.
+    pub(crate) fn clone_with(&self, name: &SecretName, value: &Zeroizing<String>) -> Self {
+        let mut values = self.values.clone();
+        values.insert(name.clone(), value.clone());
+        let redactor = Redactor::new(values.iter().map(|(name, value)| (name, value.as_str())));
+        Self { values, redactor }
+    }
+
     /// Takes these secrets out of text and bytes.
     #[must_use]
     pub fn redactor(&self) -> &Redactor {

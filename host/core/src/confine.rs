@@ -426,6 +426,11 @@ impl Confinement {
             }
             Class::Mcp(_) => self.programs.extend(ProgramRule::of(plugin)),
             Class::Remote(_) => {}
+            Class::Service(service) => {
+                if let Some(file) = service.file() {
+                    self.file(file, look, &format!("the document of `{name}`"), Some(grants.at.clone()));
+                }
+            }
             Class::Process(process) => {
                 self.programs.extend(ProgramRule::of(plugin));
                 // Their descriptions are read here, and the scripts themselves to see that they are what was described.

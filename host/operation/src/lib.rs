@@ -151,8 +151,10 @@ pub struct InjectedField {
 pub enum Kind {
     /// As JSON.
     Json,
-    /// `application/x-www-form-urlencoded`.
+    /// `application/x-www-form-urlencoded`; with GET and HEAD, which send nothing, behind the `?`.
     Form,
+    /// As a form behind the `?`, whatever the method.
+    Query,
     /// `multipart/form-data`.
     Multipart,
     /// The text as it is.

@@ -35,7 +35,7 @@ pub(crate) fn write(body: &Body, values: &mut Values<'_>, boundary: &str) -> Res
     }
     let bytes = match body.kind {
         Kind::Json => json(body, values)?.map(|value| value.to_string().into_bytes()),
-        Kind::Form => match entries(body, values)? {
+        Kind::Form | Kind::Query => match entries(body, values)? {
             Some(entries) => Some(form(&entries, values, names(&entries, Names::default()))?.into_bytes()),
             None => None,
         },

@@ -88,7 +88,7 @@ fn is_method(method: &str) -> bool {
 /// Whether this body is the form of a GET, which goes into the query as on the web.
 fn goes_into_query(operation: &Operation, body: &Body) -> Result<bool, Failure> {
     match (operation.method.as_str(), body.kind) {
-        ("GET" | "HEAD", Kind::Form) => Ok(true),
+        (_, Kind::Query) | ("GET" | "HEAD", Kind::Form) => Ok(true),
         ("GET" | "HEAD", Kind::Json | Kind::Multipart | Kind::Text | Kind::Bytes) => Err(Failure::not_configured(
             format!("The operation has a body, and what a {} carries has no meaning.", operation.method),
         )),

@@ -252,6 +252,7 @@ fn wide_grants(plugin: &config::Plugin, file: &Path) -> Vec<Warning> {
             DangerKind::Reveal => "check.reveal",
             DangerKind::Sandbox => "check.sandbox",
             DangerKind::Installs => "check.installs",
+            DangerKind::Unverified => "check.unverified",
             DangerKind::Addresses => return None,
         };
         let at = danger.place.map_or_else(|| plugin.grants.at.clone(), |place| show::at(&plugin.grants, &place));

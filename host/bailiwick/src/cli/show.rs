@@ -53,7 +53,7 @@ async fn shown(terminal: &Terminal, ground: &Ground, name: &str) -> Result<Exit,
 /// A server: what it is, how it does, its tools, and the last lines it wrote beside the protocol.
 fn server_text(plugin: &Plugin, snapshot: &Snapshot) -> String {
     let facts = [
-        ("class", plugin.class().to_owned()),
+        ("class", plugin.class.to_owned()),
         ("source", plugin.source.clone()),
         ("digest", plugin.digest.to_string()),
         ("condition", plugin.condition().unwrap_or_default()),
@@ -76,7 +76,7 @@ fn server_json(plugin: &Plugin, snapshot: &Snapshot) -> Value {
     json!({
         "plugin": plugin.name.as_str(),
         "at": plugin.at,
-        "class": plugin.class(),
+        "class": plugin.class,
         "source": plugin.source,
         "digest": plugin.digest.to_string(),
         "condition": plugin.condition(),

@@ -3,7 +3,7 @@
 //! origin, send, and pass the answer on under limits and without secrets.
 //!
 //! What it does not do: follow redirects (the guest asks again, and is judged again), use a proxy that the environment
-//! names, accept a certificate that proves nothing, unpack bodies. It never logs a path, a query, a header or a body.
+//! names, accept a certificate that proves nothing (but where an operator wrote `danger_unverified_tls`), unpack bodies. It never logs a path, a query, a header or a body.
 
 mod body;
 mod connect;
@@ -55,6 +55,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub struct Egress {
     resolver: Resolver,
     tls: TlsConnector,
+    unverified_tls: TlsConnector,
     pool: Arc<Pool>,
 }
 
@@ -80,7 +81,8 @@ impl Egress {
     /// # Errors
     /// A text of `extra_ca_pem` that holds no certificate, or a broken one.
     pub fn new(resolver: Resolver, extra_ca_pem: &[Vec<u8>]) -> Result<Self, EgressSetupError> {
-        Ok(Self { resolver, tls: connect::tls(extra_ca_pem)?, pool: Arc::default() })
+        let (tls, unverified_tls) = (connect::tls(extra_ca_pem)?, connect::unverified_tls()?);
+        Ok(Self { resolver, tls, unverified_tls, pool: Arc::default() })
     }
 }
 
@@ -266,8 +268,8 @@ impl Exchange<'_> {
                 Err(unanswered) => return Err(unanswered.error),
             }
         }
-        let (mut connection, address) =
-            connect::open(&egress.tls, self.target, &self.addresses, self.patience.connect).await?;
+        let tls = if self.is_verified() { &egress.tls } else { &egress.unverified_tls };
+        let (mut connection, address) = connect::open(tls, self.target, &self.addresses, self.patience.connect).await?;
         let answer = self.answer(&mut connection, request).await.map_err(|unanswered| unanswered.error)?;
         Ok((answer, connection, self.key(address)))
     }
@@ -284,7 +286,13 @@ impl Exchange<'_> {
 
     fn key(&self, address: SocketAddr) -> Key {
         let host = self.target.origin.host.clone();
-        Key { plugin: self.call.plugin.clone(), secure: self.target.is_secure(), host, address }
+        let (secure, verified) = (self.target.is_secure(), self.is_verified());
+        Key { plugin: self.call.plugin.clone(), secure, verified, host, address }
+    }
+
+    /// Whether who answers has to prove who it is.
+    fn is_verified(&self) -> bool {
+        !self.call.effective.grants.net.unverified_tls()
     }
 
     async fn answer(

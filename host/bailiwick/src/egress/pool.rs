@@ -32,6 +32,8 @@ pub(super) struct Key {
     pub(super) plugin: PluginName,
     /// Over TLS, with a certificate for `host`.
     pub(super) secure: bool,
+    /// Whether that certificate was checked.
+    pub(super) verified: bool,
     /// As in the `Host` header, without the port.
     pub(super) host: String,
     /// Where it leads, in the form that was judged.

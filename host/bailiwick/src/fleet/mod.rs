@@ -95,7 +95,9 @@ impl Yard<'_> {
     ) -> Result<(Arc<Server>, Arc<Underway>), String> {
         let underway = Arc::new(Underway::default());
         let (way, idle, lifetime) = match &configured.class {
-            Class::Component(_) | Class::Process(_) => return Err("it is no server".to_owned()),
+            Class::Component(_) | Class::Process(_) | Class::Service(_) => {
+                return Err("it is no server".to_owned());
+            }
             Class::Mcp(mcp) => {
                 let keeper = keeper_of(self.keeper, &configured.name)?;
                 let (keeper, calls) = (Arc::clone(keeper), Arc::clone(&underway));
@@ -157,6 +159,11 @@ impl Fleet {
     /// Changes whenever what a server publishes may have changed.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// What is told when that may be.
+    pub(crate) fn changed(&self) -> watch::Sender<u64> {
+        self.changed.clone()
     }
 
     /// The server of a plugin: the one that is there, if it is configured as it was, or else a new one.
@@ -328,6 +335,7 @@ fn keeper_of<'k>(keeper: Option<&'k Arc<Keeper>>, plugin: &PluginName) -> Result
 pub(crate) fn identity(class: &Class) -> String {
     let told = match class {
         Class::Component(_) | Class::Process(_) => String::new(),
+        Class::Service(service) => format!("{:?}", (&service.url, &service.known)),
         Class::Mcp(mcp) => format!("{:?}", (&mcp.launch.command, &mcp.launch.cwd)),
         Class::Remote(remote) => remote.url.to_string(),
     };

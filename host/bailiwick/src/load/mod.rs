@@ -3,6 +3,7 @@
 
 mod programs;
 mod servers;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -29,7 +30,6 @@ use bailiwick_core::registry::{
     check_definitions,
 };
 use bailiwick_core::schema::{ArgumentSchema, ResultSchema};
-use bailiwick_core::typed::LeftOut;
 
 use crate::ambient::Links;
 use crate::approval::Desk;
@@ -53,6 +53,7 @@ use crate::runtime::{
 };
 use crate::search;
 use crate::secrets::Secrets;
+use crate::service::{Service, Services};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::Trail;
 use crate::{ambient, builtin, examine, settings};
@@ -257,6 +258,8 @@ pub struct Plugin {
     pub source: String,
     /// Of what runs: a component's bytes, or how a program is started.
     pub digest: ComponentDigest,
+    /// What it is: `component`, `mcp`, `openapi`, `http`, `process`.
+    pub class: &'static str,
     pub(crate) backend: Backend,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) config: Arc<BTreeMap<String, String>>,
@@ -276,24 +279,16 @@ pub(crate) enum Backend {
     Server(Arc<fleet::Member>),
     /// Native programs, started for each call.
     Programs(Box<Programs>),
+    /// An HTTP service.
+    Service(Box<Service>),
 }
 
 impl Plugin {
-    /// What it is: `component`, `mcp`, `process`.
-    #[must_use]
-    pub fn class(&self) -> &'static str {
-        match &self.backend {
-            Backend::Component { .. } => "component",
-            Backend::Server(_) => "mcp",
-            Backend::Programs(_) => "process",
-        }
-    }
-
     /// How its server does, in a phrase; none of what runs only while it is called.
     #[must_use]
     pub fn condition(&self) -> Option<String> {
         match &self.backend {
-            Backend::Component { .. } | Backend::Programs(_) => None,
+            Backend::Component { .. } | Backend::Programs(_) | Backend::Service(_) => None,
             Backend::Server(member) => Some(member.server.condition().to_string()),
         }
     }
@@ -302,18 +297,27 @@ impl Plugin {
     #[must_use]
     pub fn stderr(&self) -> Vec<String> {
         let lines = match &self.backend {
-            Backend::Component { .. } | Backend::Programs(_) => Vec::new(),
+            Backend::Component { .. } | Backend::Programs(_) | Backend::Service(_) => Vec::new(),
             Backend::Server(member) => member.server.stderr(),
         };
         lines.iter().map(|line| self.secrets.redactor().text(line).into_owned()).collect()
     }
 
-    /// What of a component is no tool, and why.
+    /// What of a component or a service is no tool, and why.
     #[must_use]
-    pub fn left_out(&self) -> &[LeftOut] {
+    pub fn left_out(&self) -> Vec<String> {
         match &self.backend {
-            Backend::Component { component, .. } => &component.left_out,
-            Backend::Server(_) | Backend::Programs(_) => &[],
+            Backend::Component { component, .. } => component.left_out.iter().map(ToString::to_string).collect(),
+            Backend::Service(service) => service.left_out().to_vec(),
+            Backend::Server(_) | Backend::Programs(_) => Vec::new(),
+        }
+    }
+
+    /// Settings as what runs a tool of it reads them.
+    pub(crate) fn settings(&self, tool: &Tool) -> Arc<BTreeMap<String, String>> {
+        match &self.backend {
+            Backend::Service(service) => service.settings(&tool.definition.name).cloned().unwrap_or_default(),
+            Backend::Component { .. } | Backend::Server(_) | Backend::Programs(_) => Arc::clone(&self.config),
         }
     }
 }
@@ -330,6 +334,8 @@ struct Loaded {
     held: Vec<Held>,
     /// Why not.
     problems: Vec<Problem>,
+    /// The plugin as its tools are held to it, where that is narrower than it is configured.
+    held_to: Option<Box<config::Plugin>>,
 }
 
 /// Everything of a host that outlives a reload.
@@ -343,12 +349,19 @@ pub(crate) struct Parts {
     pub(crate) observer: Option<Observer>,
     pub(crate) wall: Option<Arc<Wall>>,
     pub(crate) fleet: Arc<Fleet>,
+    pub(crate) services: Arc<Services>,
 }
 
 impl Parts {
     fn loader(&self) -> Loader<'_> {
-        let wall = self.wall.as_ref();
-        Loader { runtime: &self.runtime, egress: &self.egress, artifacts: &self.artifacts, wall, fleet: &self.fleet }
+        Loader {
+            runtime: &self.runtime,
+            egress: &self.egress,
+            artifacts: &self.artifacts,
+            wall: self.wall.as_ref(),
+            fleet: &self.fleet,
+            services: &self.services,
+        }
     }
 }
 
@@ -378,11 +391,14 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
     let artifacts = Arc::new(Artifacts::new(state.join("artifacts")));
     let (way, kept) = (Arc::clone(&egress), Arc::clone(&store));
     let fleet = Fleet::new(setup.keeper, way, Arc::clone(&artifacts), kept, setup.afresh);
+    let (way, kept) = (Arc::clone(&egress), Some(Arc::clone(&store)));
+    let services = Services::new(way, kept, setup.afresh, fleet.changed());
     Ok(Parts {
         runtime: Arc::new(runtime),
         egress,
         artifacts,
         fleet: Arc::new(fleet),
+        services: Arc::new(services),
         store,
         desk: Arc::new(desk),
         audit,
@@ -427,6 +443,7 @@ pub(crate) struct Loader<'h> {
     pub(crate) artifacts: &'h Arc<Artifacts>,
     pub(crate) wall: Option<&'h Arc<Wall>>,
     pub(crate) fleet: &'h Arc<Fleet>,
+    pub(crate) services: &'h Arc<Services>,
 }
 
 impl Loader<'_> {
@@ -441,7 +458,8 @@ impl Loader<'_> {
         let mut offers = Vec::new();
         for (configured, loaded) in enabled.into_iter().zip(loaded) {
             let tools = loaded.and_then(|loaded| {
-                let Loaded { plugin, described, reason, known, held, problems } = loaded;
+                let Loaded { plugin, described, reason, known, held, problems, held_to } = loaded;
+                let configured = held_to.as_deref().unwrap_or(configured);
                 let tools = tools(configured, &described.tools, &known, reason.as_deref(), plugins.len())?;
                 let offer = offer(configured, described.context, reason.as_deref(), plugins.len())?;
                 Ok((plugin, tools, offer, held, problems))
@@ -484,6 +502,9 @@ impl Loader<'_> {
                 }
                 Class::Mcp(_) | Class::Remote(_) => {
                     self.server(plugin, lock).await.map(|loaded| (loaded.described, loaded.known))
+                }
+                Class::Service(service) => {
+                    self.service(plugin, service, lock).await.map(|loaded| (loaded.described, loaded.known))
                 }
                 Class::Process(process) => {
                     let programs = Programs::read(plugin, process, None).await?;
@@ -530,6 +551,7 @@ impl Loader<'_> {
                 self.server(configured, lock).await
             }
             Class::Process(process) => self.programs_plugin(configured, process, own, lock).await,
+            Class::Service(service) => self.service(configured, service, lock).await,
         }
     }
 
@@ -568,6 +590,7 @@ impl Loader<'_> {
             name: configured.name.clone(),
             at,
             source,
+            class: configured.class.key(),
             digest: component.digest,
             backend: Backend::Component { component, directories },
             secrets,
@@ -575,7 +598,7 @@ impl Loader<'_> {
             slots,
         };
         let (known, held, problems) = (BTreeSet::new(), Vec::new(), Vec::new());
-        Ok(Loaded { plugin, described, reason, known, held, problems })
+        Ok(Loaded { plugin, described, reason, known, held, problems, held_to: None })
     }
 
     /// The rights of `check`: none, but for the names of secrets and the configuration.
@@ -690,7 +713,7 @@ fn trust_in(class: &Class) -> Trust {
         Class::Component(source) => trust(source),
         Class::Mcp(_) | Class::Remote(_) => Trust::Foreign,
         // What is said of them the host itself says.
-        Class::Process(_) => Trust::Builtin,
+        Class::Process(_) | Class::Service(_) => Trust::Builtin,
     }
 }
 

@@ -35,6 +35,7 @@ impl Loader<'_> {
             name: configured.name.clone(),
             at: configured.grants.at.clone(),
             source: programs.source(),
+            class: configured.class.key(),
             digest: programs.digest(),
             backend: Backend::Programs(Box::new(programs)),
             secrets: self.secrets(configured).await?,
@@ -42,7 +43,7 @@ impl Loader<'_> {
             slots: Semaphore::new(configured.limits.concurrency as usize),
         };
         let (known, held, problems) = (BTreeSet::new(), Vec::new(), Vec::new());
-        Ok(Loaded { plugin, described, reason: None, known, held, problems })
+        Ok(Loaded { plugin, described, reason: None, known, held, problems, held_to: None })
     }
 }
 

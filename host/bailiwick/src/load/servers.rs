@@ -18,11 +18,11 @@ use crate::runtime::{ComponentDigest, Described};
 
 use super::{Backend, Fault, LoadFault, Loaded, Loader, Plugin, Problem};
 
-/// What was pinned of a server, and by what.
-struct Pinned {
-    published: Published,
+/// What was pinned of a server or a service, and by what.
+pub(super) struct Pinned {
+    pub(super) published: Published,
     /// The lock file; none where the host pinned it itself, when it was first used.
-    file: Option<String>,
+    pub(super) file: Option<String>,
 }
 
 impl Loader<'_> {
@@ -50,34 +50,35 @@ impl Loader<'_> {
             name: configured.name.clone(),
             at: configured.grants.at.clone(),
             source: source(&configured.class),
+            class: configured.class.key(),
             digest: ComponentDigest::of(member.identity.as_bytes()),
             backend: Backend::Server(member),
             secrets,
             config: Arc::new(BTreeMap::new()),
             slots: Semaphore::new(configured.limits.concurrency as usize),
         };
-        Ok(Loaded { plugin, described, reason: None, known, held, problems })
+        Ok(Loaded { plugin, described, reason: None, known, held, problems, held_to: None })
     }
 }
 
 /// The command, as a person would write it, or the URL.
 fn source(class: &Class) -> String {
     match class {
-        Class::Component(_) | Class::Process(_) => String::new(),
+        Class::Component(_) | Class::Process(_) | Class::Service(_) => String::new(),
         Class::Remote(remote) => remote.url.to_string(),
         Class::Mcp(mcp) => mcp.launch.to_string(),
     }
 }
 
-/// What of a server can be used, and what not.
-struct Screened {
-    described: Described,
-    held: Vec<Held>,
-    problems: Vec<Problem>,
+/// What of a server or a service can be used, and what not.
+pub(super) struct Screened {
+    pub(super) described: Described,
+    pub(super) held: Vec<Held>,
+    pub(super) problems: Vec<Problem>,
 }
 
 /// Holds back every definition that is not what was pinned, or is none.
-fn screened(configured: &config::Plugin, described: Described, pinned: Option<&Pinned>) -> Screened {
+pub(super) fn screened(configured: &config::Plugin, described: Described, pinned: Option<&Pinned>) -> Screened {
     let (name, at) = (&configured.name, &configured.grants.at);
     let now = Published::of(fleet::identity(&configured.class), [], &described.definitions());
     let (mut held, mut problems) = (Vec::new(), Vec::new());

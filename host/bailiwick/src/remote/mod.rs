@@ -34,7 +34,7 @@ use bailiwick_core::name::PluginName;
 use bailiwick_core::outcome::{Code, Failure};
 
 use self::oauth::{Tokens, internal, log_in};
-use self::wire::{MAX_MESSAGE, Wire, said};
+use self::wire::{MAX_MESSAGE, said};
 use crate::context::CallContext;
 use crate::egress::Egress;
 use crate::secrets::Secrets;
@@ -42,6 +42,7 @@ use crate::store::Store;
 
 pub use self::client::Client;
 pub use self::login::{Invitation, LoggedIn, PATIENCE};
+pub(crate) use self::wire::Wire;
 
 /// How often a stream that broke off is taken up again, before whoever waits for it is told.
 const MOST_RETRIES: usize = 5;

@@ -28,8 +28,8 @@ pub(super) const MAX_MESSAGE: usize = 16 << 20;
 const MAX_SAID: usize = 300;
 
 /// What a plugin may reach, and what it is sent with.
-pub(super) struct Wire {
-    pub(super) plugin: PluginName,
+pub(crate) struct Wire {
+    pub(crate) plugin: PluginName,
     effective: Arc<Effective>,
     secrets: Arc<Secrets>,
     egress: Arc<Egress>,
@@ -44,7 +44,7 @@ pub(super) struct Patience {
 }
 
 impl Wire {
-    pub(super) fn new(configured: &config::Plugin, egress: Arc<Egress>, secrets: Arc<Secrets>) -> Self {
+    pub(crate) fn new(configured: &config::Plugin, egress: Arc<Egress>, secrets: Arc<Secrets>) -> Self {
         // What is said between calls counts for none of them. Messages and events have a length; streams have none.
         let limits = Limits {
             http_requests: u32::MAX,
@@ -90,7 +90,7 @@ impl Wire {
     }
 
     /// The value of one of the plugin's secrets.
-    pub(super) fn secret(&self, name: &bailiwick_core::name::SecretName) -> Option<&str> {
+    pub(crate) fn secret(&self, name: &bailiwick_core::name::SecretName) -> Option<&str> {
         self.secrets.value(name)
     }
 
@@ -136,7 +136,7 @@ impl Wire {
     ///
     /// # Errors
     /// As [`Self::send`], and an answer that is too long or takes too long.
-    pub(super) async fn send_whole(
+    pub(crate) async fn send_whole(
         &self,
         request: Request<Bytes>,
         most: usize,

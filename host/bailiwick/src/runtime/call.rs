@@ -67,7 +67,22 @@ pub async fn call(
     directories: &Directories,
     context: &Arc<CallContext>,
 ) -> Result<Output, Failure> {
-    let work = Work::of(component, permitted)?;
+    let asked = (permitted.tool().definition.name.as_str(), permitted.arguments().text.as_str());
+    call_as(component, permitted, asked, directories, context).await
+}
+
+/// The same by way of another tool of the component, with arguments that were made of those that were permitted.
+///
+/// # Errors
+/// As [`call`].
+pub async fn call_as(
+    component: &Component,
+    permitted: &Permitted,
+    asked: (&str, &str),
+    directories: &Directories,
+    context: &Arc<CallContext>,
+) -> Result<Output, Failure> {
+    let work = Work::of(component, permitted, asked)?;
     let mut store = store(component, directories, context).map_err(|error| setup(&error))?;
     // Dropped before the store is: what waits to be sent is not sent any more while the store takes things down.
     let _closing = Closing(context);
@@ -104,8 +119,11 @@ enum Answer<'c> {
 }
 
 impl<'c> Work<'c> {
-    fn of(component: &'c Component, permitted: &'c Permitted) -> Result<Self, Failure> {
-        let (tool, arguments) = (permitted.tool().definition.name.as_str(), permitted.arguments().text.as_str());
+    fn of(
+        component: &'c Component,
+        permitted: &'c Permitted,
+        (tool, arguments): (&'c str, &'c str),
+    ) -> Result<Self, Failure> {
         let no_context = || Failure::new(Code::PluginInvalid, "the plugin gives no prompts and resources");
         match (&component.kind, permitted.wanted()) {
             (Kind::Contract { pre, call, .. }, Wanted::Tool) => {

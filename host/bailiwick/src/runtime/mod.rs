@@ -28,7 +28,7 @@ use bailiwick_core::outcome::Code;
 use bailiwick_core::registry::Trust;
 use bailiwick_core::typed::LeftOut;
 
-pub use call::{Described, call, check, describe};
+pub use call::{Described, call, call_as, check, describe};
 pub use child::{COMMAND as CHILD_COMMAND, compile_if_child};
 pub use compile::{Cache, CompileError, ComponentDigest, host_key};
 pub use engine::{Engines, TICK, config as engine_config};

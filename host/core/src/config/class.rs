@@ -9,13 +9,13 @@ use super::mistake::{Flaw, Mistake, Place, code, shown};
 use super::plugin::{builtin, wasm_file};
 use super::process::Process;
 use super::reader::{At, Bytes, Given, joined};
-use super::{Remote, Typing};
+use super::{Remote, Service, Typing};
 use crate::grant::limit::{Limits, Size};
 use crate::grant::{FsGrants, NetGrants};
 use crate::launcher::Installer;
 
 /// What a plugin can be: exactly one of these keys makes it one.
-const CLASSES: &str = "`component`, `mcp`, `process`";
+const CLASSES: &str = "`component`, `mcp`, `openapi`, `http`, `process`";
 
 /// What a plugin is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Class {
     Remote(Box<Remote>),
     /// Native programs of the operator's.
     Process(Process),
+    /// An HTTP service.
+    Service(Box<Service>),
 }
 
 /// Where a component comes from.
@@ -217,7 +219,7 @@ impl Class {
     #[must_use]
     pub fn launch(&self) -> Option<&Launch> {
         match self {
-            Self::Component(_) | Self::Remote(_) => None,
+            Self::Component(_) | Self::Remote(_) | Self::Service(_) => None,
             Self::Mcp(mcp) => Some(&mcp.launch),
             Self::Process(process) => Some(&process.launch),
         }
@@ -227,7 +229,7 @@ impl Class {
     #[must_use]
     pub fn process(&self) -> Option<&Process> {
         match self {
-            Self::Component(_) | Self::Mcp(_) | Self::Remote(_) => None,
+            Self::Component(_) | Self::Mcp(_) | Self::Remote(_) | Self::Service(_) => None,
             Self::Process(process) => Some(process),
         }
     }
@@ -237,7 +239,7 @@ impl Class {
     pub fn is_component(&self) -> bool {
         match self {
             Self::Component(_) => true,
-            Self::Mcp(_) | Self::Remote(_) | Self::Process(_) => false,
+            Self::Mcp(_) | Self::Remote(_) | Self::Process(_) | Self::Service(_) => false,
         }
     }
 
@@ -245,7 +247,7 @@ impl Class {
     #[must_use]
     pub fn is_server(&self) -> bool {
         match self {
-            Self::Component(_) | Self::Process(_) => false,
+            Self::Component(_) | Self::Process(_) | Self::Service(_) => false,
             Self::Mcp(_) | Self::Remote(_) => true,
         }
     }
@@ -255,6 +257,7 @@ impl Class {
     pub fn limits(&self) -> Limits {
         match self {
             Self::Component(_) | Self::Remote(_) => Limits::DEFAULT,
+            Self::Service(_) => Limits::OF_SERVICES,
             Self::Mcp(_) => Limits::OF_PROGRAMS,
             Self::Process(process) => process.kind.limits(),
         }
@@ -264,7 +267,7 @@ impl Class {
     #[must_use]
     pub fn processes(&self) -> u32 {
         match self {
-            Self::Component(_) | Self::Remote(_) => 0,
+            Self::Component(_) | Self::Remote(_) | Self::Service(_) => 0,
             Self::Mcp(_) => 256,
             // As many as those before us gave a command.
             Self::Process(_) => 512,
@@ -278,6 +281,7 @@ impl Class {
             Self::Component(_) => "component",
             Self::Mcp(_) | Self::Remote(_) => "mcp",
             Self::Process(_) => "process",
+            Self::Service(service) => service.key(),
         }
     }
 }
@@ -285,29 +289,45 @@ impl Class {
 impl Typing<'_, '_> {
     /// Reads the one key that says what a plugin is.
     pub(super) fn class(&mut self, path: &str, place: &Place, table: &mut PluginTable) -> Option<Class> {
-        match (table.component.take(), table.mcp.take(), table.process.take()) {
-            (None, None, None) => {
+        let given = [
+            table.component.is_some(),
+            table.mcp.is_some(),
+            table.openapi.is_some(),
+            table.http.is_some(),
+            table.process.is_some(),
+        ];
+        match given.into_iter().filter(|given| *given).count() {
+            0 => {
                 let message = format!("`[{path}]` does not say what it is");
                 let mistake = Mistake::new(code::MISSING_KEY, place.clone(), message);
                 self.reading.note(mistake.legal(CLASSES).suggest("add `component = \"…\"`"));
-                None
+                return None;
             }
-            (Some(component), None, None) => self.component(component),
-            (None, None, Some(process)) => {
-                let At { value, place, .. } = process.0?;
-                self.process(&joined(path, "process"), &place, value).map(Class::Process)
-            }
-            (None, Some(mcp), None) => {
-                let At { value, place, clean } = mcp.0?;
-                self.server(&joined(path, "mcp"), &place, value, clean)
-            }
-            (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+            1 => {}
+            _ => {
                 let message = format!("`[{path}]` says twice what it is");
                 let mistake = Mistake::new(code::CONFLICT, place.clone(), message);
                 self.reading.note(mistake.legal(format!("exactly one of {CLASSES}")));
-                None
+                return None;
             }
         }
+        if let Some(component) = table.component.take() {
+            return self.component(component);
+        }
+        if let Some(process) = table.process.take() {
+            let At { value, place, .. } = process.0?;
+            return self.process(&joined(path, "process"), &place, value).map(Class::Process);
+        }
+        if let Some(openapi) = table.openapi.take() {
+            let At { value, place, .. } = openapi.0?;
+            return self.openapi(&joined(path, "openapi"), &place, value).map(Box::new).map(Class::Service);
+        }
+        if let Some(http) = table.http.take() {
+            let At { value, place, .. } = http.0?;
+            return self.http(&joined(path, "http"), &place, value).map(Box::new).map(Class::Service);
+        }
+        let At { value, place, clean } = table.mcp.take()?.0?;
+        self.server(&joined(path, "mcp"), &place, value, clean)
     }
 
     fn component(&mut self, component: Given<At<String>>) -> Option<Class> {
@@ -430,7 +450,7 @@ impl Typing<'_, '_> {
 impl Typing<'_, '_> {
     /// Notes every key that does nothing, or cannot be held, for a plugin of this class.
     pub(super) fn fits(&mut self, path: &str, class: &Class, table: &PluginTable) {
-        if let (Class::Component(_) | Class::Process(_), Some(expose)) = (class, &table.expose) {
+        if let (false, Some(expose)) = (class.is_server(), &table.expose) {
             let message = "`expose` has no effect: it is for the tools of MCP servers";
             self.reading.note(Mistake::new(code::UNUSED, expose.place.clone(), message));
         }
@@ -439,6 +459,9 @@ impl Typing<'_, '_> {
         }
         if class.remote().is_some() {
             self.remote_fits(path, table);
+        }
+        if let Some(service) = class.service() {
+            self.service_fits(path, service, table);
         }
         if class.launch().is_none() {
             return;
@@ -510,11 +533,11 @@ impl Typing<'_, '_> {
                 let variable = secret.variable.as_ref().map(|variable| ("variable", &variable.place));
                 (variable.into_iter().collect(), "a component has it with `origin` and `header`, `basic` or `query`")
             }
-            Class::Remote(_) => {
+            Class::Remote(_) | Class::Service(_) => {
                 let variable = secret.variable.as_ref().map(|variable| ("variable", &variable.place));
                 (
                     variable.into_iter().chain(reveal).collect(),
-                    "a server has it with `origin` and `header`, `basic` or `query`",
+                    "it is had with `origin` and `header`, `basic` or `query`",
                 )
             }
             Class::Mcp(_) | Class::Process(_) => {

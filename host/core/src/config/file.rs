@@ -8,6 +8,7 @@ use toml::de::DeValue;
 
 use super::reader::{AnyText, At, Bytes, Given, JsonTable, Named, Reading, Time, Value, closest, table};
 use super::remote::AuthWord;
+use super::service::NamingWord;
 use super::{
     Approval, ApprovalSettings, AuditSettings, Confine, Expose, GatewaySettings, HostSettings, Lifetime, Mcp, Metrics,
     Mistake, Prefix, ProcessKind, Sandbox, Start, TelemetrySettings, Trust, code,
@@ -201,6 +202,11 @@ table! {
         mcp: Given<At<McpTable>>,
         /// Native programs of this machine as tools. They are high risk: a person is asked before each call.
         process: Given<At<ProcessTable>>,
+        /// An HTTP service that an OpenAPI document describes (3.1, 3.0 or Swagger 2.0): each operation whose method `net`
+        /// grants is a tool.
+        openapi: Given<At<OpenApiTable>>,
+        /// One HTTP request as a tool, named like the plugin.
+        http: Given<At<HttpTable>>,
         /// Whether its tools are tools (`flat`), or commands of one tool (`aggregate`). For MCP servers.
         expose: At<Expose> = Expose::default().as_str(),
         /// When its tools have its name before their own: on a `conflict` of names, or `always`.
@@ -267,6 +273,77 @@ table! {
         sandbox: At<Sandbox> = Sandbox::default().as_str(),
         /// Whether the command may install a package, whose exact version it has to name.
         install: At<bool> = false,
+    }
+}
+
+table! {
+    /// An HTTP service that an OpenAPI document describes. Its requests go to the origin of `url`, whatever the document
+    /// says.
+    struct OpenApiTable {
+        /// Where the service is: `https://HOST`, or `https://HOST/PATH` if all of it lies below a path.
+        url: At<String>,
+        /// Its document: a URL that `net` reaches, or a file relative to this one. Without this the service is asked for
+        /// `/openapi.json`, `/openapi.yaml`, `/swagger.json` and `/v3/api-docs`.
+        spec: At<String>,
+        /// How tools are named: by `x-tool-name` or else `operationId`, with `_` for what a name cannot hold
+        /// (`operation-id`); by `operationId` or else `x-tool-name`, without those that are no names (`exact`); in small
+        /// letters by `operationId` or else method and path (`slug`).
+        naming: At<NamingWord> = NamingWord::default().as_str(),
+        /// The operations that become tools, such as `GET /v1/**` or `/users/{id}`; without this, all.
+        include: List = json!([]),
+        /// Operations that do not, whatever `include` says.
+        exclude: List = json!([]),
+        /// Headers of every request to the service. None of them may be a secret.
+        headers: Named<At<String>> = json!({}),
+        /// Other documents that the document may refer to: URLs that `net` reaches; with a `/` at the end, all below it.
+        references: List = json!([]),
+        /// Whether callers may set headers and cookies that can be left out.
+        optional_headers: At<bool> = false,
+        /// How the host logs in, if the service refuses it.
+        login: At<LoginTable>,
+        /// Whether anybody may answer in the service's place: certificates are not checked.
+        danger_unverified_tls: At<bool> = false,
+    }
+}
+
+table! {
+    /// How the host logs in at a service: when a request was refused with 401 or 403 it logs in once and asks once more.
+    struct LoginTable {
+        /// Where: a URL that `net` reaches.
+        url: At<String>,
+        /// The method of the request.
+        method: At<String> = "POST",
+        /// What is sent; `{{NAME}}` stands for the secret NAME of the plugin.
+        body: At<String> = "",
+        /// What the body is; without this, `application/json` for what looks like JSON, or else a form.
+        content_type: At<String>,
+        /// The cookie of the answer that is the credential.
+        cookie: At<String>,
+        /// The place in a JSON answer where the credential is, such as `$.access_token`.
+        json: At<String>,
+        /// The header that requests carry it in; without this, `Cookie` or `Authorization`.
+        header: At<String>,
+        /// What the header says; `{}` stands for the credential. Without this, `NAME={}` or `Bearer {}`.
+        format: At<String>,
+    }
+}
+
+table! {
+    /// One HTTP request as a tool.
+    struct HttpTable {
+        /// Its URL; `{name}` in the path or the query stands for an argument. The other arguments go to the query (GET,
+        /// HEAD, OPTIONS, DELETE) or into a JSON body.
+        url: At<String>,
+        /// Its method.
+        method: At<String> = "POST",
+        /// What callers are told.
+        description: At<String> = "",
+        /// Its headers. None of them may be a secret.
+        headers: Named<At<String>> = json!({}),
+        /// JSON Schema of its arguments; without this, any object.
+        input: At<JsonTable>,
+        /// Whether anybody may answer in the service's place: certificates are not checked.
+        danger_unverified_tls: At<bool> = false,
     }
 }
 
@@ -389,7 +466,7 @@ macro_rules! words {
     )+ };
 }
 
-words!(Approval, AuthWord, Confine, Expose, Lifetime, Metrics, Prefix, ProcessKind, Sandbox, Start, Trust);
+words!(Approval, AuthWord, Confine, Expose, Lifetime, Metrics, NamingWord, Prefix, ProcessKind, Sandbox, Start, Trust);
 
 /// Reads a word that stands for one of a few values.
 fn one_of<T: Copy>(

@@ -13,6 +13,7 @@ mod process;
 mod reader;
 mod remote;
 mod secret;
+mod service;
 mod tool;
 mod variables;
 
@@ -33,6 +34,7 @@ pub use self::mistake::{Flaw, Mistake, Place, Source, code, render};
 pub use self::process::{Process, ProcessKind, Trust};
 use self::reader::{At, Bytes, Env, Reading, Time};
 pub use self::remote::{Auth, LoginClient, OwnCredentials, Remote};
+pub use self::service::{Credential, Document, Known, Login, METHODS, NamingWord, Request, Service, Spec, narrowed_to};
 use crate::call::Policy;
 use crate::grant::fs::Roots;
 use crate::grant::limit::Span;

@@ -10,7 +10,7 @@ use super::file::{PluginTable, SecretTable, ToolTable};
 use super::mistake::{Flaw, Mistake, code, shown};
 use super::reader::{AnyText, At, JsonTable, Named, joined};
 use super::variables::is_variable;
-use super::{Class, ComponentSource, OwnPaths, Plugin, Remote, Typing};
+use super::{Class, ComponentSource, OwnPaths, Plugin, Typing};
 use crate::grant::fs::Roots;
 use crate::grant::limit::Limits;
 use crate::grant::pattern::HostPattern;
@@ -18,7 +18,7 @@ use crate::grant::{
     Access, AddressClass, AddressRange, FsGrant, FsGrants, Grants, NetGrant, NetGrants, SecretGrant, SecretSource,
     Section, classify,
 };
-use crate::name::{PluginName, ToolName};
+use crate::name::{PluginName, SecretName, ToolName};
 use crate::schema::ArgumentSchema;
 
 type List = At<Vec<At<String>>>;
@@ -41,9 +41,8 @@ impl Typing<'_, '_> {
         let (net, net_clean) =
             self.net(&table.net, &table.addresses, table.danger_metadata_addresses.as_ref(), &section);
         let (fs, fs_clean) = self.fs(table.fs.as_ref(), &section);
-        let remote = class.as_ref().and_then(Class::remote);
         let (secrets, secrets_clean) =
-            self.own_secrets(&path, table.secrets.unwrap_or_default(), net_clean.then_some(&net), remote);
+            self.own_secrets(&path, table.secrets.unwrap_or_default(), net_clean.then_some(&net), class.as_ref());
         if let Some(class) = class.as_ref().filter(|_| net_clean && fs_clean) {
             self.can_be_held(class, &net, &fs);
             self.trust_fits(class, &name.place, &net);
@@ -53,8 +52,9 @@ impl Typing<'_, '_> {
             self.keep_out(&fs, own, class.as_ref(), &secrets);
         }
         let limits = self.limits(&path, table.limits, None);
+        let unverified = class.as_ref().and_then(Class::service).is_some_and(|service| service.unverified_tls);
         let grants = Arc::new(Grants {
-            net,
+            net: if unverified { net.with_unverified_tls() } else { net },
             fs,
             env: self.env(table.env.unwrap_or_default()),
             secrets,
@@ -87,19 +87,31 @@ impl Typing<'_, '_> {
     }
 
     /// Reads the plugin's secrets, and says whether all of them could be read. With them, and its net, the server at a URL
-    /// has to be in reach.
+    /// or the service has to be in reach.
     fn own_secrets(
         &mut self,
         path: &str,
         tables: Named<At<SecretTable>>,
         net: Option<&NetGrants>,
-        remote: Option<&Remote>,
+        class: Option<&Class>,
     ) -> (Vec<SecretGrant>, bool) {
         let n_secrets = tables.0.len();
-        let secrets = self.secrets(path, tables, net, remote.and_then(Remote::client_secret));
+        let remote = class.and_then(Class::remote);
+        let service = class.and_then(Class::service);
+        // These go to where the host proves who it is, and nowhere else.
+        let own: Vec<SecretName> = match (remote, service) {
+            (Some(remote), _) => remote.client_secret().cloned().into_iter().collect(),
+            (None, Some(service)) => service.login_secrets().to_vec(),
+            (None, None) => Vec::new(),
+        };
+        let secrets = self.secrets(path, tables, net, &own);
         let clean = secrets.len() == n_secrets;
         if let (Some(remote), true) = (remote, clean) {
             self.can_be_reached(path, remote, net, &secrets);
+        }
+        if let (Some(service), true) = (service, clean) {
+            let names: Vec<&SecretName> = secrets.iter().map(|secret| &secret.name).collect();
+            self.service_in_reach(path, service, net, &names);
         }
         (secrets, clean)
     }

@@ -12,14 +12,14 @@ use crate::name::SecretName;
 struct Noted;
 
 impl Typing<'_, '_> {
-    /// Reads all secrets of a plugin. Whether one could ever be used is asked only if the whole of `net` is known. The one
-    /// named `client` is for an authorization server, and has no place of its own.
+    /// Reads all secrets of a plugin. Whether one could ever be used is asked only if the whole of `net` is known. Those in
+    /// `own` are for the host to prove who it is, and have no place of their own.
     pub(super) fn secrets(
         &mut self,
         path: &str,
         tables: Named<At<SecretTable>>,
         net: Option<&NetGrants>,
-        client: Option<&SecretName>,
+        own: &[SecretName],
     ) -> Vec<SecretGrant> {
         let mut secrets = Vec::new();
         let path = joined(path, "secrets");
@@ -30,7 +30,7 @@ impl Typing<'_, '_> {
             if !table.clean {
                 continue;
             }
-            secrets.extend(self.secret(&joined(&path, &key.value), name, &key.place, table.value, (net, client)));
+            secrets.extend(self.secret(&joined(&path, &key.value), name, &key.place, table.value, (net, own)));
         }
         secrets
     }
@@ -41,7 +41,7 @@ impl Typing<'_, '_> {
         name: Option<SecretName>,
         place: &Place,
         table: SecretTable,
-        (net, client): (Option<&NetGrants>, Option<&SecretName>),
+        (net, own): (Option<&NetGrants>, &[SecretName]),
     ) -> Option<SecretGrant> {
         let reveal = table.reveal.is_some_and(|reveal| reveal.value);
         let source = self.secret_source(path, place, table.env, table.file, table.command);
@@ -52,7 +52,8 @@ impl Typing<'_, '_> {
             (Err(Noted), _) | (_, Err(Noted)) | (Ok(Some(_)), Ok(Some(_))) => None,
             (Ok(Some(_)), Ok(None)) => Some(("where in a request it stands", "`header`, `basic` or `query`")),
             (Ok(None), Ok(Some(_))) => Some(("which requests it is for", "`origin = \"https://…\"`")),
-            (Ok(None), Ok(None)) if reveal || variable.is_some() || (name.is_some() && name.as_ref() == client) => None,
+            (Ok(None), Ok(None)) if reveal || variable.is_some() => None,
+            (Ok(None), Ok(None)) if name.as_ref().is_some_and(|name| own.contains(name)) => None,
             (Ok(None), Ok(None)) => {
                 Some(("what it is for", "`origin` with `header`, `basic` or `query`; `variable`; or `reveal = true`"))
             }

@@ -55,6 +55,9 @@ impl Limits {
         concurrency: 16,
     };
 
+    /// What one call of an HTTP service may use where the config says nothing: it answers soon, or not at all.
+    pub const OF_SERVICES: Self = Self { time: Duration::from_secs(10), ..Self::DEFAULT };
+
     /// What holds where the configuration says nothing, of programs that the host starts: interpreters need more memory.
     pub const OF_PROGRAMS: Self = Self { memory: GIB, ..Self::DEFAULT };
 

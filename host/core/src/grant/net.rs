@@ -147,6 +147,18 @@ impl NetGrant {
         format!("* {}://{}{port}", self.scheme.as_str(), self.host)
     }
 
+    /// The part of it that is for these methods; none if there is none.
+    #[must_use]
+    pub fn only(&self, methods: &[&str]) -> Option<Self> {
+        let mut kept: Vec<String> = Vec::new();
+        for method in methods.iter().filter(|method| self.methods.allow(method)) {
+            if !kept.iter().any(|known| known == method) {
+                kept.push((*method).to_owned());
+            }
+        }
+        (!kept.is_empty()).then(|| Self { methods: Methods::Only(kept), ..self.clone() })
+    }
+
     /// Whether it lets the request through by what it says of itself.
     pub(super) fn lets(&self, request: &NetRequest<'_>) -> bool {
         self.judge(&Target::of(request)).is_ok()
@@ -316,6 +328,8 @@ pub struct NetGrants {
     ranges: Vec<AddressRange>,
     /// Whether metadata services may be reached at all.
     danger_metadata: bool,
+    /// Whether anybody may answer: certificates are not checked.
+    unverified_tls: bool,
     section: Section,
     /// The plugin's grants, where these are a tool's: both have to let a request through.
     outer: Option<Arc<NetGrants>>,
@@ -324,7 +338,19 @@ pub struct NetGrants {
 impl NetGrants {
     /// A plugin's grants, as they stand in the file.
     pub fn new(grants: Vec<NetGrant>, ranges: Vec<AddressRange>, danger_metadata: bool, section: Section) -> Self {
-        Self { grants, ranges, danger_metadata, section, outer: None }
+        Self { grants, ranges, danger_metadata, unverified_tls: false, section, outer: None }
+    }
+
+    /// The same, where anybody may answer: certificates are not checked.
+    #[must_use]
+    pub fn with_unverified_tls(self) -> Self {
+        Self { unverified_tls: true, ..self }
+    }
+
+    /// Whether anybody may answer.
+    #[must_use]
+    pub fn unverified_tls(&self) -> bool {
+        self.unverified_tls
     }
 
     /// A tool's grants within these. Whatever they say, nothing passes that does not pass here too.
@@ -334,6 +360,7 @@ impl NetGrants {
             grants,
             ranges: self.ranges.clone(),
             danger_metadata: self.danger_metadata,
+            unverified_tls: self.unverified_tls,
             section,
             outer: Some(Arc::new(self.clone())),
         }

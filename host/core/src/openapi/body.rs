@@ -49,8 +49,8 @@ impl<'d> Reader<'_, 'd> {
             return if required { Err(refused) } else { Ok(None) };
         };
         let lifted = match (kind, offer.at("schema")) {
-            (Kind::Json | Kind::Form | Kind::Multipart, Some(schema)) => self.lift(schema, 0)?,
-            (Kind::Json | Kind::Form | Kind::Multipart | Kind::Text | Kind::Bytes, _) => None,
+            (Kind::Json | Kind::Form | Kind::Query | Kind::Multipart, Some(schema)) => self.lift(schema, 0)?,
+            (Kind::Json | Kind::Form | Kind::Query | Kind::Multipart | Kind::Text | Kind::Bytes, _) => None,
         };
         let mut body = Body { media, kind, content: nothing(), required, injected: Vec::new() };
         match lifted {
@@ -83,7 +83,7 @@ impl<'d> Reader<'_, 'd> {
             let schema = schemas.schema(*node, Level::Inner)?;
             let required = body.required && lifted.required.contains(name);
             let part = match body.kind {
-                Kind::Form | Kind::Multipart => Some(self.part(name, *node, offer, body.kind)?),
+                Kind::Form | Kind::Query | Kind::Multipart => Some(self.part(name, *node, offer, body.kind)?),
                 Kind::Json | Kind::Text | Kind::Bytes => None,
             };
             let schema = if matches!(part, Some(Part::File { .. })) { file(schema) } else { schema };
@@ -106,10 +106,10 @@ impl<'d> Reader<'_, 'd> {
     ) -> Result<(), String> {
         let mut schema = match (body.kind, offer.at("schema")) {
             (Kind::Json, Some(schema)) => schemas.schema(schema, Level::Body)?,
-            (Kind::Form | Kind::Multipart, Some(schema)) => {
+            (Kind::Form | Kind::Query | Kind::Multipart, Some(schema)) => {
                 json!({ "type": "object", "allOf": [schemas.schema(schema, Level::Body)?] })
             }
-            (Kind::Form | Kind::Multipart, None) => json!({ "type": "object" }),
+            (Kind::Form | Kind::Query | Kind::Multipart, None) => json!({ "type": "object" }),
             (Kind::Json, None) => json!({}),
             (Kind::Text, _) => json!({ "type": "string", "contentMediaType": body.media }),
             (Kind::Bytes, _) => {

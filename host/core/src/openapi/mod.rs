@@ -10,6 +10,7 @@ mod operation;
 mod output;
 mod parse;
 mod reference;
+mod request;
 mod schema;
 mod scheme;
 mod server;
@@ -30,6 +31,7 @@ use url::Url;
 pub use self::names::{Naming, Pattern};
 pub use self::parse::{DocumentError, Format, MAX_DEPTH, MAX_DOCUMENT, MAX_VALUES, parse};
 pub use self::reference::elsewhere;
+pub use self::request::request;
 pub use self::scheme::{Scheme, SchemeKind};
 pub use self::server::{Server, Variable, base};
 

@@ -475,7 +475,7 @@ fn without_patterns(schema: &mut Value, holds: &dyn Fn(&str) -> bool) {
 }
 
 /// What a method promises. POST and PATCH promise nothing.
-fn harm(method: &str) -> (Annotations, Risk) {
+pub(super) fn harm(method: &str) -> (Annotations, Risk) {
     let said =
         |read_only, destructive, idempotent| Annotations { read_only, destructive, idempotent, open_world: Some(true) };
     match method {

@@ -39,6 +39,8 @@ pub enum DangerKind {
     Sandbox,
     /// Its program is downloaded when it is started.
     Installs,
+    /// Anybody may answer in its service's place.
+    Unverified,
 }
 
 impl DangerKind {
@@ -52,6 +54,7 @@ impl DangerKind {
             Self::Reveal => Rule::Reveal,
             Self::Sandbox => Rule::Sandbox,
             Self::Installs => Rule::Installs,
+            Self::Unverified => Rule::Unverified,
         }
     }
 }
@@ -99,6 +102,10 @@ pub fn dangers(plugin: &Plugin, own_file: &Path, real: &dyn Fn(&Path) -> PathBuf
     for secret in grants.secrets.iter().filter(|secret| secret.variable.is_some()) {
         let message = format!("the program of `{name}` can read the secret `{}` itself: `variable`", secret.name);
         note(DangerKind::Reveal, secret.name.as_str(), Some(&secret.place), message);
+    }
+    if grants.net.unverified_tls() {
+        let message = format!("anybody may answer in the place of the service of `{name}`: `danger_unverified_tls`");
+        note(DangerKind::Unverified, "danger_unverified_tls", None, message);
     }
     if let Some(launch) = plugin.class.launch() {
         if launch.sandbox == Sandbox::Off {

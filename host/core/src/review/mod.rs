@@ -285,7 +285,9 @@ impl Review<'_> {
             let place = match danger.kind {
                 DangerKind::Metadata => self.at(&["danger_metadata_addresses"]),
                 DangerKind::Addresses => danger.place.unwrap_or_else(|| self.at(&["addresses"])),
-                DangerKind::Sandbox | DangerKind::Installs => self.at(&[self.plugin().class.key()]),
+                DangerKind::Sandbox | DangerKind::Installs | DangerKind::Unverified => {
+                    self.at(&[self.plugin().class.key()])
+                }
                 DangerKind::AnyHost | DangerKind::OwnRights | DangerKind::Reveal => {
                     danger.place.unwrap_or_else(|| self.plugin().place.clone())
                 }

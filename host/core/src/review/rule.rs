@@ -90,6 +90,8 @@ rules! {
     Sandbox = "audit.sandbox" Warning,
     /// The plugin's program is downloaded when it is started.
     Installs = "audit.installs" Warning,
+    /// Anybody may answer in the place of the plugin's service: certificates are not checked.
+    Unverified = "audit.unverified" Warning,
     /// A tool that can do harm for good runs without asking anybody.
     Unasked = "audit.unasked" Warning,
     /// There is no lock file.

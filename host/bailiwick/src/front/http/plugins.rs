@@ -34,7 +34,7 @@ fn one(plugin: &Plugin, snapshot: &Snapshot) -> Value {
     let tools = snapshot.registry.tools().iter().filter(|tool| tool.plugin == plugin.name);
     json!({
         "name": plugin.name.as_str(),
-        "class": plugin.class(),
+        "class": plugin.class,
         "digest": plugin.digest.to_string(),
         "condition": plugin.condition(),
         "tools": tools.map(|tool| tool.name.as_str()).collect::<Value>(),

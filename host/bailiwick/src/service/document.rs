@@ -1,0 +1,275 @@
+//! The document of a service: from a file, from what was kept, or fetched over egress with the plugin's own grants and
+//! secrets. Nothing in it opens another way; other documents are read only where the operator allowed it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
+use http::{HeaderMap, Request, Response, StatusCode};
+use serde_json::Value;
+use url::Url;
+
+use bailiwick_core::config::{Document, Service, Spec};
+use bailiwick_core::openapi::{Format, MAX_DOCUMENT, elsewhere, parse};
+use bailiwick_core::outcome::{Code, Failure};
+
+use super::kept::{self, Kept};
+use crate::ambient::{self, Links};
+use crate::remote::Wire;
+use crate::store::Store;
+
+/// Where services have their document, below their URL; the first is where it usually is.
+const USUAL: [&str; 4] = ["openapi.json", "openapi.yaml", "swagger.json", "v3/api-docs"];
+/// How long fetching one may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take where an older one would do.
+const IMPATIENCE: Duration = Duration::from_secs(3);
+/// Redirects that are followed, each judged as a request of its own.
+const MAX_REDIRECTS: usize = 3;
+/// Documents that one may refer to, those they refer to included.
+const MAX_OTHERS: usize = 64;
+/// Bytes of all documents of a service.
+const MAX_TOGETHER: usize = 2 * MAX_DOCUMENT;
+
+/// A document and all that it refers to.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) value: Value,
+    /// Its URL, if it has one.
+    pub(crate) at: Option<Url>,
+    pub(crate) others: BTreeMap<Url, Value>,
+    /// Why it is an older one, if it is.
+    pub(crate) stale: Option<Failure>,
+}
+
+/// A document as text.
+struct Text {
+    body: Vec<u8>,
+    stale: Option<Failure>,
+}
+
+/// What reads the documents of one service.
+pub(super) struct Documents<'d> {
+    pub(super) wire: &'d Wire,
+    /// Where they are kept; none where there is no such place.
+    pub(super) store: Option<&'d Arc<Store>>,
+    /// Whether the service is asked although its answer is known.
+    pub(super) afresh: bool,
+}
+
+impl Documents<'_> {
+    /// Reads the document of a service, with what it refers to.
+    ///
+    /// # Ambient authority
+    /// Reads the file or asks the URL that the operator named.
+    ///
+    /// # Errors
+    /// It cannot be read, and no older one is kept.
+    pub(super) async fn read(&self, service: &Service, document: &Document) -> Result<Found, Failure> {
+        let (at, text) = match &document.spec {
+            Some(Spec::File(file)) => {
+                let (path, shown) = (file.clone(), file.display().to_string());
+                let most = MAX_DOCUMENT as u64;
+                let read = tokio::task::spawn_blocking(move || ambient::read_regular(&path, most, Links::Followed));
+                let body = read.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+                let unread = |error| Failure::new(Code::PluginInvalid, format!("cannot read {shown}: {error}"));
+                (None, Text { body: body.map_err(unread)?, stale: None })
+            }
+            Some(Spec::Url(url)) => {
+                let text = self.fetch(url).await?.ok_or_else(|| missing(url))?;
+                (Some(url.clone()), text)
+            }
+            None => {
+                let (url, text) = self.discover(&service.url).await?;
+                (Some(url), text)
+            }
+        };
+        let stale = text.stale;
+        let value = parsed(text.body).await?;
+        let others = self.others(&value, at.as_ref(), document).await?;
+        Ok(Found { value, at, others, stale })
+    }
+
+    /// Asks at the usual places.
+    async fn discover(&self, service: &Url) -> Result<(Url, Text), Failure> {
+        let mut below = service.clone();
+        below.set_path(&format!("{}/", service.path().trim_end_matches('/')));
+        for place in USUAL {
+            let url = below.join(place).map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
+            if let Some(text) = self.fetch(&url).await? {
+                return Ok((url, text));
+            }
+        }
+        let places = USUAL.map(|place| format!("`{below}{place}`")).join(", ");
+        Err(Failure::new(Code::UpstreamProtocol, format!("the service has no document at {places}"))
+            .with_fix("name it with `spec`"))
+    }
+
+    /// The text at a URL; none if there is nothing. One that is kept does where it is fresh, or where nothing else is to be had.
+    async fn fetch(&self, url: &Url) -> Result<Option<Text>, Failure> {
+        let kept = self.kept(url).await;
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_fresh && !self.afresh) {
+            return Ok(Some(Text { body: kept.body.clone(), stale: None }));
+        }
+        let answer = self.ask(url, kept.as_ref()).await;
+        match (answer, kept) {
+            (Ok(answer), Some(kept)) if answer.status() == StatusCode::NOT_MODIFIED => {
+                self.keep(url, None).await;
+                Ok(Some(Text { body: kept.body, stale: None }))
+            }
+            (Ok(answer), kept) => match said(url, answer) {
+                Ok(Some(fetched)) => {
+                    let body = fetched.body.clone();
+                    self.keep(url, Some(fetched)).await;
+                    Ok(Some(Text { body, stale: None }))
+                }
+                Ok(None) => Ok(kept.map(|kept| Text { body: kept.body, stale: Some(missing(url)) })),
+                Err(failure) => older(kept, failure),
+            },
+            (Err(failure), kept) => older(kept, failure),
+        }
+    }
+
+    /// The answer to a question for a URL, at the end of its redirects.
+    async fn ask(&self, url: &Url, kept: Option<&Kept>) -> Result<Response<Bytes>, Failure> {
+        let patience = if kept.is_some() { IMPATIENCE } else { PATIENCE };
+        let mut url = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let broken = |error: http::Error| Failure::new(Code::Internal, error.to_string());
+            let mut request = Request::get(url.as_str()).body(Bytes::new()).map_err(broken)?;
+            let wanted = http::HeaderValue::from_static("application/json, application/yaml;q=0.9, */*;q=0.5");
+            request.headers_mut().insert(ACCEPT, wanted);
+            if let Some(kept) = kept {
+                let tells = [(IF_NONE_MATCH, &kept.etag), (IF_MODIFIED_SINCE, &kept.modified)];
+                for (name, value) in tells {
+                    if let Some(value) = value.as_ref().and_then(|value| value.parse().ok()) {
+                        request.headers_mut().insert(name, value);
+                    }
+                }
+            }
+            let answer = self.wire.send_whole(request, MAX_DOCUMENT, patience).await?;
+            let next = answer.status().is_redirection().then(|| text_of(answer.headers(), &LOCATION)).flatten();
+            let Some(next) = next.filter(|_| answer.status() != StatusCode::NOT_MODIFIED) else { return Ok(answer) };
+            let nowhere = |_| Failure::new(Code::UpstreamProtocol, "the document is redirected to what is no address");
+            url = url.join(&next).map_err(nowhere)?;
+        }
+        Err(Failure::new(Code::UpstreamProtocol, format!("the document is redirected more than {MAX_REDIRECTS} times")))
+    }
+
+    /// The documents that a document refers to, as far as the operator allows.
+    async fn others(
+        &self,
+        value: &Value,
+        at: Option<&Url>,
+        document: &Document,
+    ) -> Result<BTreeMap<Url, Value>, Failure> {
+        let mut others: BTreeMap<Url, Value> = BTreeMap::new();
+        let allowed = |url: &Url| document.references.iter().any(|reference| is_within(reference, url));
+        let mut pending: Vec<Url> = elsewhere(value, at).into_iter().filter(allowed).collect();
+        let mut together = 0;
+        while let Some(url) = pending.pop() {
+            if others.contains_key(&url) || at == Some(&url) {
+                continue;
+            }
+            if others.len() == MAX_OTHERS {
+                let message = format!("the document refers to more than {MAX_OTHERS} others");
+                return Err(Failure::new(Code::PluginInvalid, message));
+            }
+            let text = self.fetch(&url).await?.ok_or_else(|| missing(&url))?;
+            together += text.body.len();
+            if together > MAX_TOGETHER {
+                let message = format!("the document refers to more than {} MiB of others", MAX_TOGETHER >> 20);
+                return Err(Failure::new(Code::PluginInvalid, message));
+            }
+            let other = parsed(text.body).await?;
+            pending.extend(elsewhere(&other, Some(&url)).into_iter().filter(allowed));
+            others.insert(url, other);
+        }
+        Ok(others)
+    }
+
+    async fn kept(&self, url: &Url) -> Option<Kept> {
+        let (store, plugin, url) = (Arc::clone(self.store?), self.wire.plugin.clone(), url.to_string());
+        let read = tokio::task::spawn_blocking(move || kept::read(&store, &plugin, &url)).await.ok()?;
+        read.inspect_err(|error| tracing::error!(%error, plugin = %self.wire.plugin, "its document cannot be read"))
+            .ok()?
+    }
+
+    /// Keeps what was fetched, or that it is as it was.
+    async fn keep(&self, url: &Url, fetched: Option<Kept>) {
+        let Some(store) = self.store.cloned() else { return };
+        let (plugin, url) = (self.wire.plugin.clone(), url.to_string());
+        let kept = tokio::task::spawn_blocking(move || match fetched {
+            Some(fetched) => kept::write(&store, &plugin, &url, &fetched),
+            None => kept::touch(&store, &plugin, &url),
+        });
+        if let Ok(Err(error)) = kept.await {
+            tracing::error!(%error, plugin = %self.wire.plugin, "its document cannot be kept");
+        }
+    }
+}
+
+/// Whether a URL is the one that is allowed, or below it.
+fn is_within(allowed: &Url, url: &Url) -> bool {
+    let below = allowed.path().ends_with('/') && url.path().starts_with(allowed.path());
+    allowed == url || (allowed.origin() == url.origin() && allowed.query().is_none() && below)
+}
+
+/// What an answer holds; none where it says that there is nothing.
+fn said(url: &Url, answer: Response<Bytes>) -> Result<Option<Kept>, Failure> {
+    let status = answer.status();
+    if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::METHOD_NOT_ALLOWED) {
+        return Ok(None);
+    }
+    if !status.is_success() {
+        let code = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Code::UpstreamAuth,
+            _ => Code::UpstreamProtocol,
+        };
+        return Err(Failure::new(code, format!("`{url}` answered {status} when it was asked for the document")));
+    }
+    let (etag, modified) = (text_of(answer.headers(), &ETAG), text_of(answer.headers(), &LAST_MODIFIED));
+    Ok(Some(Kept { etag, modified, is_fresh: true, body: answer.into_body().into() }))
+}
+
+fn older(kept: Option<Kept>, failure: Failure) -> Result<Option<Text>, Failure> {
+    match kept {
+        Some(kept) => Ok(Some(Text { body: kept.body, stale: Some(failure) })),
+        None => Err(failure),
+    }
+}
+
+fn missing(url: &Url) -> Failure {
+    Failure::new(Code::UpstreamProtocol, format!("there is no document at `{url}`"))
+}
+
+fn text_of(headers: &HeaderMap, name: &http::HeaderName) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+async fn parsed(body: Vec<u8>) -> Result<Value, Failure> {
+    let unusable = |reason: String| Failure::new(Code::PluginInvalid, reason);
+    let parsed = tokio::task::spawn_blocking(move || {
+        let text = String::from_utf8(body).map_err(|_| "the document is not UTF-8".to_owned())?;
+        parse(&text, Format::Either).map_err(|error| error.to_string())
+    });
+    parsed.await.map_err(|_| unusable("reading the document crashed; the log says more".to_owned()))?.map_err(unusable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_allows_one_address_or_all_below_it() {
+        let within = |allowed: &str, url: &str| is_within(&allowed.parse().unwrap(), &url.parse().unwrap());
+        assert!(within("https://a.example/s.json", "https://a.example/s.json"));
+        assert!(!within("https://a.example/s.json", "https://a.example/s.json/x"));
+        assert!(within("https://a.example/s/", "https://a.example/s/x.json"));
+        assert!(!within("https://a.example/s/", "https://a.example/t/x.json"));
+        assert!(!within("https://a.example/s/", "https://b.example/s/x.json"));
+        assert!(!within("https://a.example/s/", "http://a.example/s/x.json"));
+    }
+}

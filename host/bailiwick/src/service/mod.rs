@@ -1,0 +1,336 @@
+//! HTTP services as plugins: their documents are read here, and one built-in component sends the requests. What a document
+//! says decides about names, arguments and paths below the operator's URL; where requests go, and with which secrets, only
+//! the plugin's grants say.
+
+mod document;
+mod kept;
+mod login;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+
+use bailiwick_core::config::{self, Known, narrowed_to};
+use bailiwick_core::grant::{NetRequest, Placement, Section};
+use bailiwick_core::name::PluginName;
+use bailiwick_core::openapi::{self, Injected, OptionalHeaders, Options};
+use bailiwick_core::outcome::{Code, Failure, Output};
+use bailiwick_core::policy::Permitted;
+use bailiwick_core::registry::Definition;
+use bailiwick_operation::{Location, Operation, Parameter, Source, Style};
+
+use self::document::{Documents, Found};
+use self::login::Session;
+use crate::context::CallContext;
+use crate::egress::Egress;
+use crate::remote::Wire;
+use crate::runtime::{self, Component, Directories};
+use crate::secrets::Secrets;
+use crate::store::Store;
+
+/// The built-in component that sends the requests.
+pub(crate) const COMPONENT: &str = "openapi";
+/// Its one tool.
+const CALL: &str = "call";
+/// How long until a service that did not answer is asked again.
+const PAUSE: Duration = Duration::from_secs(30);
+/// Begins the names under which headers of the operator's travel beside what is injected.
+const HEADER: &str = "header ";
+
+/// What a service offers, as far as its plugin may use it.
+pub(crate) struct Offered {
+    /// Its tools.
+    pub(crate) tools: Vec<Definition>,
+    operations: Vec<Operation>,
+    /// Its operations that are no tools, with the reason.
+    left_out: Vec<(String, String)>,
+    /// Why what is known of it is older, if it is.
+    pub(crate) stale: Option<Failure>,
+}
+
+/// A service that can be called.
+pub(crate) struct Service {
+    component: Arc<Component>,
+    /// What the component is told, by tool.
+    settings: HashMap<String, Arc<BTreeMap<String, String>>>,
+    left_out: Vec<String>,
+    session: Option<Session>,
+}
+
+/// The services of a host: what is kept of their documents, and those that did not answer.
+pub(crate) struct Services {
+    egress: Arc<Egress>,
+    /// None where nothing is kept.
+    store: Option<Arc<Store>>,
+    /// Whether services are asked although their answers are known.
+    afresh: bool,
+    changed: watch::Sender<u64>,
+    awaited: Mutex<HashSet<PluginName>>,
+}
+
+impl Services {
+    /// Tells `changed` when a service that did not answer does.
+    pub(crate) fn new(
+        egress: Arc<Egress>,
+        store: Option<Arc<Store>>,
+        afresh: bool,
+        changed: watch::Sender<u64>,
+    ) -> Self {
+        Self { egress, store, afresh, changed, awaited: Mutex::default() }
+    }
+
+    /// Where what services said is kept; none where nothing is.
+    pub(crate) fn store(&self) -> Option<&Arc<Store>> {
+        self.store.as_ref()
+    }
+
+    /// The way to a service.
+    pub(crate) fn wire(&self, configured: &config::Plugin, secrets: &Arc<Secrets>) -> Arc<Wire> {
+        Arc::new(Wire::new(configured, Arc::clone(&self.egress), Arc::clone(secrets)))
+    }
+
+    /// What a service offers.
+    ///
+    /// # Ambient authority
+    /// Reads the file or asks the URL that the operator named.
+    ///
+    /// # Errors
+    /// Its document cannot be had, or is none.
+    pub(crate) async fn offered(
+        &self,
+        configured: &config::Plugin,
+        service: &config::Service,
+        wire: &Wire,
+    ) -> Result<Offered, Failure> {
+        match &service.known {
+            Known::Request(request) => {
+                let unusable = |reason| Failure::new(Code::PluginInvalid, reason);
+                let made = openapi::request(configured.name.as_ref(), request, &configured.inject);
+                let (tool, operation) = made.map_err(unusable)?;
+                let (tools, operations) = (vec![tool], vec![operation]);
+                Ok(Offered { tools, operations, left_out: Vec::new(), stale: None })
+            }
+            Known::Document(document) => {
+                let documents = Documents { wire, store: self.store.as_ref(), afresh: self.afresh };
+                let found = documents.read(service, document).await?;
+                let (configured, service) = (configured.clone(), service.clone());
+                let read = tokio::task::spawn_blocking(move || read(found, &configured, &service));
+                read.await.map_err(|_| Failure::new(Code::Internal, "reading the document crashed"))?
+            }
+        }
+    }
+
+    /// Asks a service that did not answer again and again, until it does: then its tools are there without anybody's doing.
+    pub(crate) fn ask_again(self: &Arc<Self>, configured: &config::Plugin, service: &config::Service, wire: Arc<Wire>) {
+        let name = configured.name.clone();
+        if !self.awaited.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
+            return;
+        }
+        let (services, configured, service) = (Arc::downgrade(self), configured.clone(), service.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(PAUSE).await;
+                let Some(services) = services.upgrade() else { return };
+                if services.offered(&configured, &service, &wire).await.is_ok() {
+                    services.awaited.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+                    services.changed.send_modify(|version| *version += 1);
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// The tools of a document, of which those are left out that the plugin's grants do not let through. Blocks.
+fn read(found: Found, configured: &config::Plugin, service: &config::Service) -> Result<Offered, Failure> {
+    let Known::Document(document) = &service.known else {
+        return Err(Failure::new(Code::Internal, "a request has no document"));
+    };
+    let Found { value, at, others, stale } = found;
+    let injected = configured.inject.keys().map(|name| Injected { name: name.clone(), at: None }).collect();
+    let options = Options {
+        url: Some(service.url.clone()),
+        document: at,
+        others,
+        naming: document.naming,
+        include: document.include.clone(),
+        exclude: document.exclude.clone(),
+        injected,
+        given_headers: given_headers(configured, service),
+        optional_headers: match document.optional_headers {
+            true => OptionalHeaders::Shown,
+            false => OptionalHeaders::Hidden,
+        },
+    };
+    let read = openapi::read(&value, &options);
+    let read = read.map_err(|error| Failure::new(Code::PluginInvalid, error.to_string()))?;
+    let mut left_out: Vec<(String, String)> =
+        read.left_out.into_iter().map(|left_out| (left_out.operation, left_out.reason)).collect();
+    let (mut tools, mut operations) = (Vec::new(), Vec::new());
+    for tool in &read.tools {
+        let method = &tool.operation().method;
+        let base = NetRequest { method, url: &read.base };
+        let is_granted = configured.grants.net.iter().any(|grant| grant.methods().allow(method))
+            && configured.grants.net.names(&service.origin());
+        if is_granted {
+            tools.push(tool.definition().clone());
+            operations.push(tool.operation().clone());
+        } else {
+            let denial = configured.grants.net.decide(&base).err();
+            let reason =
+                denial.map_or_else(|| format!("`net` grants no {method}"), |denial| denial.reason().to_owned());
+            left_out.push((format!("{method} {}", tool.path), reason));
+        }
+    }
+    Ok(Offered { tools, operations, left_out, stale })
+}
+
+/// Headers that the operator gives: as they are, or as the place of a secret.
+fn given_headers(configured: &config::Plugin, service: &config::Service) -> BTreeSet<String> {
+    let of_secrets = configured.grants.secrets.iter().filter_map(|secret| match &secret.binding.as_ref()?.placement {
+        Placement::Header { name, .. } => Some(name.clone()),
+        Placement::Basic { .. } => Some("authorization".to_owned()),
+        Placement::Query { .. } => None,
+    });
+    let of_login = service.login.as_ref().map(|login| login.header.clone());
+    service.headers.keys().cloned().chain(of_secrets).chain(of_login).collect()
+}
+
+impl Offered {
+    /// The plugin as its tools are loaded: each may send only what its own method takes, and what is injected is part of
+    /// its operation.
+    pub(crate) fn held(&self, configured: &config::Plugin) -> config::Plugin {
+        let mut held = configured.clone();
+        held.inject = Map::new();
+        for (tool, operation) in self.tools.iter().zip(&self.operations) {
+            let effective = configured.rules_for(&tool.name);
+            let every = configured.tools.get("*");
+            let rule = held.tools.entry(tool.name.clone()).or_insert_with(|| {
+                let section = every.map_or_else(
+                    || Section::new(&configured.grants.table, &configured.grants.at),
+                    |rule| rule.section.clone(),
+                );
+                config::ToolRule { section, ..config::ToolRule::default() }
+            });
+            rule.net = Some(narrowed_to(&effective.grants.net, &operation.method));
+        }
+        held
+    }
+
+    /// The service, ready to be called by way of `component`.
+    ///
+    /// # Errors
+    /// An operation cannot be written down.
+    pub(crate) fn service(
+        self,
+        configured: &config::Plugin,
+        service: &config::Service,
+        component: Arc<Component>,
+        wire: Arc<Wire>,
+    ) -> Result<Service, Failure> {
+        let unwritten = |error: serde_json::Error| Failure::new(Code::Internal, error.to_string());
+        let mut injected: Map<String, Value> = configured.inject.clone();
+        injected.extend(service.headers.iter().map(|(name, value)| (format!("{HEADER}{name}"), value.as_str().into())));
+        let injected = serde_json::to_string(&injected).map_err(unwritten)?;
+        let base = service.origin().to_string();
+        let mut settings = HashMap::new();
+        for (tool, mut operation) in self.tools.iter().zip(self.operations) {
+            operation.parameters.extend(service.headers.keys().map(|name| header(name)));
+            let limits = configured.rules_for(&tool.name).limits;
+            let told = [
+                ("operation", serde_json::to_string(&operation).map_err(unwritten)?),
+                ("base", base.clone()),
+                ("injected", injected.clone()),
+                ("max_body", limits.http_response_body.to_string()),
+                ("timeout_ms", limits.time.as_millis().to_string()),
+            ];
+            let told = told.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+            settings.insert(tool.name.clone(), Arc::new(told));
+        }
+        let session = service.login.clone().map(|login| Session::new(login, service.origin(), wire));
+        Ok(Service { component, settings, left_out: grouped(&self.left_out), session })
+    }
+}
+
+/// A header of the operator's.
+fn header(name: &str) -> Parameter {
+    Parameter {
+        from: Source::Injected(format!("{HEADER}{name}")),
+        name: name.to_owned(),
+        at: Location::Header,
+        style: Style::Simple,
+        explode: false,
+        reserved: false,
+    }
+}
+
+/// What is left out, a line for each reason.
+fn grouped(left_out: &[(String, String)]) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (operation, reason) in left_out {
+        reasons.entry(reason).or_default().push(operation);
+    }
+    let line = |(reason, operations): (&str, Vec<&str>)| match operations.as_slice() {
+        [first] => format!("`{first}` is no tool: {reason}"),
+        [first, rest @ ..] => format!("`{first}` and {} more are no tools: {reason}", rest.len()),
+        [] => String::new(),
+    };
+    reasons.into_iter().map(line).collect()
+}
+
+impl Service {
+    /// What the component is told for one tool.
+    pub(crate) fn settings(&self, tool: &str) -> Option<&Arc<BTreeMap<String, String>>> {
+        self.settings.get(tool)
+    }
+
+    /// Its operations that are no tools, a line for each reason.
+    pub(crate) fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
+    /// Runs one operation. Where the service refuses it, the host logs in, if it can, and asks once more.
+    ///
+    /// # Errors
+    /// Why there is no result.
+    pub(crate) async fn call(&self, permitted: &Permitted, context: &Arc<CallContext>) -> Result<Output, Failure> {
+        let Some(session) = &self.session else { return self.attempt(permitted, context).await };
+        let known = session.current().await;
+        let first = match &known {
+            Some(credential) => self.attempt_with(session, credential, permitted, context).await,
+            None => self.attempt(permitted, context).await,
+        };
+        match first {
+            Err(failure) if failure.code == Code::UpstreamAuth => {
+                let fresh = tokio::select! {
+                    biased;
+                    fresh = session.renewed(known.as_ref()) => fresh?,
+                    () = context.deadline.passed() => return Err(runtime::timed_out(context)),
+                };
+                self.attempt_with(session, &fresh, permitted, context).await
+            }
+            other => other,
+        }
+    }
+
+    async fn attempt_with(
+        &self,
+        session: &Session,
+        credential: &zeroize::Zeroizing<String>,
+        permitted: &Permitted,
+        context: &Arc<CallContext>,
+    ) -> Result<Output, Failure> {
+        let inner = session.with(context, credential)?;
+        let result = self.attempt(permitted, &inner).await;
+        context.ledger.absorb(&inner.ledger);
+        result
+    }
+
+    async fn attempt(&self, permitted: &Permitted, context: &Arc<CallContext>) -> Result<Output, Failure> {
+        let arguments = permitted.arguments().text.as_str();
+        runtime::call_as(&self.component, permitted, (CALL, arguments), &Directories::default(), context).await
+    }
+}
