@@ -19,6 +19,7 @@ mod compile;
 mod conformance;
 mod context;
 mod crowd;
+mod documents;
 mod escape;
 mod explain;
 mod features;

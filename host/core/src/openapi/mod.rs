@@ -9,6 +9,7 @@ mod body;
 mod file;
 mod names;
 mod operation;
+mod output;
 mod parse;
 mod reference;
 mod request;
@@ -180,6 +181,7 @@ pub fn read(document: &Value, options: &Options) -> Result<Service, DocumentErro
         hidden: Hidden::new(options.injected.iter().map(|injected| injected.name.as_str())),
         credentials: scheme::places(&service.schemes),
         values: 0,
+        results: BTreeMap::new(),
     };
     let mut taken = Taken::default();
     for (path, item) in paths(root) {
