@@ -2,6 +2,7 @@
 
 mod fastapi;
 mod known;
+mod large;
 mod login;
 mod requests;
 

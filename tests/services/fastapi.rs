@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{plugin, refused};
 use crate::support::TestHost;
+use crate::support::host::World;
 
 /// The application under way; it ends with this value.
 struct App {
@@ -78,6 +79,23 @@ async fn what_fastapi_describes_is_what_it_takes() {
         (&json!("application/octet-stream"), &json!(5), &json!("t"))
     );
     // What it would refuse is not sent.
-    refused(&host, "add_item", json!({"name": 5}), "arguments.invalid").await;
+    refused(&host, "add_item", json!({"name": {"is": 5}}), "arguments.invalid").await;
     refused(&host, "forbidden", json!({}), "upstream.auth").await;
+}
+
+#[test]
+fn c21_the_recipe_for_fastapi_word_for_word() {
+    let Some(app) = App::serve("recipe") else { return };
+    let (world, url) = (World::new(), format!("http://127.0.0.1:{}", app.port));
+    let done = |arguments: &[&str]| {
+        let run = world.run("", arguments, "");
+        assert_eq!(run.exit, 0, "{arguments:?}: {}{}", run.out, run.err);
+        run.out
+    };
+    let added = done(&["tools", "add", "summarizer", "--url", &url]);
+    assert_eq!(added, "Registered tools \"summarizer\" — 1 tool(s) discovered.\n");
+    let shown = done(&["tools", "show", "summarizer"]);
+    assert!(shown.contains("Tools (1)") && shown.contains("summarize_text"), "{shown}");
+    let said = done(&["call", "summarize_text", "{\"text\": \"Bailiwick is an area of authority.\"}"]);
+    assert!(said.contains("{\"summary\":\"Bailiwick is an area of \"}"), "{said}");
 }
