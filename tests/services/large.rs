@@ -10,8 +10,7 @@ use crate::support::{TestHost, Upstream, told};
 
 /// GitHub's document as its package has it; none where it is not installed, which is printed.
 fn document() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("services/node_modules/@octokit/openapi");
-    let document = folder.join("generated/api.github.com.json");
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("services/.documents/github.json");
     if !document.exists() {
         println!("skip   {} is not there; run `just test`", document.display());
         return None;
