@@ -164,6 +164,10 @@ impl<'c> Subject<'c> {
                 self.plugin.tools.keys().map(|tool| format!("`{}.{tool}`", self.plugin.name)).collect();
             notes.push(note("rules", format!("{} may have less: ask for it by that name", ruled.join(", "))));
         }
+        if self.plugin.class.service().is_some() {
+            let text = "each tool has the part of `net` that is for its own method, and GET and HEAD for redirects";
+            notes.push(note("methods", text));
+        }
         notes
     }
 
