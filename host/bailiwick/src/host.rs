@@ -181,11 +181,18 @@ impl Host {
         let config = with_registrations(&self.config.load(), &self.registered.load().listed).config;
         let configured = config.plugins.iter().find(|known| known.name == *plugin && known.enabled);
         let configured = configured.ok_or(NotAccepted::Unknown)?;
-        if !configured.class.is_server() {
+        let is_service = configured.class.service().is_some();
+        if !configured.class.is_server() && !is_service {
             return Err(NotAccepted::Fixed);
         }
         if let Some(lock) = config.lock.as_ref().filter(|lock| lock.plugins.contains_key(plugin)) {
             return Err(NotAccepted::Locked(lock.file.clone()));
+        }
+        if is_service {
+            // What it offers is pinned with the next load, like that of a service which is new.
+            self.services.forget(plugin).await.map_err(NotAccepted::Silent)?;
+            self.refresh().await;
+            return Ok(self.snapshot().registry.tools().iter().filter(|tool| tool.plugin == *plugin).count());
         }
         let n_definitions = self.fleet.accept(plugin).await.map_err(NotAccepted::Silent)?;
         self.refresh().await;

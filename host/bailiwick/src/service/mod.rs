@@ -27,6 +27,7 @@ use self::login::Session;
 use crate::artifact::files::files_in;
 use crate::context::CallContext;
 use crate::egress::Egress;
+use crate::fleet::kept as pins;
 use crate::remote::Wire;
 use crate::runtime::{self, Component, Directories};
 use crate::secrets::Secrets;
@@ -94,6 +95,18 @@ impl Services {
     /// Where what services said is kept; none where nothing is.
     pub(crate) fn store(&self) -> Option<&Arc<Store>> {
         self.store.as_ref()
+    }
+
+    /// Forgets what was pinned of a service, so that what it offers next is.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub(crate) async fn forget(&self, plugin: &PluginName) -> Result<(), Failure> {
+        let Some(store) = self.store.clone() else { return Ok(()) };
+        let plugin = plugin.clone();
+        let forgotten = tokio::task::spawn_blocking(move || pins::forget(&store, &plugin)).await;
+        let unkept = |error: String| Failure::new(Code::Internal, error);
+        forgotten.map_err(|error| unkept(error.to_string()))?.map_err(|error| unkept(error.to_string()))
     }
 
     /// The way to a service.
