@@ -9,6 +9,7 @@ mod network;
 mod records;
 mod resources;
 mod secrets;
+mod services;
 mod selftest;
 mod shapes;
 mod three_ways;
