@@ -31,7 +31,7 @@ impl Service {
     /// The same, answering as the function says.
     async fn answering(document: &Value, answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
         let document = document.to_string();
-        Self::serving(move |request| match request.target.as_str() {
+        Self::serving(move |request| match path(&request.target) {
             "/openapi.json" => Reply::ok(document.replace("SHOP", request.header("host").unwrap_or_default())),
             _ => answer(request),
         })
@@ -41,7 +41,7 @@ impl Service {
     /// One whose document is exactly this.
     async fn text(document: impl Into<Vec<u8>>) -> Self {
         let document = document.into();
-        Self::serving(move |request| match request.target.as_str() {
+        Self::serving(move |request| match path(&request.target) {
             "/openapi.json" => Reply::ok(document.clone()),
             _ => Reply::ok("done"),
         })
@@ -77,9 +77,14 @@ impl Service {
     }
 }
 
+/// The path of what was asked for.
+fn path(target: &str) -> &str {
+    target.split('?').next().unwrap_or_default()
+}
+
 /// Whether something is one of the places where documents are looked for.
 fn is_document(target: &str) -> bool {
-    matches!(target, "/openapi.json" | "/openapi.yaml" | "/swagger.json" | "/v3/api-docs")
+    matches!(path(target), "/openapi.json" | "/openapi.yaml" | "/swagger.json" | "/v3/api-docs")
 }
 
 /// A document with these paths.

@@ -195,7 +195,7 @@ async fn oas6_a_document_that_never_ends_ends_with_its_time_or_its_size() {
     let begun = Instant::now();
     let host = tried(World::new(), &text).await;
     println!("measured: {} documents without end: {} ms until the host was there", kinds.len(), begun.elapsed().as_millis());
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     let problems = host.problems();
     assert_eq!(problems.len(), kinds.len(), "{problems:#?}");
     assert_eq!(host.listed(), ["ping"]);
@@ -214,7 +214,7 @@ fn peak(server: &Served) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn oas5_oas6_the_programs_memory_is_bounded_whatever_a_document_is() {
-    let open = "[gateway]\nanonymous = \"all\"\n";
+    let open = "[policies.all]\ntools = [\"*\"]\n[gateway]\nanonymous = \"all\"\n";
     let nothing = tokio::task::block_in_place(|| {
         let server = World::new().serve_http(open);
         peak(&server)

