@@ -24,12 +24,14 @@ test: setup
     cargo clippy --locked --workspace --exclude bailiwick-guests --all-targets -- -D warnings
     tests/install.sh clients models
     tests/install.sh servers auditor
+    tests/install.sh services
     cargo test --locked --workspace --exclude bailiwick-guests --exclude bailiwick-benches
 
 # Tests that take longer or need heavy components.
 slow: setup
     tests/install.sh clients models
     tests/install.sh servers auditor
+    tests/install.sh services
     RUN_SLOW_TESTS=1 cargo test --locked --workspace --exclude bailiwick-guests --exclude bailiwick-benches --test bailiwick
 
 # Switch controls off, one at a time, and see that a test fails each time.

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the tests need of others, by pinned versions, in a folder beside this script: what its requirements.txt
-# names, in a Python of its own, likewise for each further folder below it, and what its package-lock.json names. Does
-# nothing for what is there already. Needs python3 (3.10 or later), node 20 or later and npm.
+# names, in a Python of its own, likewise for each further folder below it, what its package-lock.json names, and the
+# documents in packages that its documents.json names. Does nothing for what is there already. Needs python3 (3.10 or
+# later), node 20 or later and npm.
 #
 #     install.sh FOLDER [FOLDER-BELOW ...]
 set -eu
@@ -24,4 +25,8 @@ done
 if ! fresh node_modules package-lock.json; then
     npm ci --loglevel error
     cp package-lock.json node_modules/.installed
+fi
+
+if [ -e documents.json ]; then
+    .venv/bin/python documents.py
 fi

@@ -11,9 +11,9 @@ use std::{env, fs};
 
 const TARGET: &str = "wasm32-wasip2";
 /// Folder under `plugins/`, which is also the name after `builtin:`.
-const BUILTINS: &[&str] = &["datetime", "files", "openapi", "web-fetch"];
-/// What `bailiwick selftest` runs; no configuration can name it.
-const SELFTEST: &str = "selftest";
+const BUILTINS: &[&str] = &["datetime", "files", "web-fetch"];
+/// What the host runs for itself, with the constant each becomes; no configuration can name them.
+const OWN: [(&str, &str); 2] = [("selftest", "SELFTEST"), ("openapi", "OPENAPI")];
 
 fn main() {
     let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
@@ -59,7 +59,7 @@ fn build(root: &Path, out: &Path) -> Vec<(&'static str, PathBuf)> {
         .current_dir(root)
         .args(["build", "--locked", "--profile", "guest", "--target", TARGET, "--target-dir"])
         .arg(&target);
-    for plugin in BUILTINS.iter().chain([&SELFTEST]) {
+    for plugin in BUILTINS.iter().chain(OWN.iter().map(|(plugin, _)| plugin)) {
         cargo.args(["-p", &format!("bailiwick-plugin-{plugin}")]);
     }
     // What cargo sets for this script is meant for the host, not for the plugins.
@@ -71,7 +71,7 @@ fn build(root: &Path, out: &Path) -> Vec<(&'static str, PathBuf)> {
     assert!(status.success(), "the built-in plugins do not compile; cargo's own messages stand above");
     BUILTINS
         .iter()
-        .chain([&SELFTEST])
+        .chain(OWN.iter().map(|(plugin, _)| plugin))
         .map(|plugin| {
             let file = format!("bailiwick_plugin_{}.wasm", plugin.replace('-', "_"));
             (*plugin, target.join(TARGET).join("guest").join(file))
@@ -82,16 +82,16 @@ fn build(root: &Path, out: &Path) -> Vec<(&'static str, PathBuf)> {
 fn source(components: &[(&str, PathBuf)]) -> String {
     let mut text =
         String::from("/// The plugins in this program, by name.\npub const BUILTINS: &[(&str, &[u8])] = &[\n");
-    for (name, path) in components.iter().filter(|(name, _)| *name != SELFTEST) {
+    let is_own = |name: &str| OWN.iter().any(|(own, _)| *own == name);
+    for (name, path) in components.iter().filter(|(name, _)| !is_own(name)) {
         writeln!(text, "    ({name:?}, include_bytes!({path:?})),").expect("a String takes everything");
     }
     text.push_str("];\n");
-    let selftest = components.iter().find(|(name, _)| *name == SELFTEST);
-    let bytes = selftest.map_or("&[]".to_owned(), |(_, path)| format!("include_bytes!({path:?})"));
-    writeln!(
-        text,
-        "/// What `bailiwick selftest` runs; empty in a program without plugins.\npub const SELFTEST: &[u8] = {bytes};"
-    )
-    .expect("a String takes everything");
+    for (own, constant) in OWN {
+        let component = components.iter().find(|(name, _)| *name == own);
+        let bytes = component.map_or("&[]".to_owned(), |(_, path)| format!("include_bytes!({path:?})"));
+        let doc = "/// What the host runs for itself; empty in a program without plugins.";
+        writeln!(text, "{doc}\npub const {constant}: &[u8] = {bytes};").expect("a String takes everything");
+    }
     text
 }

@@ -107,6 +107,11 @@ impl Upstream {
         Self::on("127.0.0.1:0", None, answer).await
     }
 
+    /// The same at a port that nobody has.
+    pub(crate) async fn at(port: u16, answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        Self::on(&format!("127.0.0.1:{port}"), None, answer).await
+    }
+
     /// A server that says `hello` to everything.
     pub(crate) async fn hello() -> Self {
         Self::new(|_| Reply::ok("hello")).await

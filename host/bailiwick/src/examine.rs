@@ -22,6 +22,7 @@ use crate::fleet::{self, Yard};
 use crate::keeper::Keeper;
 use crate::load::{self, StartError};
 use crate::process::Programs;
+use crate::registrations::Vault;
 use crate::resolver::Resolver;
 use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Runtime};
 use crate::service::Services;
@@ -88,7 +89,7 @@ impl Bench {
     /// # Errors
     /// When this machine cannot run components.
     pub fn of(config: &Config, keeper: Option<Arc<Keeper>>) -> Result<Self, StartError> {
-        let key = settings::state_folder(config).map(|state| state.join("host.key"));
+        let key = settings::state_folder(config).map(|state| state.join(runtime::KEY_FILE));
         let key = key.filter(|file| ambient::exists(file)).and_then(|file| runtime::host_key(&file).ok());
         let cache = settings::cache_folder(config).zip(key).and_then(|(folder, key)| Cache::open(folder, key).ok());
         let database = settings::state_folder(config).map(|state| state.join(store::FILE));
@@ -156,7 +157,7 @@ impl Bench {
 
     /// Reads the document of a service.
     async fn service(&self, plugin: &config::Plugin, service: &config::Service) -> Examined {
-        let secrets = match load::secrets(plugin, None).await {
+        let secrets = match load::secrets(plugin, None, &Vault::default()).await {
             Ok(secrets) => secrets,
             Err(fault) => return Examined::broken(None, fault),
         };

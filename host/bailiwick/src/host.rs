@@ -32,11 +32,12 @@ use crate::load::{self, Backend, Loader, Plugin, Problem, Setup, StartError};
 use crate::meters::Meters;
 use crate::observe::Observer;
 use crate::record::Recorder;
+use crate::registrations::{Change, Listed, Registrations, with_registrations};
 use crate::runtime::{self, Runtime};
 use crate::seal::seal;
 use crate::search::{self, Answer, Meant, Menu};
 use crate::service::Services;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::telemetry::{Counted, Telemetry};
 
 /// A running host.
@@ -45,6 +46,9 @@ pub struct Host {
     pub(crate) egress: Arc<Egress>,
     pub(crate) artifacts: Arc<Artifacts>,
     pub(crate) store: Arc<Store>,
+    registrations: Arc<Registrations>,
+    /// What of them is loaded.
+    registered: ArcSwap<Registered>,
     keys: Arc<Keys>,
     desk: Arc<Desk>,
     meters: Arc<Meters>,
@@ -89,11 +93,14 @@ impl Host {
     /// # Errors
     /// When the state folder, the audit file or the engine cannot be set up.
     pub async fn start(config: &Config, setup: Setup) -> Result<Self, StartError> {
-        let environment = setup.environment.clone();
+        let (environment, only) = (setup.environment.clone(), setup.only.clone());
         let parts = load::parts(config, setup)?;
         let telemetry =
             Telemetry::start(&config.telemetry, &parts.egress, &parts.runtime.tally).map_err(StartError::Telemetry)?;
-        let snapshot = load::snapshot(config, &parts).await;
+        let registered = Registered::read(&parts.registrations)?;
+        let mut merged = with_registrations(config, &registered.listed);
+        only.iter().for_each(|only| merged.keep_only(only));
+        let snapshot = parts.loader(&merged.vault).merged(&merged).await;
         let store = parts.store;
         let keys = Arc::new(Keys::new(Arc::clone(&store), Arc::clone(&parts.egress), config, environment)?);
         telemetry.loaded(&snapshot);
@@ -105,6 +112,8 @@ impl Host {
             artifacts: parts.artifacts,
             meters: Meters::new(Arc::clone(&store)),
             store,
+            registrations: parts.registrations,
+            registered: ArcSwap::from_pointee(registered),
             keys,
             desk: parts.desk,
             audit: Arc::new(parts.audit),
@@ -138,10 +147,16 @@ impl Host {
         self.refresh().await;
     }
 
-    /// Loads all plugins once more, as they are configured.
-    async fn refresh(&self) {
+    /// Loads all plugins once more, as they are configured and registered. Who registers something calls this.
+    pub async fn refresh(&self) {
         let _turn = self.loading.lock().await;
-        let config = self.config.load_full();
+        let registrations = Arc::clone(&self.registrations);
+        match tokio::task::spawn_blocking(move || Registered::read(&registrations)).await {
+            Ok(Ok(registered)) => self.registered.store(Arc::new(registered)),
+            Ok(Err(error)) => tracing::error!(%error, "what is registered cannot be read, and stays as it was"),
+            Err(error) => tracing::error!(%error, "what is registered cannot be read, and stays as it was"),
+        }
+        let merged = with_registrations(&self.config.load(), &self.registered.load().listed);
         let loader = Loader {
             runtime: &self.runtime,
             egress: &self.egress,
@@ -149,8 +164,9 @@ impl Host {
             wall: self.wall.as_ref(),
             fleet: &self.fleet,
             services: &self.services,
+            vault: &merged.vault,
         };
-        let snapshot = loader.snapshot(&config).await;
+        let snapshot = loader.merged(&merged).await;
         self.telemetry.loaded(&snapshot);
         self.snapshot.store(Arc::new(snapshot));
         self.changed.send_modify(|version| *version += 1);
@@ -162,7 +178,7 @@ impl Host {
     /// # Errors
     /// There is nothing to accept, or the server does not say what it publishes.
     pub async fn accept(&self, plugin: &PluginName) -> Result<usize, NotAccepted> {
-        let config = self.config.load_full();
+        let config = with_registrations(&self.config.load(), &self.registered.load().listed).config;
         let configured = config.plugins.iter().find(|known| known.name == *plugin && known.enabled);
         let configured = configured.ok_or(NotAccepted::Unknown)?;
         if !configured.class.is_server() {
@@ -176,17 +192,51 @@ impl Host {
         Ok(n_definitions)
     }
 
-    /// Keeps up with servers whose tools change, for as long as it is awaited.
+    /// Keeps up with servers whose tools change, and with what other processes register, for as long as it is awaited.
     pub async fn follow(&self) -> Infallible {
         /// Servers tell of changes one by one.
         const QUIET: Duration = Duration::from_millis(200);
         let mut changes = self.fleet.watch();
-        while changes.changed().await.is_ok() {
-            tokio::time::sleep(QUIET).await;
-            changes.mark_unchanged();
+        loop {
+            tokio::select! {
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return std::future::pending().await;
+                    }
+                    tokio::time::sleep(QUIET).await;
+                    changes.mark_unchanged();
+                }
+                () = self.registered_elsewhere() => {}
+            }
             self.refresh().await;
         }
-        std::future::pending().await
+    }
+
+    /// Waits until something else is registered than what is loaded.
+    async fn registered_elsewhere(&self) {
+        /// How often it is looked.
+        const POLL: Duration = Duration::from_millis(500);
+        loop {
+            tokio::time::sleep(POLL).await;
+            let registrations = Arc::clone(&self.registrations);
+            match tokio::task::spawn_blocking(move || registrations.version()).await {
+                Ok(Ok(version)) if version == self.registered.load().version => {}
+                Ok(Ok(_)) => return,
+                Ok(Err(error)) => tracing::debug!(%error, "it cannot be read what is registered"),
+                Err(error) => tracing::debug!(%error, "it cannot be read what is registered"),
+            }
+        }
+    }
+
+    /// Leaves in the audit what was done to a registration.
+    pub fn note(&self, change: &Change) {
+        self.audit.record(change.record());
+    }
+
+    /// What is registered beside the configuration. Whoever changes it calls [`Host::refresh`].
+    #[must_use]
+    pub fn registrations(&self) -> &Arc<Registrations> {
+        &self.registrations
     }
 
     /// Who may ask.
@@ -389,6 +439,18 @@ impl Host {
             deadline: Arc::new(Deadline::new(tool.effective.limits.time)),
             ledger: Ledger::default(),
         })
+    }
+}
+
+/// All registrations, and their version from before they were read: what is written since then is a change.
+struct Registered {
+    version: i64,
+    listed: Listed,
+}
+
+impl Registered {
+    fn read(registrations: &Registrations) -> Result<Self, StoreError> {
+        Ok(Self { version: registrations.version()?, listed: registrations.list()? })
     }
 }
 

@@ -141,19 +141,22 @@ pub enum Naming {
     /// As the document names them.
     #[default]
     OperationId,
+    /// The same, and an operation whose name is no tool's is left out.
+    Exact,
     /// In small letters, digits and `_`.
     Slug,
 }
 
 impl Naming {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::OperationId, Self::Slug];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::OperationId, Self::Exact, Self::Slug];
 
     /// As it stands in the configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OperationId => "operation-id",
+            Self::Exact => "exact",
             Self::Slug => "slug",
         }
     }
@@ -176,6 +179,9 @@ pub struct Http {
     /// What it gives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Json>,
+    /// Whether anybody may pass for the service: its certificate is not checked.
+    #[serde(default)]
+    pub unverified_tls: bool,
 }
 
 /// One tool of an MCP server at a URL.
@@ -304,6 +310,23 @@ impl Registration {
             | Protocol::Mcp(Mcp { url, .. }) => Some(url),
             Protocol::Native(_) => None,
         }
+    }
+
+    /// Whether it is believed whoever answers.
+    #[must_use]
+    pub fn is_unverified(&self) -> bool {
+        match &self.protocol {
+            Protocol::OpenApi(OpenApi { unverified_tls, .. }) | Protocol::Http(Http { unverified_tls, .. }) => {
+                *unverified_tls
+            }
+            Protocol::Mcp(_) | Protocol::Native(_) => false,
+        }
+    }
+
+    /// Whether what callers see of it is what they saw of `before`, as long as the service itself does not change.
+    #[must_use]
+    pub fn publishes_as(&self, before: &Self) -> bool {
+        (&self.name, &self.protocol, &self.inject) == (&before.name, &before.protocol, &before.inject)
     }
 
     /// What it may reach: what was said, else what it needs.

@@ -223,6 +223,11 @@ fn warnings(settings: &Settings, snapshot: &Snapshot) -> Vec<Warning> {
             message: format!("plugin `{}`: {function}", plugin.name),
         };
         warnings.extend(plugin.left_out().iter().map(warning));
+        warnings.extend(plugin.advice().iter().map(|advice| Warning {
+            code: "check.no-proof",
+            at: Some(plugin.at.clone()),
+            message: format!("plugin `{}`: {advice}", plugin.name),
+        }));
     }
     warnings.extend(unpinned(&settings.config));
     for tool in snapshot.registry.tools() {
@@ -268,6 +273,7 @@ fn unpinned(config: &Config) -> Vec<Warning> {
         let message = format!("`{}` is not pinned in {}; `bailiwick lock` pins it", plugin.name, lock.file);
         Warning { code: "check.unpinned", at: Some(plugin.grants.at.clone()), message }
     };
-    let plugins = config.plugins.iter().filter(|plugin| plugin.enabled);
+    // What is registered while the host is there is no part of what was reviewed.
+    let plugins = config.plugins.iter().filter(|plugin| plugin.enabled && !plugin.kept);
     plugins.filter(|plugin| !lock.plugins.contains_key(&plugin.name)).map(warning).collect()
 }

@@ -13,6 +13,7 @@ use bailiwick_core::redact::visible;
 
 use crate::egress::Egress;
 use crate::load::{self, StartError};
+use crate::registrations::Vault;
 use crate::remote::{self, Invitation, LoggedIn, PATIENCE, Site};
 use crate::resolver::Resolver;
 use crate::store::{self, Store};
@@ -86,7 +87,7 @@ async fn site(ground: &Ground, plugin: &config::Plugin, remote: &Remote) -> Resu
     let egress = Egress::new(resolver, &authorities);
     let egress = Arc::new(egress.map_err(|error| cannot_start(&StartError::Egress(error.to_string())))?);
     let failed = |message: String| Trouble::new(Exit::Failed, "plugin.left-out", &message);
-    let secrets = load::secrets(plugin, ground.wall.as_ref()).await.map_err(failed)?;
+    let secrets = load::secrets(plugin, ground.wall.as_ref(), &Vault::default()).await.map_err(failed)?;
     Ok(Site::new(plugin, remote, egress, secrets, store))
 }
 

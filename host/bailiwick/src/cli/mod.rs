@@ -32,6 +32,7 @@ mod selftest;
 mod serve;
 mod show;
 mod suggest;
+mod tools;
 mod version;
 
 use std::ffi::OsString;
@@ -174,6 +175,12 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: keys::KeysCommand,
+    },
+    /// Register services as tools, beside the configuration, and change and remove them
+    #[command(after_long_help = tools::EXAMPLES)]
+    Tools {
+        #[command(subcommand)]
+        command: tools::ToolsCommand,
     },
     /// Let a person agree, in a browser, that a server at a URL is asked in their name
     #[command(after_long_help = login::EXAMPLES)]
@@ -412,6 +419,7 @@ impl Cli {
             | Command::Audit(_)
             | Command::Lock(_)
             | Command::Keys { .. }
+            | Command::Tools { .. }
             | Command::Login { .. }
             | Command::Logout { .. }
             | Command::Codes
@@ -452,6 +460,7 @@ fn dispatch(command: Command, global: &Global, terminal: &Terminal) -> Result<Ex
         Command::Audit(arguments) => audit::run(terminal, global, &arguments),
         Command::Lock(arguments) => lock::run(terminal, global, &arguments),
         Command::Keys { command } => keys::run(terminal, global, &command),
+        Command::Tools { command } => tools::run(terminal, global, command),
         Command::Login { plugin, port } => login::run(terminal, global, &plugin, port),
         Command::Logout { plugin } => login::logout(terminal, global, &plugin),
         Command::Serve(arguments) => serve::run(terminal, global, &arguments),

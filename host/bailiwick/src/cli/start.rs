@@ -16,8 +16,10 @@ use crate::host::Host;
 use crate::keeper::Keeper;
 use crate::keys::Environment;
 use crate::load::{Problem, Setup, StartError};
+use crate::registrations::{Registrations, with_registrations};
 use crate::runtime::{self, Compiler};
 use crate::settings::{self, SettingsError};
+use crate::store::{self, Store};
 use crate::telemetry;
 
 use super::terminal::{Terminal, Trouble};
@@ -94,6 +96,7 @@ pub(super) fn stand_beside(
     out: Option<&Path>,
     beside: Option<&Url>,
 ) -> Result<Ground, Trouble> {
+    let settings = Settings { config: with_kept(settings.config)?, ..settings };
     let required = settings.config.host.confine == Confine::Required;
     if global.no_confine {
         if required {
@@ -118,6 +121,28 @@ pub(super) fn stand_beside(
     others.iter().for_each(|missing| tracing::info!("{missing}"));
     wall.confinement().pinned.iter().for_each(|pinned| tracing::info!("{pinned}"));
     Ok(Ground { settings, wall: Some(Arc::new(wall)), keeper })
+}
+
+/// A configuration with what is registered beside it: what this process is confined to has room for that too. Where there
+/// is no database yet, nothing is.
+fn with_kept(config: Config) -> Result<Config, Trouble> {
+    let database = settings::state_folder(&config).map(|state| state.join(store::FILE));
+    if !database.is_some_and(|database| ambient::exists(&database)) {
+        return Ok(config);
+    }
+    let listed = registrations(&config)?.list().map_err(|error| cannot_start(&error.into()))?;
+    Ok(with_registrations(&config, &listed).config)
+}
+
+/// What is registered beside a configuration. Makes the state folder where it is missing.
+pub(super) fn registrations(config: &Config) -> Result<Registrations, Trouble> {
+    let folder = settings::state_folder(config);
+    let folder = folder.ok_or_else(|| cannot_start(&StartError::NoFolder("state", "state")))?;
+    let unusable = |path: &Path, error| cannot_start(&StartError::File { path: path.to_owned(), error });
+    ambient::create_private_dir(&folder).map_err(|error| unusable(&folder, error))?;
+    let store = Store::open(&folder.join(store::FILE)).map_err(|error| cannot_start(&error.into()))?;
+    let key = folder.join(runtime::KEY_FILE);
+    Registrations::open(Arc::new(store), &key).map_err(|error| unusable(&key, error))
 }
 
 /// Starts the process that starts programs, if the configuration has any: outside of what confines this one.
@@ -160,6 +185,11 @@ pub(super) async fn host_afresh(terminal: &Terminal, ground: &Ground) -> Result<
 /// The same; with `observe`, what plugins are refused is written down.
 pub(super) async fn host_with(terminal: &Terminal, ground: &Ground, observe: bool) -> Result<Arc<Host>, Trouble> {
     started(terminal, ground, Setup { observe, ..setup(ground) }).await
+}
+
+/// The same, as `setup` says.
+pub(super) async fn host_of(terminal: &Terminal, ground: &Ground, setup: Setup) -> Result<Arc<Host>, Trouble> {
+    started(terminal, ground, setup).await
 }
 
 async fn started(terminal: &Terminal, ground: &Ground, setup: Setup) -> Result<Arc<Host>, Trouble> {

@@ -26,6 +26,7 @@ use crate::context::CallContext;
 use crate::egress::Egress;
 use crate::keeper::Keeper;
 use crate::load;
+use crate::registrations::Vault;
 use crate::remote::Site;
 use crate::runtime::Described;
 use crate::secrets::Secrets;
@@ -127,7 +128,7 @@ impl Yard<'_> {
     /// # Errors
     /// When a secret cannot be read or the server does not come up, in a sentence.
     pub(crate) async fn asked(&self, configured: &config::Plugin) -> Result<Described, String> {
-        let secrets = load::secrets(configured, None).await?;
+        let secrets = load::secrets(configured, None, &Vault::default()).await?;
         let (server, _) = self.server(configured, &secrets)?;
         let described = server.described().await.map_err(|failure| failure.to_string());
         server.stop().await;

@@ -22,7 +22,7 @@ use bailiwick_core::context::{Catalogue, Contexts, Offer};
 use bailiwick_core::grant::limit::Size;
 use bailiwick_core::grant::{FsGrant, FsGrants, Grants, Limits, SecretGrant};
 use bailiwick_core::lock::{Difference, Lock};
-use bailiwick_core::name::{PluginName, ToolName};
+use bailiwick_core::name::{PluginName, SecretName, ToolName};
 use bailiwick_core::outcome::{Code, Failure};
 use bailiwick_core::redact::brief;
 use bailiwick_core::registry::{
@@ -46,6 +46,7 @@ use crate::keeper::Keeper;
 use crate::keys::Environment;
 use crate::observe::{self, Observer};
 use crate::process::Programs;
+use crate::registrations::{Merged, Registrations, Vault, with_registrations};
 use crate::resolver::Resolver;
 use crate::runtime::{
     self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Directories, LoadError, MAX_COMPONENT,
@@ -76,6 +77,8 @@ pub struct Setup {
     pub keeper: Option<Arc<Keeper>>,
     /// Whether servers are asked what they have although it is known.
     pub afresh: bool,
+    /// The one plugin that is loaded; without this, all are.
+    pub only: Option<PluginName>,
     /// The key that comes from the environment, if one does.
     pub environment: Environment,
 }
@@ -313,6 +316,15 @@ impl Plugin {
         }
     }
 
+    /// What its service asks for that it does not have, with the lines that would give it.
+    #[must_use]
+    pub fn advice(&self) -> &[String] {
+        match &self.backend {
+            Backend::Service(service) => service.advice(),
+            Backend::Component { .. } | Backend::Server(_) | Backend::Programs(_) => &[],
+        }
+    }
+
     /// Settings as what runs a tool of it reads them.
     pub(crate) fn settings(&self, tool: &Tool) -> Arc<BTreeMap<String, String>> {
         match &self.backend {
@@ -344,6 +356,7 @@ pub(crate) struct Parts {
     pub(crate) egress: Arc<Egress>,
     pub(crate) artifacts: Arc<Artifacts>,
     pub(crate) store: Arc<Store>,
+    pub(crate) registrations: Arc<Registrations>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) audit: Audit,
     pub(crate) observer: Option<Observer>,
@@ -353,7 +366,8 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    fn loader(&self) -> Loader<'_> {
+    /// What loads the plugins of a configuration, with the values of those that are kept.
+    pub(crate) fn loader<'h>(&'h self, vault: &'h Vault) -> Loader<'h> {
         Loader {
             runtime: &self.runtime,
             egress: &self.egress,
@@ -361,6 +375,7 @@ impl Parts {
             wall: self.wall.as_ref(),
             fleet: &self.fleet,
             services: &self.services,
+            vault,
         }
     }
 }
@@ -373,11 +388,12 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
         move |error| StartError::File { path, error }
     };
     ambient::create_private_dir(&state).map_err(file(&state))?;
-    let key_file = state.join("host.key");
+    let key_file = state.join(runtime::KEY_FILE);
     let key = runtime::host_key(&key_file).map_err(file(&key_file))?;
     let cache_folder = settings::cache_folder(config).ok_or(StartError::NoFolder("compiled components", "cache"))?;
     let cache = Cache::open(cache_folder.clone(), key).map_err(file(&cache_folder))?;
     let store = Arc::new(Store::open(&state.join(store::FILE))?);
+    let registrations = Registrations::open(Arc::clone(&store), &key_file).map_err(file(&key_file))?;
     let audit_file = settings::audit_file(config).ok_or(StartError::NoFolder("the audit", "state"))?;
     let audit = Audit::open(Keeping { file: audit_file, keep: config.audit.keep, max: config.audit.max })?;
     let observed = state.join(observe::FILE);
@@ -400,6 +416,7 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
         fleet: Arc::new(fleet),
         services: Arc::new(services),
         store,
+        registrations: Arc::new(registrations),
         desk: Arc::new(desk),
         audit,
         observer,
@@ -425,12 +442,9 @@ pub(crate) fn compile_limits(config: &Config) -> CompileLimits {
 /// When the host's own folders or the engine cannot be set up.
 pub(crate) async fn published(config: &Config, setup: Setup) -> Result<(Registry, Vec<Problem>), StartError> {
     let parts = parts(config, setup)?;
-    Ok(parts.loader().published(config).await)
-}
-
-/// Loads all plugins of `config`.
-pub(crate) async fn snapshot(config: &Config, parts: &Parts) -> Snapshot {
-    parts.loader().snapshot(config).await
+    let Merged { config, vault, problems } = with_registrations(config, &parts.registrations.list()?);
+    let (registry, others) = parts.loader(&vault).published(&config).await;
+    Ok((registry, problems.into_iter().chain(others).collect()))
 }
 
 /// Plugins that are loaded at once: the memory and files of those underway are in use beside the loaded ones'.
@@ -444,11 +458,20 @@ pub(crate) struct Loader<'h> {
     pub(crate) wall: Option<&'h Arc<Wall>>,
     pub(crate) fleet: &'h Arc<Fleet>,
     pub(crate) services: &'h Arc<Services>,
+    pub(crate) vault: &'h Vault,
 }
 
 impl Loader<'_> {
+    /// Loads all enabled plugins of a configuration and of what is kept beside it.
+    pub(crate) async fn merged(&self, merged: &Merged) -> Snapshot {
+        let mut snapshot = self.snapshot(&merged.config).await;
+        merged.problems.iter().for_each(|problem| tracing::error!("{problem}"));
+        snapshot.problems.extend(merged.problems.iter().cloned());
+        snapshot
+    }
+
     /// Loads all enabled plugins, side by side.
-    pub(crate) async fn snapshot(&self, config: &Config) -> Snapshot {
+    async fn snapshot(&self, config: &Config) -> Snapshot {
         let enabled: Vec<&config::Plugin> = config.plugins.iter().filter(|plugin| plugin.enabled).collect();
         let own = own_folders(config);
         let lock = config.lock.as_deref();
@@ -556,7 +579,7 @@ impl Loader<'_> {
     }
 
     async fn secrets(&self, configured: &config::Plugin) -> Result<Arc<Secrets>, LoadFault> {
-        Ok(secrets(configured, self.wall).await?)
+        Ok(secrets(configured, self.wall, self.vault).await?)
     }
 
     async fn component_plugin(
@@ -636,21 +659,25 @@ impl Loader<'_> {
     }
 }
 
-/// Reads a plugin's secrets. A secret's command may take seconds.
+/// Reads a plugin's secrets; those that the host keeps are in the vault. A secret's command may take seconds.
 ///
 /// # Errors
 /// Which cannot be read, in a sentence.
-pub(crate) async fn secrets(configured: &config::Plugin, wall: Option<&Arc<Wall>>) -> Result<Arc<Secrets>, String> {
-    let (granted, wall) = (Arc::clone(&configured.grants), wall.cloned());
+pub(crate) async fn secrets(
+    configured: &config::Plugin,
+    wall: Option<&Arc<Wall>>,
+    vault: &Vault,
+) -> Result<Arc<Secrets>, String> {
+    let (granted, wall, values) = (Arc::clone(&configured.grants), wall.cloned(), vault.of(&configured.name));
     let run = move |argv: &[String]| match &wall {
         Some(wall) => wall.command_output(argv),
         None => ambient::command_output(argv),
     };
-    let secrets =
-        tokio::task::spawn_blocking(move || Secrets::load_with(&granted.secrets, &granted.at, &run, &|_| None))
-            .await
-            .map_err(|_| "reading its secrets crashed; the log says more".to_owned())?
-            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    let kept = move |name: &SecretName| values.as_ref()?.headers.get(name.as_str()).cloned();
+    let secrets = tokio::task::spawn_blocking(move || Secrets::load_with(&granted.secrets, &granted.at, &run, &kept))
+        .await
+        .map_err(|_| "reading its secrets crashed; the log says more".to_owned())?
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     Ok(Arc::new(secrets))
 }
 

@@ -4,19 +4,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use bailiwick_core::config::{self, ComponentSource, Service};
+use bailiwick_core::config::{self, Service};
 use bailiwick_core::context::Catalogue;
 use bailiwick_core::lock::{Lock, Published};
 use bailiwick_core::redact::brief;
+use bailiwick_core::registry::Trust;
 
+use crate::builtin;
 use crate::fleet::{self, kept};
 use crate::runtime::{ComponentDigest, Described};
-use crate::service::COMPONENT;
 
 use super::servers::{Pinned, Screened, screened};
-use super::{Backend, Fault, LoadFault, Loaded, Loader, MAX_MESSAGE, Plugin, Problem, bytes, trust};
+use super::{Backend, Fault, LoadFault, Loaded, Loader, MAX_MESSAGE, Plugin, Problem};
 
 impl Loader<'_> {
     /// Loads a service.
@@ -57,9 +59,8 @@ impl Loader<'_> {
                 ..Problem::left_out(name, at, message)
             });
         }
-        let source = ComponentSource::Builtin(COMPONENT.to_owned());
-        let (code, _) = bytes(&source).await?;
-        let component = self.runtime.load(code, configured.name.as_ref(), trust(&source)).await?;
+        let code = Bytes::from_static(builtin::openapi()?);
+        let component = self.runtime.load(code, configured.name.as_ref(), Trust::Builtin).await?;
         let callable = offered.service(configured, service, component, wire);
         let callable = callable.map_err(|failure| failure.to_string())?;
         let plugin = Plugin {

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bailiwick_core::config::Config;
-use bailiwick_core::name::{PluginName, SecretName};
-use zeroize::Zeroizing;
+use bailiwick_core::name::PluginName;
 
 use super::{Kept, Listed, Unreadable, Values};
 use crate::load::Problem;
@@ -15,10 +14,10 @@ use crate::load::Problem;
 pub struct Vault(BTreeMap<PluginName, Arc<Values>>);
 
 impl Vault {
-    /// What a plugin's secret of this name is.
+    /// What is kept of a plugin.
     #[must_use]
-    pub fn secret(&self, plugin: &PluginName, name: &SecretName) -> Option<Zeroizing<String>> {
-        self.0.get(plugin)?.headers.get(name.as_str()).cloned()
+    pub fn of(&self, plugin: &PluginName) -> Option<Arc<Values>> {
+        self.0.get(plugin).cloned()
     }
 }
 
@@ -31,6 +30,14 @@ pub struct Merged {
     pub vault: Vault,
     /// What of the kept ones is not there, and why.
     pub problems: Vec<Problem>,
+}
+
+impl Merged {
+    /// Leaves out every other plugin.
+    pub(crate) fn keep_only(&mut self, name: &PluginName) {
+        self.config.plugins.retain(|plugin| plugin.name == *name);
+        self.problems.retain(|problem| problem.plugin == *name);
+    }
 }
 
 /// Adds what is kept to the plugins of the configuration. What was added before is left out first, and one whose name the

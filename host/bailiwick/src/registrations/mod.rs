@@ -4,6 +4,7 @@
 //! Records are plain and values are sealed. Every change is written down with who made it, in the same transaction. All of
 //! it blocks: whoever is in async code takes `spawn_blocking`.
 
+mod change;
 mod merged;
 mod sealing;
 
@@ -16,13 +17,14 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension as _, Row as SqlRow, Transaction, params};
 
 use bailiwick_core::config::{self, Flaw};
-use bailiwick_core::name::{PluginName, SecretName};
+use bailiwick_core::name::PluginName;
 use bailiwick_core::registration::Registration;
 use zeroize::Zeroizing;
 
 use crate::runtime;
 use crate::store::{Store, StoreError};
 
+pub use change::{Action, Change};
 pub use merged::{Merged, Vault, with_registrations};
 use sealing::Seal;
 pub use sealing::{SealError, Values};
@@ -51,20 +53,12 @@ impl Kept {
     /// # Errors
     /// Why there is none, in a sentence that holds no value.
     pub fn plugin(&self) -> Result<Option<config::Plugin>, String> {
-        let values = self.values.as_ref().map_err(|error| {
-            format!(
-                "{error}; set its headers and injected arguments once more with `bailiwick tools update {}`",
-                self.name
-            )
-        })?;
+        let values = self
+            .values
+            .as_ref()
+            .map_err(|error| format!("{error}; `bailiwick tools remove {}`, and add it once more", self.name))?;
         let plugin = self.registration.plugin().map_err(|flaw| flaw.to_string())?;
         Ok(plugin.map(|plugin| config::Plugin { inject: values.inject.clone(), ..plugin }))
-    }
-
-    /// What the plugin's secret of this name is.
-    #[must_use]
-    pub fn secret(&self, name: &SecretName) -> Option<Zeroizing<String>> {
-        self.values.as_ref().ok()?.headers.get(name.as_str()).cloned()
     }
 }
 
@@ -107,14 +101,6 @@ pub enum RegistrationError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The host's key.
-    #[error("cannot use the host's key {path}: {error}")]
-    Key {
-        /// The file.
-        path: std::path::PathBuf,
-        /// Why not.
-        error: std::io::Error,
-    },
 }
 
 impl RegistrationError {
@@ -127,43 +113,9 @@ impl RegistrationError {
             Self::Unknown(_) => "tools.unknown",
             Self::Unreadable(..) => "tools.unreadable",
             Self::Seal(_) => "tools.sealed",
-            Self::Store(_) | Self::Key { .. } => "host.file",
+            Self::Store(_) => "host.file",
         }
     }
-}
-
-/// What was done to a registration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// It is new.
-    Add,
-    /// It is another one.
-    Update,
-    /// It is gone.
-    Remove,
-}
-
-impl Action {
-    /// The word for it, stable.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Update => "update",
-            Self::Remove => "remove",
-        }
-    }
-}
-
-/// A change as it was written down.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// What.
-    pub action: Action,
-    /// Who.
-    pub caller: String,
-    /// The registration afterwards, or as it was.
-    pub registration: Registration,
 }
 
 impl Registrations {
@@ -171,9 +123,8 @@ impl Registrations {
     ///
     /// # Errors
     /// When the key cannot be used.
-    pub fn open(store: Arc<Store>, key: &Path) -> Result<Self, RegistrationError> {
-        let unusable = |error| RegistrationError::Key { path: key.to_owned(), error };
-        let bytes = Zeroizing::new(runtime::host_key(key).map_err(unusable)?);
+    pub fn open(store: Arc<Store>, key: &Path) -> std::io::Result<Self> {
+        let bytes = Zeroizing::new(runtime::host_key(key)?);
         Ok(Self { store, seal: Seal::new(&bytes) })
     }
 
@@ -218,13 +169,14 @@ impl Registrations {
             }
             let insert = "INSERT INTO registrations (id, name, record, sealed, created, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             write.execute(insert, params![new.id, new.name.as_str(), record, sealed, new.created_at, new.updated_at])?;
+            forget(write, new.name.as_str())?;
             noted(write, Action::Add, caller, new, &record)?;
             Ok(true)
         })?;
         if !added {
             return Err(RegistrationError::Exists(new.name.to_string()));
         }
-        Ok(Change { action: Action::Add, caller: caller.to_owned(), registration: new.clone() })
+        Ok(Change::new(Action::Add, caller, (&new.id, new.name.as_str()), Some(new)))
     }
 
     /// Puts another one in the place of the one with the same id.
@@ -234,6 +186,7 @@ impl Registrations {
     pub fn update(&self, new: &Registration, values: &Values, caller: &str) -> Result<Change, RegistrationError> {
         let (record, sealed) = self.sealed(new, values)?;
         let done = self.store.write(|write| {
+            let before = found(write, &new.id)?;
             let holder = found(write, new.name.as_str())?;
             if holder.is_some_and(|holder| holder.id != new.id) {
                 return Ok(Err(RegistrationError::Exists(new.name.to_string())));
@@ -243,24 +196,31 @@ impl Registrations {
             if changed == 0 {
                 return Ok(Err(RegistrationError::Unknown(new.name.to_string())));
             }
+            let before = before.and_then(|row| serde_json::from_str::<Registration>(&row.record).ok());
+            if !before.is_some_and(|before| new.publishes_as(&before)) {
+                forget(write, new.name.as_str())?;
+            }
             noted(write, Action::Update, caller, new, &record)?;
             Ok(Ok(()))
         })?;
-        done.map(|()| Change { action: Action::Update, caller: caller.to_owned(), registration: new.clone() })
+        done.map(|()| Change::new(Action::Update, caller, (&new.id, new.name.as_str()), Some(new)))
     }
 
     /// Removes the one of this name or id, also where it cannot be read.
     ///
     /// # Errors
     /// There is none.
-    pub fn remove(&self, name_or_id: &str, caller: &str) -> Result<(), RegistrationError> {
+    pub fn remove(&self, name_or_id: &str, caller: &str) -> Result<Change, RegistrationError> {
         let removed = self.store.write(|write| {
-            let Some(row) = found(write, name_or_id)? else { return Ok(false) };
+            let Some(row) = found(write, name_or_id)? else { return Ok(None) };
             write.execute("DELETE FROM registrations WHERE id = ?1", [&row.id])?;
+            forget(write, &row.name)?;
             note(write, Action::Remove, caller, (&row.id, &row.name), &row.record)?;
-            Ok(true)
+            Ok(Some(row))
         })?;
-        if removed { Ok(()) } else { Err(RegistrationError::Unknown(name_or_id.to_owned())) }
+        let row = removed.ok_or_else(|| RegistrationError::Unknown(name_or_id.to_owned()))?;
+        let registration = serde_json::from_str(&row.record).ok();
+        Ok(Change::new(Action::Remove, caller, (&row.id, &row.name), registration.as_ref()))
     }
 
     /// A number that is another one once a registration was changed, by this process or another. Cheap.
@@ -322,6 +282,12 @@ fn found(read: &rusqlite::Connection, name_or_id: &str) -> rusqlite::Result<Opti
     let select =
         "SELECT id, name, record, sealed FROM registrations WHERE name = ?1 OR id = ?1 ORDER BY name <> ?1 LIMIT 1";
     read.prepare_cached(select)?.query_row([name_or_id], row).optional()
+}
+
+/// Forgets what a plugin of this name published: whoever registers it says what it is from now on.
+fn forget(write: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
+    write.execute("DELETE FROM servers WHERE plugin = ?1", [name])?;
+    write.execute("DELETE FROM documents WHERE plugin = ?1", [name]).map(drop)
 }
 
 fn noted(

@@ -100,7 +100,7 @@ fn c7_values_are_nowhere_in_the_folder_and_open_with_this_key_alone() {
     let kept = open(folder.path()).get("hub").unwrap();
     assert_eq!(kept.values, Err(SealError::Closed));
     let reason = kept.plugin().unwrap_err();
-    assert!(reason.contains("`host.key` is another one") && reason.contains("bailiwick tools update hub"), "{reason}");
+    assert!(reason.contains("`host.key` is another one") && reason.contains("bailiwick tools remove hub"), "{reason}");
 }
 
 #[test]
@@ -125,6 +125,33 @@ fn what_cannot_be_read_is_told_and_can_be_removed() {
     let merged = with_registrations(&Config::default(), &listed);
     assert!(merged.problems[0].fix.as_deref().unwrap().contains("bailiwick tools remove hub"));
     registrations.remove("hub", "cli").unwrap();
+}
+
+#[test]
+fn what_was_published_is_forgotten_once_it_is_to_be_another_thing() {
+    let World { registrations, .. } = world();
+    let pinned = |registrations: &Registrations| {
+        let count = |read: &rusqlite::Connection| {
+            read.query_row("SELECT count(*) FROM servers WHERE plugin = 'hub'", [], |row| row.get::<_, i64>(0))
+        };
+        let was = registrations.store.read(count).unwrap() == 1;
+        let insert = "INSERT OR REPLACE INTO servers VALUES ('hub', 'x', '{}', 0, '[]')";
+        registrations.store.write(|write| write.execute(insert, [])).unwrap();
+        was
+    };
+    pinned(&registrations);
+    let (mut hub, mut values) = hub("hub");
+    registrations.add(&hub, &values, "cli").unwrap();
+    assert!(!pinned(&registrations), "another plugin had this name");
+    hub.timeout_ms = 5;
+    registrations.update(&hub, &values, "cli").unwrap();
+    assert!(pinned(&registrations), "a timeout is nothing that callers see");
+    values.inject.insert("more".to_owned(), json!(1));
+    hub.inject.push("more".to_owned());
+    registrations.update(&hub, &values, "cli").unwrap();
+    assert!(!pinned(&registrations), "a hidden argument is");
+    registrations.remove("hub", "cli").unwrap();
+    assert!(!pinned(&registrations));
 }
 
 #[test]
@@ -184,8 +211,7 @@ fn what_is_kept_comes_beside_the_configuration_which_comes_first() {
         let hub = &merged.config.plugins[1];
         assert_eq!(hub.inject["units"], json!("canary-inject"));
         assert_eq!(hub.grants.secrets[0].source, SecretSource::Kept);
-        let value = merged.vault.secret(&hub.name, &hub.grants.secrets[0].name).unwrap();
-        assert_eq!(value.as_str(), "canary-header");
+        assert_eq!(merged.vault.of(&hub.name).unwrap().headers["Authorization"].as_str(), "canary-header");
         let told: Vec<String> = merged.problems.iter().map(ToString::to_string).collect();
         let expected = "plugin `clock` (bailiwick tools show --toml clock) is left out: the configuration has a plugin \
                         of this name (bailiwick.toml:1), which comes before what was registered";

@@ -326,6 +326,9 @@ fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     unsafe { Component::deserialize(engine, code) }
 }
 
+/// The name of the file with the host's own key, in the state folder.
+pub const KEY_FILE: &str = "host.key";
+
 /// The host's own key, made when it is first needed.
 ///
 /// # Errors

@@ -30,7 +30,7 @@ use bailiwick_core::typed::LeftOut;
 
 pub use call::{Described, call, call_as, check, describe};
 pub use child::{COMMAND as CHILD_COMMAND, compile_if_child};
-pub use compile::{Cache, CompileError, ComponentDigest, host_key};
+pub use compile::{Cache, CompileError, ComponentDigest, KEY_FILE, host_key};
 pub use engine::{Engines, TICK, config as engine_config};
 pub use guard::{CompileLimits, Compiler, Exceeded};
 pub use precheck::MAX_COMPONENT;

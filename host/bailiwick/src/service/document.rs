@@ -2,6 +2,7 @@
 //! secrets. Nothing in it opens another way; other documents are read only where the operator allowed it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,38 +77,28 @@ impl<'d> Documents<'d> {
     /// # Errors
     /// It cannot be read, and no older one is kept.
     pub(super) async fn read(&self, service: &Service, document: &Document) -> Result<Found, Failure> {
-        let (at, text) = match &document.spec {
-            Some(Spec::File(file)) => {
-                let (path, shown) = (file.clone(), file.display().to_string());
-                let most = MAX_DOCUMENT as u64;
-                let read = tokio::task::spawn_blocking(move || ambient::read_regular(&path, most, Links::Followed));
-                let body = read.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-                let unread = |error| Failure::new(Code::PluginInvalid, format!("cannot read {shown}: {error}"));
-                (None, Text { body: body.map_err(unread)?, stale: None })
-            }
+        let (at, value, stale) = match &document.spec {
+            Some(Spec::File(file)) => (None, parsed(read_file(file.clone()).await?).await?, None),
             Some(Spec::Url(url)) => {
                 let text = self.fetch(url).await?.ok_or_else(|| missing(url))?;
-                (Some(url.clone()), text)
+                (Some(url.clone()), parsed(text.body).await?, text.stale)
             }
-            None => {
-                let (url, text) = self.discover(&service.url).await?;
-                (Some(url), text)
-            }
+            None => self.discover(&service.url).await?,
         };
-        let stale = text.stale;
-        let value = parsed(text.body).await?;
         let others = self.others(&value, at.as_ref(), document).await?;
         Ok(Found { value, at, others, stale })
     }
 
-    /// Asks at the usual places.
-    async fn discover(&self, service: &Url) -> Result<(Url, Text), Failure> {
+    /// Asks at the usual places. Some services answer everywhere with the same page, which is no document.
+    async fn discover(&self, service: &Url) -> Result<(Option<Url>, Value, Option<Failure>), Failure> {
         let mut below = service.clone();
         below.set_path(&format!("{}/", service.path().trim_end_matches('/')));
         for place in USUAL {
             let url = below.join(place).map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
-            if let Some(text) = self.fetch(&url).await? {
-                return Ok((url, text));
+            let Some(text) = self.fetch(&url).await? else { continue };
+            let Ok(value) = parsed(text.body).await else { continue };
+            if value.get("openapi").or_else(|| value.get("swagger")).is_some() {
+                return Ok((Some(url), value, text.stale));
             }
         }
         let places = USUAL.map(|place| format!("`{below}{place}`")).join(", ");
@@ -248,6 +239,14 @@ fn older(kept: Option<Kept>, failure: Failure) -> Result<Option<Text>, Failure> 
         Some(kept) => Ok(Some(Text { body: kept.body, stale: Some(failure) })),
         None => Err(failure),
     }
+}
+
+async fn read_file(path: PathBuf) -> Result<Vec<u8>, Failure> {
+    let shown = path.display().to_string();
+    let most = MAX_DOCUMENT as u64;
+    let read = tokio::task::spawn_blocking(move || ambient::read_regular(&path, most, Links::Followed));
+    let body = read.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    body.map_err(|error| Failure::new(Code::PluginInvalid, format!("cannot read {shown}: {error}")))
 }
 
 fn missing(url: &Url) -> Failure {

@@ -32,9 +32,7 @@ use crate::runtime::{self, Component, Directories};
 use crate::secrets::Secrets;
 use crate::store::Store;
 
-/// The built-in component that sends the requests.
-pub(crate) const COMPONENT: &str = "openapi";
-/// Its one tool.
+/// The one tool of the component that sends the requests.
 const CALL: &str = "call";
 /// How long until a service that did not answer is asked again.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -48,6 +46,8 @@ pub(crate) struct Offered {
     operations: Vec<Operation>,
     /// Its operations that are no tools, with the reason.
     left_out: Vec<(String, String)>,
+    /// What it asks for that the plugin does not have.
+    advice: Vec<String>,
     /// Why what is known of it is older, if it is.
     pub(crate) stale: Option<Failure>,
 }
@@ -57,6 +57,7 @@ pub(crate) struct Service {
     component: Arc<Component>,
     operations: HashMap<String, Ready>,
     left_out: Vec<String>,
+    advice: Vec<String>,
     session: Option<Session>,
 }
 
@@ -119,7 +120,7 @@ impl Services {
                 let made = openapi::request(configured.name.as_ref(), request, &configured.inject);
                 let (tool, operation) = made.map_err(unusable)?;
                 let (tools, operations) = (vec![tool], vec![operation]);
-                Ok(Offered { tools, operations, left_out: Vec::new(), stale: None })
+                Ok(Offered { tools, operations, left_out: Vec::new(), advice: Vec::new(), stale: None })
             }
             Known::Document(document) => {
                 let documents = Documents::new(wire, self.store.as_ref(), self.afresh);
@@ -175,6 +176,8 @@ fn read(found: Found, configured: &config::Plugin, service: &config::Service) ->
     };
     let read = openapi::read(&value, &options);
     let read = read.map_err(|error| Failure::new(Code::PluginInvalid, error.to_string()))?;
+    let logs_in = service.login.is_some();
+    let advice = openapi::advice(&read, configured.name.as_ref(), &configured.grants.secrets, logs_in);
     let mut left_out: Vec<(String, String)> =
         read.left_out.into_iter().map(|left_out| (left_out.operation, left_out.reason)).collect();
     let (mut tools, mut operations) = (Vec::new(), Vec::new());
@@ -193,7 +196,7 @@ fn read(found: Found, configured: &config::Plugin, service: &config::Service) ->
             left_out.push((format!("{method} {}", tool.path), reason));
         }
     }
-    Ok(Offered { tools, operations, left_out, stale })
+    Ok(Offered { tools, operations, left_out, advice, stale })
 }
 
 /// Headers that the operator gives: as they are, or as the place of a secret.
@@ -260,7 +263,7 @@ impl Offered {
             ready.insert(tool.name.clone(), Ready { settings: Arc::new(told), files });
         }
         let session = service.login.clone().map(|login| Session::new(login, service.origin(), wire));
-        Ok(Service { component, operations: ready, left_out: grouped(&self.left_out), session })
+        Ok(Service { component, operations: ready, left_out: grouped(&self.left_out), advice: self.advice, session })
     }
 }
 
@@ -299,6 +302,11 @@ impl Service {
     /// Its operations that are no tools, a line for each reason.
     pub(crate) fn left_out(&self) -> &[String] {
         &self.left_out
+    }
+
+    /// What it asks for that the plugin does not have, with the lines that would give it.
+    pub(crate) fn advice(&self) -> &[String] {
+        &self.advice
     }
 
     /// Runs one operation. Where the service refuses it, the host logs in, if it can, and asks once more.

@@ -4,10 +4,12 @@
 //! operation is a [`Tool`] or is [`LeftOut`] with the reason. What a document says decides about names, arguments and
 //! paths below the operator's origin, never about where a request goes, who sends it, or what the operator injects.
 
+mod advice;
 mod body;
 mod file;
 mod names;
 mod operation;
+mod output;
 mod parse;
 mod reference;
 mod request;
@@ -28,6 +30,7 @@ use bailiwick_operation::{Location, Operation};
 use serde_json::Value;
 use url::Url;
 
+pub use self::advice::advice;
 pub use self::file::{artifact_in, contents, file_arguments};
 pub use self::names::{Naming, Pattern};
 pub use self::parse::{DocumentError, Format, MAX_DEPTH, MAX_DOCUMENT, MAX_VALUES, parse};
@@ -178,6 +181,7 @@ pub fn read(document: &Value, options: &Options) -> Result<Service, DocumentErro
         hidden: Hidden::new(options.injected.iter().map(|injected| injected.name.as_str())),
         credentials: scheme::places(&service.schemes),
         values: 0,
+        results: BTreeMap::new(),
     };
     let mut taken = Taken::default();
     for (path, item) in paths(root) {

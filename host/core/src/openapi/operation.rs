@@ -8,23 +8,22 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::names::{Taken, argument};
+use super::output::Results;
 use super::reference::{Library, Node};
-use super::schema::{Dialect, Hidden, Level, Schemas, Way, lenient};
+use super::schema::{Dialect, Hidden, Level, Schemas, Way};
 use super::text::{MOST_OF_OPERATION, MOST_OF_PART, MOST_OF_TITLE, clean, hidden, line};
 use super::{Injected, OptionalHeaders, Options, Tool, scheme};
 use crate::grant::pattern::path_segments;
 use crate::redact::quotable;
 use crate::registry::{Annotations, Definition, Risk};
-use crate::schema::{ArgumentSchema, ResultSchema};
+use crate::schema::ArgumentSchema;
 
 /// What can stand in a path item, sorted.
 pub(super) const METHODS: [&str; 8] = ["delete", "get", "head", "options", "patch", "post", "put", "trace"];
 /// Bytes of a schema for arguments. The largest one of GitHub's has 25 KB.
 const MOST_INPUT: usize = 128 << 10;
-/// Bytes of a schema for results.
-const MOST_OUTPUT: usize = 16 << 10;
 /// Answers of one operation, media types of one of them, tags.
-const MOST_NAMED: usize = 64;
+pub(super) const MOST_NAMED: usize = 64;
 /// Arguments of one tool.
 pub(super) const MOST_ARGUMENTS: usize = 512;
 
@@ -89,6 +88,8 @@ pub(super) struct Reader<'l, 'd> {
     pub(super) credentials: BTreeSet<(String, Location)>,
     /// Schemas' values so far, in all.
     pub(super) values: usize,
+    /// Types of results, by place.
+    pub(super) results: Results,
 }
 
 /// One operation as the document has it.
@@ -291,6 +292,9 @@ impl<'d> Reader<'_, 'd> {
         };
         describe(&mut schema, node);
         let required = at == Location::Path || node.is_true("required");
+        if required {
+            filled(&mut schema, at);
+        }
         Ok(Some(Source::Argument(arguments.add(name, at, schema, required)?)))
     }
 
@@ -360,7 +364,10 @@ impl<'d> Reader<'_, 'd> {
                 places.injected.insert(injected.name.clone());
                 Source::Injected(injected.name.clone())
             }
-            None => Source::Argument(arguments.add(name, Location::Path, json!({ "type": "string" }), true)?),
+            None => {
+                let schema = json!({ "type": "string", "minLength": 1 });
+                Source::Argument(arguments.add(name, Location::Path, schema, true)?)
+            }
         };
         let value = PathValue { from, name: name.to_owned(), style: Style::Simple, explode: false };
         places.path.insert(name.to_owned(), value.clone());
@@ -425,61 +432,6 @@ impl<'d> Reader<'_, 'd> {
             text.insert_str(0, "Deprecated. ");
         }
         clean(&text, MOST_OF_OPERATION)
-    }
-
-    /// The answers of an operation that say it went well.
-    fn successes(&self, found: Found<'d>) -> Vec<Node<'d>> {
-        let responses = found.node.at("responses").into_iter().flat_map(Node::fields);
-        let well = responses.take(MOST_NAMED).filter(|(status, _)| status.starts_with('2'));
-        well.filter_map(|(_, node)| self.library.follow(node).ok()).collect()
-    }
-
-    /// What kinds of answers are asked for: those the document names, and then any.
-    fn accept(&self, found: Found<'d>) -> String {
-        let mut media: Vec<&str> = self
-            .successes(found)
-            .into_iter()
-            .filter_map(|response| response.at("content"))
-            .flat_map(|content| content.fields().take(MOST_NAMED))
-            .map(|(media, _)| media)
-            .filter(|media| super::body::is_media(media) && !media.contains('*'))
-            .collect();
-        media.sort_by_key(|media| !media.contains("json"));
-        media.dedup();
-        media.truncate(4);
-        if media.is_empty() {
-            media.push("application/json");
-        }
-        format!("{}, */*;q=0.1", media.join(", "))
-    }
-
-    /// The schema of results, where every good answer is one JSON object and the schema is none an honest answer breaks.
-    fn output(&mut self, found: Found<'d>) -> Option<String> {
-        let successes = self.successes(found);
-        let [only] = successes[..] else { return None };
-        let mut content = only.at("content")?.fields();
-        let (media, described) = content.next()?;
-        if content.next().is_some() || !media.contains("json") || found.method == "head" {
-            return None;
-        }
-        let target = self.library.follow(described.at("schema")?).ok()?;
-        if target.text("type") != Some("object") || target.is_true("nullable") {
-            return None;
-        }
-        let nothing = Hidden::default();
-        let mut schemas = Schemas::new(self.library, self.dialect, Way::Back, &nothing);
-        let mut schema = schemas.schema(target, Level::Inner).ok()?;
-        let definitions = schemas.definitions().ok()?;
-        self.values += schemas.values;
-        if schemas.cut {
-            return None;
-        }
-        if !definitions.is_empty() {
-            schema["$defs"] = Value::Object(definitions);
-        }
-        lenient(&mut schema, true);
-        let text = schema.to_string();
-        (text.len() <= MOST_OUTPUT && ResultSchema::compile(&text).is_ok()).then_some(text)
     }
 }
 
@@ -557,6 +509,32 @@ pub(super) fn describe(schema: &mut Value, node: Node<'_>) {
     }
     if node.is_true("deprecated") {
         schema["deprecated"] = true.into();
+    }
+}
+
+/// Says that a value has to be there where nothing else stands for none: a path has no empty segment, and an empty list
+/// leaves no trace in a query.
+fn filled(schema: &mut Value, at: Location) {
+    if let Some(Value::Array(alternatives)) = schema.get_mut("anyOf") {
+        alternatives.retain(|one| one["type"] != "null");
+        alternatives.iter_mut().for_each(|one| filled(one, at));
+    }
+    let Some(fields) = schema.as_object_mut() else { return };
+    if let Some(Value::Array(kinds)) = fields.get_mut("type") {
+        kinds.retain(|kind| kind != "null");
+    }
+    let is = |kind: &str| match fields.get("type") {
+        Some(Value::String(only)) => only == kind,
+        Some(Value::Array(kinds)) => kinds.iter().any(|other| other == kind),
+        Some(_) | None => false,
+    };
+    let bound = match at {
+        _ if is("array") => "minItems",
+        Location::Path if is("string") => "minLength",
+        Location::Path | Location::Query | Location::Header | Location::Cookie | Location::Body => return,
+    };
+    if fields.get(bound).is_none_or(|least| least == 0) {
+        fields.insert(bound.to_owned(), 1.into());
     }
 }
 

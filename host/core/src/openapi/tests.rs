@@ -117,6 +117,14 @@ fn yaml_means_what_its_core_schema_says() {
     yaml("a: |\n  one\n  two\nb: >\n  one\n  two\n", json!({ "a": "one\ntwo\n", "b": "one two\n" }));
 }
 
+/// OAS-5: Docker's document closes its examples below their keys.
+#[test]
+fn what_closes_may_stand_below_its_key() {
+    yaml("a:\n  b: {\n    c: 1\n  }\n  d: [\n    2\n  ]\n", json!({ "a": { "b": { "c": 1 }, "d": [2] } }));
+    refused("a:\n  b: {\n    c: 1\n  }\n  d: [\n", Format::Yaml, "in line 6");
+    refused("a:\n  b: {\n c: 1\n  }\n", Format::Yaml, "in line 3");
+}
+
 /// OAS-5.
 #[test]
 fn aliases_and_merges_are_what_they_stand_for() {
@@ -384,6 +392,29 @@ fn a_path_is_made_of_fixed_text_and_values() {
     }
 }
 
+/// OAS-10: what has to be there is not there as an empty text, an empty list or null.
+#[test]
+fn what_has_to_be_there_is_not_empty() {
+    let text = json!({ "type": "string" });
+    let tool = only(
+        &json!({ "openapi": "3.1.0", "paths": { "/{a}/{b}/{c}": { "get": { "parameters": [
+            { "name": "a", "in": "path", "required": true, "schema": text },
+            { "name": "b", "in": "path", "required": true, "schema": { "anyOf": [text, { "type": "null" }] } },
+            { "name": "c", "in": "path", "required": true, "schema": { "enum": ["x"] } },
+            { "name": "d", "in": "query", "required": true, "schema": { "type": ["array", "null"], "items": text } },
+            { "name": "e", "in": "query", "schema": { "type": "array", "items": text } },
+        ] } } } }),
+        &options(),
+    );
+    let full = json!({ "type": "string", "minLength": 1 });
+    let of = |name: &str| input(&tool)["properties"][name].clone();
+    assert_eq!(of("a"), full);
+    assert_eq!(of("b"), json!({ "anyOf": [full] }));
+    assert_eq!(of("c"), json!({ "enum": ["x"] }));
+    assert_eq!(of("d"), json!({ "type": ["array"], "items": text, "minItems": 1 }));
+    assert_eq!(of("e"), json!({ "type": "array", "items": text }));
+}
+
 /// OAS-12, OAS-13, X16.
 #[test]
 fn headers_that_are_the_hosts_are_no_arguments() {
@@ -538,6 +569,19 @@ fn what_is_shared_is_paid_for_each_time() {
     let service = read(&document, &options()).unwrap();
     assert_eq!(service.tools.len() + service.left_out.len(), 2_000);
     assert!(service.left_out.iter().any(|left| left.reason.contains("describes more than is taken")));
+}
+
+/// OAS-7: a type that comes back from many operations, too large to be told, is looked at once.
+#[test]
+fn a_large_type_of_results_is_looked_at_once() {
+    let fields: Value = (0..9_000).map(|number| (format!("f{number}"), json!({ "type": "string" }))).collect();
+    let schema = json!({ "$ref": "#/components/schemas/T" });
+    let get = json!({ "get": { "responses": { "200": { "content": { "application/json": { "schema": schema } } } } } });
+    let paths = (0..600).map(|number| (format!("/p{number}"), get.clone())).collect();
+    let mut document = document(paths);
+    document["components"]["schemas"]["T"] = json!({ "type": "object", "properties": fields });
+    let service = read(&document, &options()).unwrap();
+    assert_eq!((service.tools.len(), service.left_out.as_slice()), (600, &[][..]));
 }
 
 /// OAS-7.

@@ -17,13 +17,62 @@ use crate::redact::quotable;
 /// # Errors
 /// A sentence that says what is wrong and in which line.
 pub(super) fn parse(text: &str) -> Result<Value, String> {
+    match built(text) {
+        Err(Refused { line, reason }) if line.is_some_and(|line| closes(text, line)) => {
+            built(&pushed_in(text)).map_err(|again| again.or(reason))
+        }
+        done => done.map_err(|refused| refused.reason),
+    }
+}
+
+/// What is wrong with a document.
+struct Refused {
+    reason: String,
+    /// The line, if it is not indented as far as it has to be.
+    line: Option<usize>,
+}
+
+impl Refused {
+    /// The reason; after a second attempt that of the first, if it still holds.
+    fn or(self, first: String) -> String {
+        if self.line.is_some() { first } else { self.reason }
+    }
+}
+
+fn built(text: &str) -> Result<Value, Refused> {
     let mut building = Building::default();
     for event in Parser::new_from_str(text) {
-        let (event, span) =
-            event.map_err(|error| format!("{} in line {}", quotable(error.info(), 200), error.marker().line()))?;
-        building.take(event, span).map_err(|reason| format!("{reason} in line {}", span.start.line()))?;
+        let (event, span) = event.map_err(|error| {
+            let line = error.marker().line();
+            let is_shallow = error.info() == "invalid indentation";
+            let reason = format!("{} in line {line}", quotable(error.info(), 200));
+            Refused { reason, line: is_shallow.then_some(line) }
+        })?;
+        let refused = |reason| Refused { reason: format!("{reason} in line {}", span.start.line()), line: None };
+        building.take(event, span).map_err(refused)?;
     }
     Ok(building.root.unwrap_or(Value::Null))
+}
+
+/// Whether a line begins with a bracket or a brace that closes.
+fn closes(text: &str, line: usize) -> bool {
+    let line = line.checked_sub(1).and_then(|before| text.lines().nth(before));
+    line.is_some_and(is_closing)
+}
+
+fn is_closing(line: &str) -> bool {
+    line.trim_start_matches(' ').starts_with(['}', ']'])
+}
+
+/// The text with such lines one column further in. The standard wants them deeper than the key they belong to; every
+/// other reader takes them below it, and Docker's document, for one, has them there.
+fn pushed_in(text: &str) -> String {
+    let mut pushed = String::with_capacity(text.len() + text.len() / 16);
+    for line in text.split_inclusive('\n') {
+        pushed.extend(is_closing(line).then_some(' '));
+        pushed.push_str(line);
+    }
+    pushed
 }
 
 /// What is not finished yet.

@@ -89,13 +89,16 @@ fn openapi(service: &OpenApi) -> Result<Table, Flaw> {
 }
 
 fn http(request: &Http) -> Result<Table, Flaw> {
-    let Http { url, method, description, input_schema, output_schema: _ } = request;
+    let Http { url, method, description, input_schema, output_schema: _, unverified_tls } = request;
     let mut table = Table::from_iter([("url".to_owned(), text(url)), ("method".to_owned(), text(method))]);
     if !description.is_empty() {
         table.insert("description".into(), text(description));
     }
     if let Some(schema) = input_schema {
         table.insert("input".into(), value(schema)?);
+    }
+    if *unverified_tls {
+        table.insert("danger_unverified_tls".into(), true.into());
     }
     Ok(table)
 }

@@ -87,6 +87,7 @@ fn what_is_needed_is_granted_and_no_more() {
         description: String::new(),
         input_schema: None,
         output_schema: None,
+        unverified_tls: false,
     };
     assert_eq!(net(Protocol::Http(echo)), ["PUT http://localhost:8000"]);
     for wrong in ["api.example.com", "ftp://x.example", "https://", ""] {
@@ -227,6 +228,7 @@ fn a_schema_is_kept_but_for_what_toml_cannot_say() {
             description: "Says \"x\"\nand ${y}.".to_owned(),
             input_schema: Some(schema),
             output_schema: None,
+            unverified_tls: true,
         }))
         .table()
     };
@@ -237,5 +239,33 @@ fn a_schema_is_kept_but_for_what_toml_cannot_say() {
     assert_eq!(request["description"].as_str(), Some("Says \"x\"\nand $${y}."));
     assert_eq!(request["input"]["properties"]["b"]["minimum"].as_float(), Some(0.5));
     assert!(request["input"]["properties"]["a"].get("default").is_none());
+    assert_eq!(request["danger_unverified_tls"].as_bool(), Some(true));
     assert!(http(json!({"enum": ["a", null]})).is_err());
+}
+
+#[test]
+fn c7_the_reader_takes_every_table() {
+    let mut weather = registration(openapi("http://localhost:8000/v1", Some(Document::File("/srv/x.yaml".into()))));
+    weather.headers = vec![header("X-Api-Key", "{}")];
+    let plugin = weather.plugin().unwrap().unwrap();
+    let service = plugin.class.service().unwrap();
+    assert_eq!((service.url.as_str(), service.file()), ("http://localhost:8000/v1", Some(&"/srv/x.yaml".into())));
+    let echo = Http {
+        url: "https://x.example/things/{id}".to_owned(),
+        method: "POST".to_owned(),
+        description: "Costs ${5}.".to_owned(),
+        input_schema: Some(json!({"type": "object", "properties": {"id": {"type": "string", "default": null}}})),
+        output_schema: None,
+        unverified_tls: true,
+    };
+    let plugin = registration(Protocol::Http(echo)).plugin().unwrap().unwrap();
+    let service = plugin.class.service().unwrap();
+    let config::Known::Request(request) = &service.known else { panic!("{service:?}") };
+    assert_eq!((request.description.as_str(), service.unverified_tls), ("Costs ${5}.", true));
+    for naming in Naming::ALL {
+        let mut named = registration(openapi("https://x.example", None));
+        let Protocol::OpenApi(service) = &mut named.protocol else { unreachable!() };
+        service.naming = naming;
+        assert!(named.plugin().is_ok(), "{naming:?}");
+    }
 }
