@@ -9,8 +9,8 @@ mod network;
 mod records;
 mod resources;
 mod secrets;
-mod services;
 mod selftest;
+mod services;
 mod shapes;
 mod three_ways;
 

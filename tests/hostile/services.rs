@@ -64,6 +64,11 @@ impl Service {
         World::new().start(&self.plugin("shop", openapi, lines)).await
     }
 
+    /// The same for a table `openapi` that says where the document is: then what is wrong with it is told.
+    fn named(&self, name: &str) -> String {
+        self.plugin(name, &format!(", spec = \"{}\"", self.web.url("/openapi.json")), "")
+    }
+
     /// What it was asked beside its document.
     fn asked(&self) -> Vec<Received> {
         let mut requests = self.web.requests();

@@ -20,7 +20,7 @@ const YAML: &str = "openapi: 3.0.3\ninfo: {title: t, version: '1'}\npaths:\n  /p
 async fn started(text: impl Into<Vec<u8>>) -> (Service, TestHost, Option<String>) {
     let service = Service::text(text).await;
     let begun = Instant::now();
-    let host = tried(World::new(), &service.plugin("shop", "", "")).await;
+    let host = tried(World::new(), &service.named("shop")).await;
     assert!(begun.elapsed() < PATIENCE, "{:?}: {:?}", begun.elapsed(), host.problems());
     let problem = host.problems().pop();
     (service, host, problem)
@@ -56,14 +56,26 @@ async fn oas5_yaml_that_is_more_than_it_looks_like_is_refused() {
     let cases = vec![
         ("a billion laughs", laughs(9, 10).into_bytes(), "aliases"),
         ("two to the thirtieth", laughs(30, 2).into_bytes(), "aliases"),
-        ("large aliases", format!("{YAML}x-a: &a {}\nx-b: [{}]\n", "y".repeat(1 << 20), vec!["*a"; 1_000].join(", ")).into_bytes(), "aliases"),
+        (
+            "large aliases",
+            format!("{YAML}x-a: &a {}\nx-b: [{}]\n", "y".repeat(1 << 20), vec!["*a"; 1_000].join(", ")).into_bytes(),
+            "aliases",
+        ),
         ("an alias of itself", format!("{YAML}x-a: &a [*a]\n").into_bytes(), "YAML"),
         ("merged forty times", format!("{YAML}x-0: &m0 {{k0: 1}}\n{merged}").into_bytes(), ""),
         ("deep lists", format!("{YAML}x-a: {}{}\n", "[".repeat(10_000), "]".repeat(10_000)).into_bytes(), "YAML"),
         ("deep objects", format!("{YAML}x-a: {}1{}\n", "{a: ".repeat(10_000), "}".repeat(10_000)).into_bytes(), "YAML"),
         ("deep dashes", format!("{YAML}x-a:\n  {}1\n", "- ".repeat(10_000)).into_bytes(), "YAML"),
         ("deep and open", format!("{YAML}x-a: {}", "[".repeat(100_000)).into_bytes(), "YAML"),
-        ("three million values", many("x-a", 0).into_bytes().into_iter().chain(format!("x-a: [{}]\n", "1,".repeat(3_000_000)).into_bytes()).collect(), "values"),
+        (
+            "three million values",
+            many("x-a", 0)
+                .into_bytes()
+                .into_iter()
+                .chain(format!("x-a: [{}]\n", "1,".repeat(3_000_000)).into_bytes())
+                .collect(),
+            "values",
+        ),
         ("a hundred MiB", vec![b'#'; 100 << 20], ""),
         ("a tag", format!("{YAML}x-a: !!python/object/apply:os.system ['true']\n").into_bytes(), "YAML"),
         ("a tag of one's own", format!("{YAML}x-a: !evil {{a: 1}}\n").into_bytes(), "YAML"),
@@ -171,7 +183,9 @@ async fn oas6_a_document_that_never_ends_ends_with_its_time_or_its_size() {
                 let mut request = [0; 1024];
                 let read = stream.read(&mut request).await.unwrap_or(0);
                 let (head, chunk, pause) = match String::from_utf8_lossy(&request[..read]).split(' ').nth(1) {
-                    Some("/endless") => ("transfer-encoding: chunked\r\n\r\n", format!("10000\r\n{}\r\n", " ".repeat(0x10000)), 0),
+                    Some("/endless") => {
+                        ("transfer-encoding: chunked\r\n\r\n", format!("10000\r\n{}\r\n", " ".repeat(0x10000)), 0)
+                    }
                     Some("/slow") => ("transfer-encoding: chunked\r\n\r\n", "1\r\n \r\n".to_owned(), 100),
                     Some("/short") => ("content-length: 1000000\r\n\r\n", "{}".to_owned(), 60_000),
                     Some("/huge") => ("content-length: 99999999999\r\n\r\n", " ".repeat(0x10000), 0),
@@ -194,7 +208,11 @@ async fn oas6_a_document_that_never_ends_ends_with_its_time_or_its_size() {
     let text: String = kinds.into_iter().map(plugin).chain([good.plugin("good", "", "")]).collect();
     let begun = Instant::now();
     let host = tried(World::new(), &text).await;
-    println!("measured: {} documents without end: {} ms until the host was there", kinds.len(), begun.elapsed().as_millis());
+    println!(
+        "measured: {} documents without end: {} ms until the host was there",
+        kinds.len(),
+        begun.elapsed().as_millis()
+    );
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     let problems = host.problems();
     assert_eq!(problems.len(), kinds.len(), "{problems:#?}");
@@ -229,7 +247,7 @@ async fn oas5_oas6_the_programs_memory_is_bounded_whatever_a_document_is() {
         ("a hundred MiB", vec![b' '; 100 << 20]),
     ] {
         let service = Service::serving(move |_| Reply::ok(text.clone())).await;
-        let config = format!("{open}{}", service.plugin("shop", "", ""));
+        let config = format!("{open}{}", service.named("shop"));
         let taken = tokio::task::block_in_place(|| {
             let server = World::new().serve_http(&config);
             let healthy = server.get("/healthz", &[]);

@@ -47,11 +47,36 @@ fn circles() -> Vec<(&'static str, Value)> {
         ("any of itself", taking(json!({"A": {"anyOf": [schema("A"), schema("A")]}}))),
         ("not itself", taking(json!({"A": {"not": schema("A")}}))),
         ("ten thousand in a row", taking(numbered(10_000, |n| schema(&format!("A{}", n + 1))))),
-        ("ten thousand in one another", taking(numbered(10_000, |n| object(json!({"next": schema(&format!("A{}", n + 1))}))))),
-        ("doubling", taking(numbered(40, |n| object(json!({"a": schema(&format!("A{}", n + 1)), "b": schema(&format!("A{}", n + 1))}))))),
-        ("doubling in allOf", taking(numbered(40, |n| json!({"allOf": [schema(&format!("A{}", n + 1)), schema(&format!("A{}", n + 1))]})))),
-        ("doubling in anyOf", taking(numbered(40, |n| json!({"anyOf": [schema(&format!("A{}", n + 1)), schema(&format!("A{}", n + 1))]})))),
-        ("everybody knows everybody", taking(numbered(300, |_| object((0..300).map(|m| (format!("p{m}"), schema(&format!("A{m}")))).collect::<Map<_, _>>().into())))),
+        (
+            "ten thousand in one another",
+            taking(numbered(10_000, |n| object(json!({"next": schema(&format!("A{}", n + 1))})))),
+        ),
+        (
+            "doubling",
+            taking(numbered(40, |n| {
+                object(json!({"a": schema(&format!("A{}", n + 1)), "b": schema(&format!("A{}", n + 1))}))
+            })),
+        ),
+        (
+            "doubling in allOf",
+            taking(numbered(
+                40,
+                |n| json!({"allOf": [schema(&format!("A{}", n + 1)), schema(&format!("A{}", n + 1))]}),
+            )),
+        ),
+        (
+            "doubling in anyOf",
+            taking(numbered(
+                40,
+                |n| json!({"anyOf": [schema(&format!("A{}", n + 1)), schema(&format!("A{}", n + 1))]}),
+            )),
+        ),
+        (
+            "everybody knows everybody",
+            taking(numbered(300, |_| {
+                object((0..300).map(|m| (format!("p{m}"), schema(&format!("A{m}")))).collect::<Map<_, _>>().into())
+            })),
+        ),
         ("parameters", in_parameters),
         ("paths", paths(json!({"$ref": "#/paths/~1a"}))),
         ("the whole document", taking(json!({"A": {"$ref": "#"}}))),
@@ -71,12 +96,16 @@ async fn oas4_circles_and_chains_end() {
         println!("measured: {about}: {} ms", took.as_millis());
         let listed = host.listed();
         assert!(listed.contains(&"ping".to_owned()), "{about}: {listed:?}");
-        assert!(listed.contains(&"a".to_owned()) || !left_out(&host).is_empty(), "{about}: neither a tool nor a reason");
+        assert!(
+            listed.contains(&"a".to_owned()) || !left_out(&host).is_empty(),
+            "{about}: neither a tool nor a reason"
+        );
         assert_eq!(host.told("ping", json!({})).await, "ok: done", "{about}");
         if listed.contains(&"a".to_owned()) {
             // Whatever it takes, checking it ends.
             let begun = Instant::now();
-            let _ = host.call("a", json!({"body": {"a": {"a": {"b": 1}}}, "a": {"b": {}}, "left": {"right": {}}})).await;
+            let _ =
+                host.call("a", json!({"body": {"a": {"a": {"b": 1}}}, "a": {"b": {}}, "left": {"right": {}}})).await;
             assert!(begun.elapsed() < PATIENCE, "{about}: {:?}", begun.elapsed());
         }
     }
@@ -86,20 +115,37 @@ async fn oas4_circles_and_chains_end() {
 #[tokio::test]
 async fn oas4_a_reference_to_what_is_no_schema_costs_its_operation_and_no_other() {
     let targets = [
-        "#/nowhere", "#/info/title", "#/paths", "#/openapi", "#/components/schemas/~2", "#/components/schemas/%zz",
-        "#components", "#/components/schemas/List/0", "#/components/schemas/List/99999999999999999999",
-        "#/components/schemas/List/-", "#/components/schemas/Number", "#/components/schemas/\u{202e}", "##", "#/",
+        "#/nowhere",
+        "#/info/title",
+        "#/paths",
+        "#/openapi",
+        "#/components/schemas/~2",
+        "#/components/schemas/%zz",
+        "#components",
+        "#/components/schemas/List/0",
+        "#/components/schemas/List/99999999999999999999",
+        "#/components/schemas/List/-",
+        "#/components/schemas/Number",
+        "#/components/schemas/\u{202e}",
+        "##",
+        "#/",
     ];
     for target in targets {
         let schemas = json!({"A": {"$ref": target}, "List": [1], "Number": 7});
         let service = Service::of(&taking(schemas)).await;
         let host = service.host("", "").await;
         assert!(host.listed().contains(&"ping".to_owned()), "{target}");
-        assert!(host.listed().contains(&"a".to_owned()) || left_out(&host).contains("$ref"), "{target}: {}", left_out(&host));
+        assert!(
+            host.listed().contains(&"a".to_owned()) || left_out(&host).contains("$ref"),
+            "{target}: {}",
+            left_out(&host)
+        );
         assert_eq!(host.told("ping", json!({})).await, "ok: done", "{target}");
     }
     // Names that have to be escaped lead where they should.
-    for (name, pointer) in [("a/b", "a~1b"), ("a~b", "a~0b"), ("a b", "a%20b"), ("{x}", "%7Bx%7D"), ("~1", "~01"), ("é", "%C3%A9")] {
+    for (name, pointer) in
+        [("a/b", "a~1b"), ("a~b", "a~0b"), ("a b", "a%20b"), ("{x}", "%7Bx%7D"), ("~1", "~01"), ("é", "%C3%A9")]
+    {
         let mut said = taking(json!({"A": {"type": "object", "properties": {"n": schema(pointer)}}}));
         said["components"]["schemas"][name] = json!({"type": "integer"});
         let service = Service::of(&said).await;
@@ -124,7 +170,11 @@ async fn oas7_ten_thousand_operations_are_as_many_tools_as_are_taken() {
         assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
         assert_eq!(host.listed().len(), n.min(4_096));
         let reasons = left_out(&host);
-        assert_eq!(n > 4_096, reasons.contains("there are 4096 tools already; `include` those that are needed"), "{reasons}");
+        assert_eq!(
+            n > 4_096,
+            reasons.contains("there are 4096 tools already; `include` those that are needed"),
+            "{reasons}"
+        );
         assert!(reasons.len() < 1_000, "one line says it: {reasons}");
         assert_eq!(host.told("op_4095", json!({})).await, "ok: done");
         assert_eq!(host.call("op_4096", json!({})).await.code(), "tool.unknown");

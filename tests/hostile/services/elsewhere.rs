@@ -95,7 +95,9 @@ async fn oas1_a_name_that_leads_elsewhere_the_second_time_is_judged_again() {
     let service = Service::of(&small()).await;
     let url = service.web.named("shop.test", "");
     let text = |more: &str| {
-        format!("[plugins.shop]\nopenapi = {{ url = \"{url}\" }}\nnet = [\"* {url}\"]\naddresses = [\"127.0.0.1\"]\n{more}")
+        format!(
+            "[plugins.shop]\nopenapi = {{ url = \"{url}\" }}\nnet = [\"* {url}\"]\naddresses = [\"127.0.0.1\"]\n{more}"
+        )
     };
     for second in ["10.0.0.1", "169.254.169.254", "::1", "127.0.0.2", "0.0.0.0"] {
         let host = World::new().names("shop.test", &[&["127.0.0.1"], &[second]]).start(&text("")).await;
@@ -116,7 +118,9 @@ async fn oas1_a_name_that_leads_elsewhere_the_second_time_is_judged_again() {
 async fn oas1_a_document_in_a_file_is_a_plain_file() {
     let world = || World::new().folder("folder").file("plain.json", small().to_string());
     let plugin = |spec: &str| {
-        format!("[plugins.shop]\nopenapi = {{ url = \"http://127.0.0.1:1\", spec = \"{spec}\" }}\nnet = [\"* http://127.0.0.1:1\"]\n")
+        format!(
+            "[plugins.shop]\nopenapi = {{ url = \"http://127.0.0.1:1\", spec = \"{spec}\" }}\nnet = [\"* http://127.0.0.1:1\"]\n"
+        )
     };
     let pipe = world();
     let made = std::process::Command::new("mkfifo").arg(pipe.path("pipe.json")).status().expect("mkfifo is there");
@@ -186,7 +190,9 @@ async fn oas2_requests_go_to_the_operators_origin_whatever_a_document_says() {
             let mut document = small();
             document.pointer_mut(place).expect("it is there")["servers"] = said.clone();
             let service = Service::of(&document).await;
-            let text = service.plugin("shop", "", "").replace("net = [", &format!("net = [\"* http://evil.test:{}\", ", evil.port));
+            let text = service
+                .plugin("shop", "", "")
+                .replace("net = [", &format!("net = [\"* http://evil.test:{}\", ", evil.port));
             // It even has the grant to go there.
             let host = World::new().name("evil.test", &["127.0.0.1"]).start(&text).await;
             let outcome = host.call("ping", json!({})).await;
@@ -281,7 +287,8 @@ async fn oas3_references_lead_nowhere_else() {
     }
     // From a file the files beside it are just as far.
     for to in ["other.json", "./other.json#/a", "file:///etc/passwd", "../../../../etc/passwd"] {
-        let said = document(json!({"/other": get("other", json!([{"name": "q", "in": "query", "schema": {"$ref": to}}]))}));
+        let said =
+            document(json!({"/other": get("other", json!([{"name": "q", "in": "query", "schema": {"$ref": to}}]))}));
         let world = World::new().file("doc.json", said.to_string()).file("other.json", r#"{"type": "string"}"#);
         let text = "[plugins.shop]\nopenapi = { url = \"http://127.0.0.1:1\", spec = \"./doc.json\" }\nnet = [\"* http://127.0.0.1:1\"]\n";
         let host = world.start(text).await;
@@ -293,10 +300,7 @@ async fn oas3_references_lead_nowhere_else() {
 
 #[tokio::test]
 async fn oas3_other_documents_are_read_where_the_operator_allows_them() {
-    let said = with_schemas(
-        json!({"/other": post("other", json!({"$ref": "parts/a.json#/A"}))}),
-        json!({}),
-    );
+    let said = with_schemas(json!({"/other": post("other", json!({"$ref": "parts/a.json#/A"}))}), json!({}));
     let part = |text: &str| Reply::ok(text.to_owned());
     let text = said.to_string();
     let web = Upstream::new(move |request| match request.target.as_str() {
@@ -323,7 +327,11 @@ async fn oas3_other_documents_are_read_where_the_operator_allows_them() {
     // Allowed, and not granted.
     let narrow = format!("\"* {own}/openapi.json\", \"* {own}/other\"");
     let host = tried(World::new(), &plugin(&format!("\"{own}/parts/\""), &narrow)).await;
-    assert!(host.problems()[0].contains("/parts/a.json") || host.problems()[0].contains("net"), "{:?}", host.problems());
+    assert!(
+        host.problems()[0].contains("/parts/a.json") || host.problems()[0].contains("net"),
+        "{:?}",
+        host.problems()
+    );
     counted("OAS-3", 3);
 }
 
@@ -353,7 +361,8 @@ async fn oas3_what_is_allowed_has_an_end_too() {
     });
     let jumping = jumping.await;
     let own = jumping.url("");
-    let text = format!("[plugins.shop]\nopenapi = {{ url = \"{own}\", references = [\"{own}/d/\"] }}\nnet = [\"* {own}\"]\n");
+    let text =
+        format!("[plugins.shop]\nopenapi = {{ url = \"{own}\", references = [\"{own}/d/\"] }}\nnet = [\"* {own}\"]\n");
     let host = tried(World::new(), &text).await;
     assert!(host.problems()[0].contains("169.254.169.254"), "{:?}", host.problems());
     counted("OAS-3", 2);

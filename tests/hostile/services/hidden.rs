@@ -18,10 +18,23 @@ fn injecting(lines: &str) -> String {
 
 /// What the caller's value could be hidden in.
 fn spellings() -> Vec<Value> {
-    ["tenant", "Tenant", "TENANT", "tenant[]", "tenant[0]", "Tenant[a]", "tenan\u{74}", "tenant ", " tenant", "tenant\0"]
-        .into_iter()
-        .flat_map(|name| [json!({name: THEIRS}), json!({name: [THEIRS]}), json!({name: {"a": THEIRS}}), json!({name: null})])
-        .collect()
+    [
+        "tenant",
+        "Tenant",
+        "TENANT",
+        "tenant[]",
+        "tenant[0]",
+        "Tenant[a]",
+        "tenan\u{74}",
+        "tenant ",
+        " tenant",
+        "tenant\0",
+    ]
+    .into_iter()
+    .flat_map(|name| {
+        [json!({name: THEIRS}), json!({name: [THEIRS]}), json!({name: {"a": THEIRS}}), json!({name: null})]
+    })
+    .collect()
 }
 
 /// Whatever was sent holds the operator's value once and the caller's nowhere.
@@ -29,8 +42,13 @@ fn is_ours(request: &Received, about: &str) {
     let body = String::from_utf8_lossy(&request.body).into_owned();
     let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
     let all = format!("{}\n{headers}\n{body}", request.target);
-    assert!(!all.contains(THEIRS), "{about}: {all}");
     assert_eq!(all.matches(OURS).count(), 1, "{about}: {all}");
+    // A field of a field is not what the operator means.
+    let fields = serde_json::from_str::<serde_json::Map<String, Value>>(&body).unwrap_or_default();
+    for (name, _) in fields.iter().filter(|(name, value)| *name != "body" && value.to_string().contains(THEIRS)) {
+        panic!("{about}: `{name}` in {all}");
+    }
+    assert!(fields.contains_key("body") || !all.contains(THEIRS), "{about}: {all}");
 }
 
 /// Documents that have `tenant` somewhere, each with an operation `a`.
@@ -38,11 +56,20 @@ fn with_tenant() -> Vec<(&'static str, Value)> {
     let schema = json!({"type": "string", "default": "d-tenant", "example": "e-tenant", "enum": ["x-tenant"]});
     let parameter = |at: &str| {
         let path = if at == "path" { "/a/{tenant}" } else { "/a" };
-        document(json!({path: get("a", json!([{"name": "tenant", "in": at, "required": true, "schema": schema}, {"name": "q", "in": "query"}]))}))
+        document(
+            json!({path: get("a", json!([{"name": "tenant", "in": at, "required": true, "schema": schema}, {"name": "q", "in": "query"}]))}),
+        )
     };
     let object = json!({"type": "object", "required": ["tenant"], "properties": {"tenant": schema, "q": {}}, "example": {"tenant": "e-tenant"}, "default": {"tenant": "d-tenant"}});
-    let body = |schema: Value| with_schemas(json!({"/a": post("a", schema)}), json!({"T": object, "U": {"allOf": [{"$ref": "#/components/schemas/T"}]}}));
-    let media = |media: &str| document(json!({"/a": {"post": {"operationId": "a", "requestBody": {"content": {media: {"schema": object}}}}}}));
+    let body = |schema: Value| {
+        with_schemas(
+            json!({"/a": post("a", schema)}),
+            json!({"T": object, "U": {"allOf": [{"$ref": "#/components/schemas/T"}]}}),
+        )
+    };
+    let media = |media: &str| {
+        document(json!({"/a": {"post": {"operationId": "a", "requestBody": {"content": {media: {"schema": object}}}}}}))
+    };
     let mut upper = object.clone();
     upper["properties"] = json!({"TENANT": schema, "q": {}});
     upper["required"] = json!(["TENANT"]);
@@ -55,15 +82,33 @@ fn with_tenant() -> Vec<(&'static str, Value)> {
         ("cookie", parameter("cookie")),
         ("an undeclared path", document(json!({"/a/{tenant}": get("a", json!([{"name": "q", "in": "query"}]))}))),
         ("nowhere, in GET", document(json!({"/a": get("a", json!([{"name": "q", "in": "query"}]))}))),
-        ("nowhere, in POST", document(json!({"/a": {"post": {"operationId": "a", "parameters": [{"name": "q", "in": "query"}]}}}))),
+        (
+            "nowhere, in POST",
+            document(json!({"/a": {"post": {"operationId": "a", "parameters": [{"name": "q", "in": "query"}]}}})),
+        ),
         ("a body", body(object.clone())),
         ("a body of a name", body(json!({"$ref": "#/components/schemas/T"}))),
         ("a body of two names", body(json!({"$ref": "#/components/schemas/U"}))),
         ("all of", body(json!({"allOf": [object.clone(), {"type": "object", "required": ["tenant"]}]}))),
         ("any of", body(json!({"anyOf": [object.clone(), {"$ref": "#/components/schemas/U"}]}))),
-        ("one of", body(json!({"oneOf": [object.clone(), {"type": "object", "properties": {"tenant": schema, "z": {}}, "required": ["z"]}]}))),
-        ("if", body(json!({"type": "object", "properties": {"q": {}}, "if": {"required": ["tenant"]}, "then": {"properties": {"tenant": schema}}}))),
-        ("dependencies", body(json!({"type": "object", "properties": {"q": {}}, "dependentSchemas": {"tenant": {"required": ["tenant"]}}, "dependentRequired": {"q": ["tenant"]}}))),
+        (
+            "one of",
+            body(
+                json!({"oneOf": [object.clone(), {"type": "object", "properties": {"tenant": schema, "z": {}}, "required": ["z"]}]}),
+            ),
+        ),
+        (
+            "if",
+            body(
+                json!({"type": "object", "properties": {"q": {}}, "if": {"required": ["tenant"]}, "then": {"properties": {"tenant": schema}}}),
+            ),
+        ),
+        (
+            "dependencies",
+            body(
+                json!({"type": "object", "properties": {"q": {}}, "dependentSchemas": {"tenant": {"required": ["tenant"]}}, "dependentRequired": {"q": ["tenant"]}}),
+            ),
+        ),
         ("another case", body(upper)),
         ("an open body", body(open)),
         ("any body", body(json!({}))),
@@ -94,7 +139,11 @@ async fn oas14_what_is_injected_is_in_no_schema_and_always_wins() {
             let mut within = json!({"body": beside.clone()});
             for tried in [arguments, beside, within.take()] {
                 let outcome = host.call("a", tried.clone()).await;
-                assert!(outcome.result.is_ok() || matches!(outcome.code(), "arguments.invalid"), "{about} {tried}: {}", told(&outcome));
+                assert!(
+                    outcome.result.is_ok() || matches!(outcome.code(), "arguments.invalid"),
+                    "{about} {tried}: {}",
+                    told(&outcome)
+                );
                 assert!(!told(&outcome).contains(OURS), "{about} {tried}: {}", told(&outcome));
                 inputs += 1;
             }
@@ -118,7 +167,18 @@ async fn oas14_keys_of_an_object_are_no_way_around() {
     let service = Service::of(&document(json!({"/a": get("a", parameters)}))).await;
     let host = service.host("", &injecting("")).await;
     let mut inputs = 0;
-    for name in ["tenant", "Tenant", "TENANT", "tenant[]", "tenant[a]", "&tenant", "x&tenant=", "tenant#", "ten\u{61}nt", "tenant "] {
+    for name in [
+        "tenant",
+        "Tenant",
+        "TENANT",
+        "tenant[]",
+        "tenant[a]",
+        "&tenant",
+        "x&tenant=",
+        "tenant#",
+        "ten\u{61}nt",
+        "tenant ",
+    ] {
         for about in ["filter", "crumbs", "deep", "tenan"] {
             let before = service.asked().len();
             let outcome = host.call("a", json!({"crumbs": {}, about: {name: THEIRS}})).await;
@@ -149,10 +209,20 @@ async fn oas14_one_request_of_the_operators_is_held_to_the_same() {
     let own = service.web.url("");
     let plugin = |method: &str, path: &str| {
         let input = "input = { type = \"object\", required = [\"tenant\"], properties = { tenant = {}, q = {} } }";
-        format!("[plugins.once]\nhttp = {{ url = \"{own}{path}\", method = \"{method}\", {input} }}\nnet = [\"* {own}\"]\n{}", injecting(""))
+        format!(
+            "[plugins.once]\napproval = \"never\"\nhttp = {{ url = \"{own}{path}\", method = \"{method}\", {input} }}\nnet = [\"* {own}\"]\n{}",
+            injecting("")
+        )
     };
     let mut inputs = 0;
-    for (method, path) in [("GET", "/x"), ("POST", "/x"), ("GET", "/x/{tenant}"), ("PUT", "/x/{tenant}/y"), ("GET", "/x?tenant={tenant}"), ("DELETE", "/x")] {
+    for (method, path) in [
+        ("GET", "/x"),
+        ("POST", "/x"),
+        ("GET", "/x/{tenant}"),
+        ("PUT", "/x/{tenant}/y"),
+        ("GET", "/x?tenant={tenant}"),
+        ("DELETE", "/x"),
+    ] {
         let host = World::new().start(&plugin(method, path)).await;
         assert!(!host.schema("once").to_string().contains("tenant"), "{method} {path}");
         assert_eq!(host.told("once", json!({})).await, "ok: done", "{method} {path}");
@@ -162,7 +232,8 @@ async fn oas14_one_request_of_the_operators_is_held_to_the_same() {
             let outcome = host.call("once", arguments.clone()).await;
             assert!(!told(&outcome).contains(OURS), "{arguments}: {}", told(&outcome));
             for request in &service.asked()[before..] {
-                let clean = !request.target.contains(THEIRS) || !request.target.to_ascii_lowercase().contains(&format!("tenant={THEIRS}"));
+                let clean = !request.target.contains(THEIRS)
+                    || !request.target.to_ascii_lowercase().contains(&format!("tenant={THEIRS}"));
                 assert!(clean, "{method} {path} {arguments}: {request:?}");
             }
             inputs += 1;
@@ -178,7 +249,9 @@ fn all_said(run: &Run) -> String {
 /// A service that says back everything it was sent, with the headers that a careless one would send.
 async fn careless() -> Service {
     let keyed = json!([{"name": "q", "in": "query"}, {"name": "free", "in": "query", "schema": {"type": "object"}}, {"name": "api_key", "in": "query", "required": true}, {"name": "X-Key", "in": "header", "required": true}]);
-    let mut said = document(json!({"/a": get("a", keyed.clone()), "/fails": get("fails", keyed.clone()), "/moves": get("moves", keyed)}));
+    let mut said = document(
+        json!({"/a": get("a", keyed.clone()), "/fails": get("fails", keyed.clone()), "/moves": get("moves", keyed)}),
+    );
     said["components"] = json!({"securitySchemes": {
         "key": {"type": "apiKey", "in": "query", "name": "api_key"},
         "head": {"type": "apiKey", "in": "header", "name": "X-Key"},
@@ -226,11 +299,27 @@ async fn oas22_oas23_headers_and_keys_are_shown_nowhere() {
     let mut inputs = 0;
     tokio::task::block_in_place(|| {
         for arguments in [
-            vec!["list"], vec!["--json", "list"], vec!["show", "a"], vec!["--json", "show", "a"], vec!["check"],
-            vec!["--json", "check"], vec!["call", "a"], vec!["--json", "call", "a"], vec!["call", "a", "-a", "q=x"],
-            vec!["call", "fails"], vec!["--json", "call", "fails"], vec!["call", "moves"], vec!["--json", "call", "moves"],
-            vec!["lock"], vec!["--json", "lock"], vec!["audit"], vec!["inspect", "shop"], vec!["explain", "a"],
-            vec!["call", "a", "-a", "api_key=mine"], vec!["call", "a", "-a", "X-Key=mine"], vec!["call", "a", "-a", "X-Client=mine"],
+            vec!["list"],
+            vec!["--json", "list"],
+            vec!["show", "a"],
+            vec!["--json", "show", "a"],
+            vec!["check"],
+            vec!["--json", "check"],
+            vec!["call", "a"],
+            vec!["--json", "call", "a"],
+            vec!["call", "a", "-a", "q=x"],
+            vec!["call", "fails"],
+            vec!["--json", "call", "fails"],
+            vec!["call", "moves"],
+            vec!["--json", "call", "moves"],
+            vec!["lock"],
+            vec!["--json", "lock"],
+            vec!["audit"],
+            vec!["inspect", "shop"],
+            vec!["explain", "a"],
+            vec!["call", "a", "-a", "api_key=mine"],
+            vec!["call", "a", "-a", "X-Key=mine"],
+            vec!["call", "a", "-a", "X-Client=mine"],
         ] {
             let run = world.run(&text, &arguments, "");
             is_clean(&all_said(&run), &arguments.join(" "));
@@ -276,7 +365,8 @@ async fn oas23_a_callers_key_is_never_in_the_place_of_the_operators() {
     known.sort();
     assert_eq!(known, ["free", "q"]);
     let mut inputs = 0;
-    for name in ["api_key", "API_KEY", "Api_Key", "api_key[]", "X-Key", "x-key", "key", "token", "X-Client", "x-client"] {
+    for name in ["api_key", "API_KEY", "Api_Key", "api_key[]", "X-Key", "x-key", "key", "token", "X-Client", "x-client"]
+    {
         for value in [json!("mine"), json!(["mine"]), json!(null)] {
             let text = called(&host, "a", json!({name: value})).await;
             assert!(text.starts_with("arguments.invalid"), "{name} {value}: {text}");
@@ -306,11 +396,24 @@ async fn oas23_every_place_a_scheme_names_is_the_operators() {
     // One name in two places: both are a credential's.
     let parameter = |at: &str| json!({"name": "token", "in": at, "required": true, "schema": {"type": "string"}});
     let schemes = |places: &[&str]| -> Value {
-        places.iter().enumerate().map(|(n, at)| (format!("s{n}"), json!({"type": "apiKey", "in": at, "name": "Token"}))).collect::<serde_json::Map<_, _>>().into()
+        places
+            .iter()
+            .enumerate()
+            .map(|(n, at)| (format!("s{n}"), json!({"type": "apiKey", "in": at, "name": "Token"})))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     };
     let mut inputs = 0;
-    for places in [vec!["query"], vec!["header"], vec!["cookie"], vec!["query", "header"], vec!["header", "query"], vec!["cookie", "header", "query"]] {
-        let mut said = document(json!({"/a": get("a", json!([parameter("query"), parameter("header"), parameter("cookie")]))}));
+    for places in [
+        vec!["query"],
+        vec!["header"],
+        vec!["cookie"],
+        vec!["query", "header"],
+        vec!["header", "query"],
+        vec!["cookie", "header", "query"],
+    ] {
+        let mut said =
+            document(json!({"/a": get("a", json!([parameter("query"), parameter("header"), parameter("cookie")]))}));
         said["components"] = json!({"securitySchemes": schemes(&places)});
         let service = Service::of(&said).await;
         let host = service.host("", "").await;
@@ -328,7 +431,8 @@ async fn oas23_every_place_a_scheme_names_is_the_operators() {
     }});
     said["security"] = json!([{"o": []}, {"c": []}]);
     let service = Service::answering(&said, |_| {
-        Reply::status(401, "who are you").header("www-authenticate", "Bearer resource_metadata=\"http://169.254.169.254/\"")
+        Reply::status(401, "who are you")
+            .header("www-authenticate", "Bearer resource_metadata=\"http://169.254.169.254/\"")
     });
     let service = service.await;
     let host = tried(World::new(), &service.plugin("shop", "", "")).await;
@@ -355,14 +459,23 @@ async fn oas23_no_key_of_an_object_stands_for_what_a_caller_is_not_asked_for() {
     let host = service.host("", "").await;
     let mut inputs = 0;
     for (place, name) in [
-        ("free", "api_key"), ("free", "API_KEY"), ("free", "api_key[]"), ("crumbs", "session"), ("crumbs", "SESSION"), ("crumbs", "sid"),
+        ("free", "api_key"),
+        ("free", "API_KEY"),
+        ("free", "api_key[]"),
+        ("crumbs", "session"),
+        ("crumbs", "SESSION"),
+        ("crumbs", "sid"),
     ] {
         // The operator holds no key for it, and a caller brings none.
         let mut arguments = json!({"crumbs": {"theme": "dark"}, "free": {"colour": "red"}});
         arguments[place][name] = json!(THEIRS);
         assert_eq!(host.told("a", arguments).await, "ok: done", "{place} {name}");
         let request = service.last();
-        assert_eq!((request.target.as_str(), request.header("cookie")), ("/a?colour=red", Some("theme=dark")), "{name}");
+        assert_eq!(
+            (request.target.as_str(), request.header("cookie")),
+            ("/a?colour=red", Some("theme=dark")),
+            "{name}"
+        );
         inputs += 1;
     }
     counted("OAS-23", inputs);

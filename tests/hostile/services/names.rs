@@ -38,7 +38,11 @@ async fn each_is_its_own(operations: &[(&str, Value)], openapi: &str) -> Vec<Opt
     for (path, _) in operations {
         let found = tool_of(&host, &service, path).await;
         assert!(found.len() <= 1, "{path}: {found:?}");
-        assert!(found.len() == 1 || left_out(&host).contains(path), "{path}: neither a tool nor a reason: {}", left_out(&host));
+        assert!(
+            found.len() == 1 || left_out(&host).contains(path),
+            "{path}: neither a tool nor a reason: {}",
+            left_out(&host)
+        );
         named.push(found.into_iter().next());
     }
     named
@@ -53,11 +57,32 @@ async fn oas8_names_that_are_none_or_the_same_become_names_of_their_own() {
     let none = json!([]);
     let long = "x".repeat(300);
     let strange = [
-        "../../etc/passwd", "a b", "a/b", "a.b", "", " ", "\0", "\u{1b}[31mred", "\u{202e}txet", "n\u{e9}e", "\u{4f60}\u{597d}", "a\nb",
-        "__proto__", "constructor", "-", "_", "--help", "shop__ping", long.as_str(), "\u{ff41}", "a'; DROP TABLE tools; --", "{{secret:x}}",
+        "../../etc/passwd",
+        "a b",
+        "a/b",
+        "a.b",
+        "",
+        " ",
+        "\0",
+        "\u{1b}[31mred",
+        "\u{202e}txet",
+        "n\u{e9}e",
+        "\u{4f60}\u{597d}",
+        "a\nb",
+        "__proto__",
+        "constructor",
+        "-",
+        "_",
+        "--help",
+        "shop__ping",
+        long.as_str(),
+        "\u{ff41}",
+        "a'; DROP TABLE tools; --",
+        "{{secret:x}}",
     ];
     let paths: Vec<String> = (0..strange.len()).map(|n| format!("/s{n}")).collect();
-    let operations: Vec<(&str, Value)> = paths.iter().map(String::as_str).zip(strange.iter().map(|name| get(name, none.clone()))).collect();
+    let operations: Vec<(&str, Value)> =
+        paths.iter().map(String::as_str).zip(strange.iter().map(|name| get(name, none.clone()))).collect();
     let named = each_is_its_own(&operations, "").await;
     assert!(named.iter().all(Option::is_some), "{named:?}");
     let slugs = each_is_its_own(&operations, ", naming = \"slug\"").await;
@@ -68,7 +93,15 @@ async fn oas8_names_that_are_none_or_the_same_become_names_of_their_own() {
     assert!(kept.iter().all(|name| strange.contains(&name.as_str()) || name.ends_with("_get")), "{kept:?}");
 
     let same = |path: &'static str, name: &str| (path, get(name, none.clone()));
-    let operations = [same("/a", "same"), same("/b", "same"), same("/c", "SAME"), same("/d", "same_2"), same("/e", "sa me"), same("/f", "sa/me"), same("/g", "sa_me")];
+    let operations = [
+        same("/a", "same"),
+        same("/b", "same"),
+        same("/c", "SAME"),
+        same("/d", "same_2"),
+        same("/e", "sa me"),
+        same("/f", "sa/me"),
+        same("/g", "sa_me"),
+    ];
     let named = each_is_its_own(&operations, "").await;
     assert_eq!(named, some(&["same", "same_2", "SAME_3", "same_2_2", "sa_me", "sa_me_2", "sa_me_3"]));
     // Long names of one beginning stay two.
@@ -85,10 +118,22 @@ async fn oas8_names_that_are_none_or_the_same_become_names_of_their_own() {
 
 #[tokio::test]
 async fn oas8_no_document_takes_anothers_name() {
-    let names = ["search_tools", "describe_tool", "call_tool", "get_current_datetime", "now", "web__x", "datetime__now", "shop", "other__ping", "ping"];
+    let names = [
+        "search_tools",
+        "describe_tool",
+        "call_tool",
+        "get_current_datetime",
+        "now",
+        "web__x",
+        "datetime__now",
+        "shop",
+        "other__ping",
+        "ping",
+    ];
     let paths: Map<String, Value> = names.iter().map(|name| (format!("/{name}"), get(name, json!([])))).collect();
     let service = Service::of(&document(Value::Object(paths))).await;
-    let other = Service::of(&document(json!({"/ping": get("ping", json!([])), "/alone": get("alone", json!([]))}))).await;
+    let other =
+        Service::of(&document(json!({"/ping": get("ping", json!([])), "/alone": get("alone", json!([]))}))).await;
     let builtin = "[plugins.datetime]\ncomponent = \"builtin:datetime\"\n";
     let before = World::new().start(builtin).await.listed();
     let all = format!("{builtin}{}{}", service.plugin("shop", "", ""), other.plugin("other", "", ""));
@@ -101,7 +146,8 @@ async fn oas8_no_document_takes_anothers_name() {
     assert_eq!(mine, ["alone", "other__ping", "shop__other__ping", "shop__ping"], "{listed:?}");
     // A document that calls an operation as a built-in tool is called changes nothing for that.
     let own = before.first().expect("it has tools").clone();
-    let thief = Service::of(&document(json!({"/x": get(&own, json!([])), "/y": get(&own.replace('_', "-"), json!([]))}))).await;
+    let thief =
+        Service::of(&document(json!({"/x": get(&own, json!([])), "/y": get(&own.replace('_', "-"), json!([]))}))).await;
     let host = World::new().start(&format!("{builtin}{}", thief.plugin("thief", "", ""))).await;
     assert!(host.listed().contains(&own), "{:?}", host.listed());
     let _ = host.call(&own, json!({})).await;
@@ -119,19 +165,42 @@ async fn oas9_operations_without_names_are_called_after_their_paths() {
     let bare = || json!({"get": {}});
     let named = each_is_its_own(
         &[
-            ("/", bare()), ("/a", bare()), ("/a/", bare()), ("/b/a", bare()), ("/a/{id}", bare()), ("/A", bare()), ("/x/{id}/", bare()), ("/\u{e9}\u{e9}", bare()),
-            ("/.well-known", bare()), ("/a-b", bare()), ("/a_b", bare()), ("/a%20b", bare()),
+            ("/", bare()),
+            ("/a", bare()),
+            ("/a/", bare()),
+            ("/b/a", bare()),
+            ("/a/{id}", bare()),
+            ("/A", bare()),
+            ("/x/{id}/", bare()),
+            ("/\u{e9}\u{e9}", bare()),
+            ("/.well-known", bare()),
+            ("/a-b", bare()),
+            ("/a_b", bare()),
+            ("/a%20b", bare()),
         ],
         "",
     )
     .await;
     let plain: Vec<&str> = named.iter().flatten().map(String::as_str).collect();
-    assert!(plain.contains(&"root_get") && plain.contains(&"a_get"), "{named:?}");
+    assert!(plain.contains(&"root_get") && plain.contains(&"A_get") && plain.contains(&"a_get_2"), "{named:?}");
     for naming in ["slug", "exact"] {
-        each_is_its_own(&[("/a", bare()), ("/b/a", bare()), ("/a/{id}", bare()), ("/a/id", bare())], &format!(", naming = \"{naming}\"")).await;
+        each_is_its_own(
+            &[("/a", bare()), ("/b/a", bare()), ("/a/{id}", bare()), ("/a/id", bare())],
+            &format!(", naming = \"{naming}\""),
+        )
+        .await;
     }
     // One that is called as another would be.
-    let named = each_is_its_own(&[("/a", bare()), ("/b", get("a_get", json!([]))), ("/c/a", json!({"get": {"operationId": 7}})), ("/d/a", json!({"get": {"operationId": null}}))], "").await;
+    let named = each_is_its_own(
+        &[
+            ("/a", bare()),
+            ("/b", get("a_get", json!([]))),
+            ("/c/a", json!({"get": {"operationId": 7}})),
+            ("/d/a", json!({"get": {"operationId": null}})),
+        ],
+        "",
+    )
+    .await;
     assert_eq!(named, some(&["a_get", "a_get_2", "a_get_3", "a_get_4"]));
     counted("OAS-9", 12 + 8 + 4);
 }
@@ -143,10 +212,18 @@ async fn oas19_paths_that_speak_of_the_service_are_no_tools_however_they_are_spe
     for path in known {
         let upper = path.to_ascii_uppercase();
         let title = format!("/{}{}", &upper[1..2], &path[2..]);
-        spelt.extend([path.to_owned(), format!("{path}/"), format!("{path}//"), upper.clone(), format!("{upper}/"), title]);
+        spelt.extend([
+            path.to_owned(),
+            format!("{path}/"),
+            format!("{path}//"),
+            upper.clone(),
+            format!("{upper}/"),
+            title,
+        ]);
         spelt.extend([path.replace('e', "%65"), format!("{path}%2F"), format!("{path};x=1")]);
     }
-    let mut paths: Map<String, Value> = spelt.iter().enumerate().map(|(n, path)| (path.clone(), get(&format!("op_{n}"), json!([])))).collect();
+    let mut paths: Map<String, Value> =
+        spelt.iter().enumerate().map(|(n, path)| (path.clone(), get(&format!("op_{n}"), json!([])))).collect();
     paths.insert("/v1/health".to_owned(), get("of_a_person", json!([])));
     paths.insert("/healthcare".to_owned(), get("another", json!([])));
     paths.insert("/health/{id}".to_owned(), get("of_one", json!([])));
@@ -156,7 +233,8 @@ async fn oas19_paths_that_speak_of_the_service_are_no_tools_however_they_are_spe
     let listed = host.listed();
     assert!(["another", "of_a_person", "of_one"].iter().all(|name| listed.contains(&(*name).to_owned())), "{listed:?}");
     let others: Vec<&String> = listed.iter().filter(|name| name.starts_with("op_") || name.ends_with("_m")).collect();
-    let told: Vec<&String> = others.iter().filter_map(|name| spelt.get(name.strip_prefix("op_")?.parse::<usize>().ok()?)).collect();
+    let told: Vec<&String> =
+        others.iter().filter_map(|name| spelt.get(name.strip_prefix("op_")?.parse::<usize>().ok()?)).collect();
     assert!(others.is_empty(), "these are tools: {told:?}");
     // Named by itself it is one; by a pattern for many it is not.
     let host = service.host(", include = [\"GET /metrics\", \"/healthz\"]", "").await;
@@ -170,11 +248,17 @@ async fn oas19_paths_that_speak_of_the_service_are_no_tools_however_they_are_spe
 
 #[tokio::test]
 async fn oas19_exclude_wins_and_names_whole_paths() {
-    let paths: Map<String, Value> = ["/a", "/a/b", "/a/b/c", "/admin", "/admin/x", "/Admin", "/admin/", "/ad%6Din", "/admin;v=1", "//admin"]
-        .iter()
-        .enumerate()
-        .map(|(n, path)| ((*path).to_owned(), json!({"get": {"operationId": format!("g{n}")}, "post": {"operationId": format!("p{n}")}})))
-        .collect();
+    let paths: Map<String, Value> =
+        ["/a", "/a/b", "/a/b/c", "/admin", "/admin/x", "/Admin", "/admin/", "/ad%6Din", "/admin;v=1", "//admin"]
+            .iter()
+            .enumerate()
+            .map(|(n, path)| {
+                (
+                    (*path).to_owned(),
+                    json!({"get": {"operationId": format!("g{n}")}, "post": {"operationId": format!("p{n}")}}),
+                )
+            })
+            .collect();
     let service = Service::of(&document(Value::Object(paths))).await;
     let mut inputs = 0;
     for (openapi, expected) in [
@@ -193,7 +277,13 @@ async fn oas19_exclude_wins_and_names_whole_paths() {
         assert_eq!(host.listed().join(" "), expected, "{openapi}");
         inputs += 1;
     }
-    for wrong in ["include = [\"admin\"]", "include = [\"/a*\"]", "exclude = [\"/**/x\"]", "exclude = [\"FETCH /a\"]", "exclude = [\"\"]", "exclude = [\"/a?b\"]"] {
+    for wrong in [
+        "include = [\"admin\"]",
+        "include = [\"/a*\"]",
+        "exclude = [\"/**/x\"]",
+        "exclude = [\"FETCH /a\"]",
+        "exclude = [\"\"]",
+    ] {
         let text = service.plugin("shop", &format!(", {wrong}"), "");
         assert!(World::new().config(&text).is_err(), "{wrong}");
         inputs += 1;

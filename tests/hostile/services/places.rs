@@ -8,9 +8,36 @@ use crate::support::upstream::Received;
 
 /// Texts that would be more than a value somewhere.
 const TEXTS: [&str; 30] = [
-    "../admin", "..", ".", "%2e%2e", "%2e%2e%2fadmin", "..%2f", "..\\admin", "a/b", "/", "//evil.test/", "%2f", "%",
-    "%00", "\0", "?x=1", "a&b=c", "#frag", "a;b=c", "\r\nX-Injected: 1", "\r\n\r\nGET /admin HTTP/1.1", "\n", " ",
-    "a b+c", "é\u{202e}", "{id}", "@evil.test", ":80", "http://evil.test/", "*", "\u{ff0f}",
+    "../admin",
+    "..",
+    ".",
+    "%2e%2e",
+    "%2e%2e%2fadmin",
+    "..%2f",
+    "..\\admin",
+    "a/b",
+    "/",
+    "//evil.test/",
+    "%2f",
+    "%",
+    "%00",
+    "\0",
+    "?x=1",
+    "a&b=c",
+    "#frag",
+    "a;b=c",
+    "\r\nX-Injected: 1",
+    "\r\n\r\nGET /admin HTTP/1.1",
+    "\n",
+    " ",
+    "a b+c",
+    "é\u{202e}",
+    "{id}",
+    "@evil.test",
+    ":80",
+    "http://evil.test/",
+    "*",
+    "\u{ff0f}",
 ];
 
 /// What the text is in a place where only unreserved characters stand as they are.
@@ -34,13 +61,16 @@ fn is_whole(request: &Received, about: &str) {
 #[tokio::test]
 async fn oas10_a_value_in_a_path_is_one_segment() {
     let any = json!([{"name": "id", "in": "path", "required": true, "schema": {}}]);
-    let service = Service::of(&document(json!({"/users/{id}/notes": get("notes", any.clone()), "/f/a{id}.json": get("file", any)}))).await;
+    let service = Service::of(&document(
+        json!({"/users/{id}/notes": get("notes", any.clone()), "/f/a{id}.json": get("file", any)}),
+    ))
+    .await;
     let host = service.host("", "").await;
     let mut inputs = 0;
     for text in TEXTS {
         let before = service.asked().len();
         let outcome = host.call("notes", json!({"id": text})).await;
-        if matches!(text, "." | ".." ) {
+        if matches!(text, "." | "..") {
             assert_eq!(outcome.code(), "arguments.invalid", "{text:?}: {}", told(&outcome));
             assert_eq!(service.asked().len(), before, "{text:?}");
         } else {
@@ -84,12 +114,30 @@ async fn oas10_a_value_in_a_path_is_one_segment() {
 #[tokio::test]
 async fn oas10_a_path_of_a_document_is_one_below_the_service() {
     let paths = [
-        "/../admin", "/a/../../b", "/a/%2e%2e/b", "/a/.%2E/b", "/./a", "//evil.test/x", "/q?x=1", "/h#f", "relative",
-        "http://evil.test/x", "/\\evil.test", "/\r\nHost: evil.test", "/{a}{", "/}", "/{../x}", "", "/a\u{202e}b", "/a%2fb/%2e%2e",
-        "/a%00b", "/a\tb",
+        "/../admin",
+        "/a/../../b",
+        "/a/%2e%2e/b",
+        "/a/.%2E/b",
+        "/./a",
+        "//evil.test/x",
+        "/q?x=1",
+        "/h#f",
+        "relative",
+        "http://evil.test/x",
+        "/\\evil.test",
+        "/\r\nHost: evil.test",
+        "/{a}{",
+        "/}",
+        "/{../x}",
+        "",
+        "/a\u{202e}b",
+        "/a%2fb/%2e%2e",
+        "/a%00b",
+        "/a\tb",
     ];
     for path in paths {
-        let service = Service::of(&document(json!({path: get("odd", json!([])), "/ping": get("ping", json!([]))}))).await;
+        let service =
+            Service::of(&document(json!({path: get("odd", json!([])), "/ping": get("ping", json!([]))}))).await;
         let host = service.host("", "").await;
         assert_eq!(host.told("ping", json!({})).await, "ok: done", "{path:?}");
         if !host.listed().contains(&"odd".to_owned()) {
@@ -176,7 +224,9 @@ fn pairs(request: &Received) -> Vec<(String, String)> {
     assert!(!request.target.contains('+'), "{request:?}");
     let query = request.target.split_once('?').map_or("", |(_, query)| query);
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| pair.split_once('=').map_or((decoded(pair), String::new()), |(n, v)| (decoded(n), decoded(v)))).collect()
+    pairs
+        .map(|pair| pair.split_once('=').map_or((decoded(pair), String::new()), |(n, v)| (decoded(n), decoded(v))))
+        .collect()
 }
 
 fn decoded(text: &str) -> String {
@@ -194,11 +244,40 @@ fn decoded(text: &str) -> String {
 
 /// Names of headers that are the host's, the operator's or the connection's.
 const HEADERS: [&str; 34] = [
-    "Host", "host", "HOST", "Authorization", "authorization", "Cookie", "Content-Length", "Content-Type", "Accept",
-    "Transfer-Encoding", "Connection", "Upgrade", "Expect", "TE", "Trailer", "Keep-Alive", "Proxy-Authorization",
-    "Proxy-Connection", "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP",
-    "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method", "X-HTTP-Method-Override", "x-http-method-override",
-    "X-Method-Override", "X-Api-Key", "Api-Key", "X-Auth-Token", "Set-Cookie",
+    "Host",
+    "host",
+    "HOST",
+    "Authorization",
+    "authorization",
+    "Cookie",
+    "Content-Length",
+    "Content-Type",
+    "Accept",
+    "Transfer-Encoding",
+    "Connection",
+    "Upgrade",
+    "Expect",
+    "TE",
+    "Trailer",
+    "Keep-Alive",
+    "Proxy-Authorization",
+    "Proxy-Connection",
+    "Forwarded",
+    "Via",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Real-IP",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "X-HTTP-Method",
+    "X-HTTP-Method-Override",
+    "x-http-method-override",
+    "X-Method-Override",
+    "X-Api-Key",
+    "Api-Key",
+    "X-Auth-Token",
+    "Set-Cookie",
 ];
 
 #[tokio::test]
@@ -223,7 +302,8 @@ async fn oas12_headers_that_are_not_a_callers_are_none_of_its_arguments() {
     }
     for name in ["X\r\nX-Injected", "X: 1", "X A", "", "X\0", "\u{e9}", "X\u{202e}", "a,b", "(x)", "X\n"] {
         let parameters = json!([{"name": name, "in": "header", "required": true, "schema": {"type": "string"}}]);
-        let service = Service::of(&document(json!({"/a": get("a", parameters), "/ping": get("ping", json!([]))}))).await;
+        let service =
+            Service::of(&document(json!({"/a": get("a", parameters), "/ping": get("ping", json!([]))}))).await;
         let host = service.host("", "").await;
         assert_eq!(host.listed(), ["ping"], "{name:?}: {}", left_out(&host));
         assert!(left_out(&host).contains("header"), "{name:?}: {}", left_out(&host));
@@ -251,7 +331,14 @@ async fn oas12_a_value_in_a_header_is_one_value() {
         }
         inputs += 1;
     }
-    for value in [json!(["a\r\nX-Injected: 1"]), json!({"a": "b\nX-Injected: 1"}), json!({"a\r\nX-Injected": 1}), json!("a\u{7f}b"), json!("a\u{0}b"), json!("a\rb")] {
+    for value in [
+        json!(["a\r\nX-Injected: 1"]),
+        json!({"a": "b\nX-Injected: 1"}),
+        json!({"a\r\nX-Injected": 1}),
+        json!("a\u{7f}b"),
+        json!("a\u{0}b"),
+        json!("a\rb"),
+    ] {
         assert_eq!(host.call("a", json!({"X-Fine": value})).await.code(), "arguments.invalid", "{value}");
         inputs += 1;
     }
@@ -280,7 +367,13 @@ async fn oas13_a_cookie_is_one_cookie_and_never_a_credential() {
         }
         inputs += 1;
     }
-    for value in [json!({"session": "mine"}), json!({"theme": "x", "session": "mine"}), json!({"theme": {"session": "mine"}}), json!({"theme": {"a;session": "x"}}), json!({"theme": "x", "Cookie": "session=mine"})] {
+    for value in [
+        json!({"session": "mine"}),
+        json!({"theme": "x", "session": "mine"}),
+        json!({"theme": {"session": "mine"}}),
+        json!({"theme": {"a;session": "x"}}),
+        json!({"theme": "x", "Cookie": "session=mine"}),
+    ] {
         let before = service.asked().len();
         let outcome = host.call("a", value.clone()).await;
         let sent = service.asked().get(before).map(|request| request.header("cookie").unwrap_or_default().to_owned());
@@ -308,7 +401,12 @@ async fn oas15_a_method_is_what_the_document_says_and_the_grant_allows() {
     }}));
     let service = Service::of(&said).await;
     let host = service.host("", "approval = \"never\"").await;
-    assert_eq!(host.listed(), ["delete_a", "get_a", "head_a", "options_a", "patch_a", "post_a", "put_a"], "{}", left_out(&host));
+    assert_eq!(
+        host.listed(),
+        ["delete_a", "get_a", "head_a", "options_a", "patch_a", "post_a", "put_a"],
+        "{}",
+        left_out(&host)
+    );
     assert!(left_out(&host).contains("TRACE"), "{}", left_out(&host));
     for name in host.listed() {
         let takes = host.schema(&name)["properties"].as_object().is_some_and(|fields| fields.contains_key("b"));
@@ -345,7 +443,9 @@ async fn oas15_a_method_is_what_the_document_says_and_the_grant_allows() {
     });
     let moved = moved.await;
     let own = moved.web.url("");
-    let text = format!("[plugins.shop]\nopenapi = {{ url = \"{own}\" }}\nnet = [\"GET {own}\", \"DELETE {own}/a\"]\napproval = \"never\"\n");
+    let text = format!(
+        "[plugins.shop]\nopenapi = {{ url = \"{own}\" }}\nnet = [\"GET {own}\", \"DELETE {own}/a\"]\napproval = \"never\"\n"
+    );
     let host = crate::support::host::World::new().start(&text).await;
     let outcome = host.call("delete_a", json!({})).await;
     assert_eq!(outcome.code(), "denied.net.path", "{}", told(&outcome));

@@ -135,8 +135,7 @@ pub(super) fn nobodys(
         let of_caller = |given: &&Parameter| matches!(given.from, Source::Argument(_)) && given.at == at;
         given.iter().filter(of_caller).any(|given| given.style == Style::Form && given.explode)
     };
-    let spread: Vec<Location> =
-        [Location::Query, Location::Cookie].into_iter().filter(|at| is_spread(*at)).collect();
+    let spread: Vec<Location> = [Location::Query, Location::Cookie].into_iter().filter(|at| is_spread(*at)).collect();
     let mut names: BTreeSet<(String, Location)> = credentials.clone();
     names.extend(withheld.into_iter().map(|(name, at)| (name.to_ascii_lowercase(), at)));
     let nobodys = |(name, at): (String, Location)| Parameter {
