@@ -108,8 +108,9 @@ pub(crate) fn is_same(one: &str, other: &str) -> bool {
 /// some `_` in `.` and in a space, and nothing in spaces around a name or behind a NUL.
 pub(crate) fn is_taken(operators: &str, name: &str) -> bool {
     let meant = |name: &str| {
-        let whole = name.split(['[', '\0']).next().unwrap_or_default();
+        let whole = name.split('\0').next().unwrap_or_default();
         whole.trim_matches(|c: char| c.is_whitespace() || c.is_control()).replace(['.', ' '], "_")
     };
-    is_same(operators, name) || is_same(&meant(operators), &meant(name))
+    let before = name.split('[').next().unwrap_or_default();
+    [name, before].iter().any(|name| is_same(operators, name) || is_same(&meant(operators), &meant(name)))
 }

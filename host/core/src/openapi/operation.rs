@@ -251,8 +251,9 @@ impl<'d> Reader<'_, 'd> {
 
     /// Whether an object can be given for a parameter, whose keys are names of their own then.
     fn may_be_object(&self, node: Node<'d>) -> bool {
-        let schema = node.at("schema").and_then(|schema| self.library.follow(schema).ok());
-        let declared = schema.or(Some(node)).and_then(|of| of.text("type"));
+        // Without a schema it is a text.
+        let Some(schema) = node.at("schema").and_then(|schema| self.library.follow(schema).ok()) else { return false };
+        let declared = schema.text("type");
         !matches!(declared, Some("string" | "integer" | "number" | "boolean" | "array"))
     }
 
