@@ -794,7 +794,9 @@ pub(crate) fn tools(
 /// How the tools of a plugin come by the names callers use: those of a component were chosen with it, those of others by
 /// somebody else.
 fn naming(configured: &config::Plugin) -> Naming {
-    Naming { yields: configured.class.is_server(), prefix_always: configured.prefix == Prefix::Always }
+    let described = |service: &config::Service| matches!(service.known, config::Known::Document(_));
+    let is_anothers = configured.class.is_server() || configured.class.service().is_some_and(described);
+    Naming { yields: is_anothers, prefix_always: configured.prefix == Prefix::Always }
 }
 
 /// The prompts and resources of one plugin, if it gives any.

@@ -136,7 +136,7 @@ impl Services {
                 Ok(Offered { tools, operations, left_out: Vec::new(), advice: Vec::new(), stale: None })
             }
             Known::Document(document) => {
-                let documents = Documents { wire, store: self.store.as_ref(), afresh: self.afresh };
+                let documents = Documents::new(wire, self.store.as_ref(), self.afresh);
                 let found = documents.read(service, document).await?;
                 let (configured, service) = (configured.clone(), service.clone());
                 let read = tokio::task::spawn_blocking(move || read(found, &configured, &service));
