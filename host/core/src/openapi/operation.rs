@@ -521,6 +521,10 @@ fn filled(schema: &mut Value, at: Location) {
         alternatives.iter_mut().for_each(|one| filled(one, at));
     }
     let Some(fields) = schema.as_object_mut() else { return };
+    let tells = ["type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf"];
+    if at == Location::Path && !tells.iter().any(|keyword| fields.contains_key(*keyword)) {
+        fields.insert("type".to_owned(), json!(["string", "number", "boolean"]));
+    }
     if let Some(Value::Array(kinds)) = fields.get_mut("type") {
         kinds.retain(|kind| kind != "null");
     }
