@@ -112,8 +112,48 @@ async fn oas18_what_is_said_about_a_failure_is_short_and_visible() {
     counted("OAS-18", kinds.len());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn oas18_what_is_no_answer_ends_and_nobody_else_waits() {
+/// What is no answer, and one that is.
+const BROKEN: [&str; 13] = [
+    "silent",
+    "endless",
+    "dripping",
+    "short",
+    "headers",
+    "slow-head",
+    "continue",
+    "closed",
+    "garbage",
+    "switch",
+    "two-lengths",
+    "both",
+    "bad-chunk",
+];
+
+/// What is sent first, what again and again after that, and after how many milliseconds each time.
+fn broken(kind: &str) -> Option<(String, String, u64)> {
+    const OK: &str = "HTTP/1.1 200 OK\r\n";
+    let chunked = format!("{OK}transfer-encoding: chunked\r\n\r\n");
+    let once = |text: &str| Some((text.to_owned(), String::new(), 60_000));
+    match kind {
+        "silent" => once(""),
+        "endless" => Some((chunked, format!("10000\r\n{}\r\n", "x".repeat(0x10000)), 0)),
+        "dripping" => Some((chunked, "1\r\nx\r\n".to_owned(), 50)),
+        "short" => once(&format!("{OK}content-length: 100\r\n\r\nabc")),
+        "headers" => Some((OK.to_owned(), format!("x-a: {}\r\n", "y".repeat(1_000)), 0)),
+        "slow-head" => Some((format!("{OK}x-a: "), "y".to_owned(), 50)),
+        "continue" => Some((String::new(), "HTTP/1.1 100 Continue\r\n\r\n".to_owned(), 10)),
+        "closed" => None,
+        "garbage" => once("\x00\x01\x02 hello\r\n\r\n"),
+        "switch" => once("HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"),
+        "two-lengths" => once(&format!("{OK}content-length: 2\r\ncontent-length: 3\r\n\r\nabc")),
+        "both" => once(&format!("{OK}content-length: 2\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n")),
+        "bad-chunk" => once(&format!("{chunked}ffffffffffffffffff\r\nx")),
+        _ => once(&format!("{OK}content-length: 5\r\n\r\nhello")),
+    }
+}
+
+/// A server that answers `/x/KIND` as [`broken`] says.
+async fn serve_broken() -> (u16, tokio::task::JoinHandle<()>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let port = listener.local_addr().expect("it is bound").port();
@@ -124,38 +164,8 @@ async fn oas18_what_is_no_answer_ends_and_nobody_else_waits() {
                 let mut request = [0; 4096];
                 let read = stream.read(&mut request).await.unwrap_or(0);
                 let text = String::from_utf8_lossy(&request[..read]).into_owned();
-                let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-                let (head, again, pause) = match text.split(' ').nth(1).and_then(|target| target.strip_prefix("/x/")) {
-                    None => return,
-                    Some("silent") => (String::new(), String::new(), 60_000),
-                    Some("endless") => (chunked.to_owned(), format!("10000\r\n{}\r\n", "x".repeat(0x10000)), 0),
-                    Some("dripping") => (chunked.to_owned(), "1\r\nx\r\n".to_owned(), 50),
-                    Some("short") => {
-                        ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc".to_owned(), String::new(), 60_000)
-                    }
-                    Some("headers") => ("HTTP/1.1 200 OK\r\n".to_owned(), format!("x-a: {}\r\n", "y".repeat(1_000)), 0),
-                    Some("slow-head") => ("HTTP/1.1 200 OK\r\nx-a: ".to_owned(), "y".to_owned(), 50),
-                    Some("continue") => (String::new(), "HTTP/1.1 100 Continue\r\n\r\n".to_owned(), 10),
-                    Some("closed") => return,
-                    Some("garbage") => ("\x00\x01\x02 hello\r\n\r\n".to_owned(), String::new(), 60_000),
-                    Some("switch") => (
-                        "HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n".to_owned(),
-                        String::new(),
-                        60_000,
-                    ),
-                    Some("two-lengths") => (
-                        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nabc".to_owned(),
-                        String::new(),
-                        60_000,
-                    ),
-                    Some("both") => (
-                        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n".to_owned(),
-                        String::new(),
-                        60_000,
-                    ),
-                    Some("bad-chunk") => (format!("{chunked}ffffffffffffffffff\r\nx"), String::new(), 60_000),
-                    Some(_) => ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello".to_owned(), String::new(), 60_000),
-                };
+                let kind = text.split(' ').nth(1).and_then(|target| target.strip_prefix("/x/"));
+                let Some((head, again, pause)) = kind.and_then(broken) else { return };
                 let mut sent = stream.write_all(head.as_bytes()).await;
                 while sent.is_ok() {
                     sent = if again.is_empty() { Ok(()) } else { stream.write_all(again.as_bytes()).await };
@@ -164,6 +174,12 @@ async fn oas18_what_is_no_answer_ends_and_nobody_else_waits() {
             });
         }
     });
+    (port, serving)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oas18_what_is_no_answer_ends_and_nobody_else_waits() {
+    let (port, serving) = serve_broken().await;
     let url = format!("http://127.0.0.1:{port}");
     let dead = format!(
         "[plugins.dead]\nopenapi = {{ url = \"{url}\", spec = \"./doc.json\" }}\nnet = [\"* {url}\"]\nlimits.time = \"2s\"\nlimits.http_response_body = \"1MiB\"\n"
@@ -172,22 +188,7 @@ async fn oas18_what_is_no_answer_ends_and_nobody_else_waits() {
     let world = World::new().file("doc.json", one().to_string());
     let host = std::sync::Arc::new(tried(world, &(dead + &alive.plugin("alive", "", ""))).await);
     assert_eq!(host.listed(), ["ask", "ping"], "{:?}", host.problems());
-    let kinds = [
-        "silent",
-        "endless",
-        "dripping",
-        "short",
-        "headers",
-        "slow-head",
-        "continue",
-        "closed",
-        "garbage",
-        "switch",
-        "two-lengths",
-        "both",
-        "bad-chunk",
-    ];
-    let calls: Vec<_> = kinds
+    let calls: Vec<_> = BROKEN
         .into_iter()
         .map(|kind| {
             let host = std::sync::Arc::clone(&host);
@@ -216,13 +217,13 @@ async fn oas18_what_is_no_answer_ends_and_nobody_else_waits() {
     }
     println!(
         "measured: beside {} answers that are none, another service's slowest took {} ms",
-        kinds.len(),
+        BROKEN.len(),
         slowest.as_millis()
     );
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     assert_eq!(host.told("ask", json!({"what": "fine"})).await, "ok: hello", "and it is used again when it answers");
     serving.abort();
-    counted("OAS-18", kinds.len() + 1);
+    counted("OAS-18", BROKEN.len() + 1);
 }
 
 #[tokio::test]

@@ -27,9 +27,9 @@ async fn started(said: &Value) -> (Service, TestHost) {
     (service, host)
 }
 
-#[tokio::test]
-async fn oas16_schemas_that_lie_harm_nobody() {
-    let lies = [
+/// Schemas that are none, or say what cannot be.
+fn lies() -> Vec<Value> {
+    vec![
         json!({"type": "strnig"}),
         json!({"type": 7}),
         json!({"type": []}),
@@ -79,7 +79,12 @@ async fn oas16_schemas_that_lie_harm_nobody() {
         json!([]),
         json!("string"),
         json!(null),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn oas16_schemas_that_lie_harm_nobody() {
+    let lies = lies();
     for lie in &lies {
         let (service, host) = started(&field(lie.clone())).await;
         assert!(host.listed().contains(&"a".to_owned()) || left_out(&host).contains("/a"), "{lie}");
@@ -279,10 +284,9 @@ fn is_visible(text: &str, about: &str) {
     assert!(!text.contains(odd), "{about}: {:?}", text.chars().filter(|c| odd(*c)).collect::<String>());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn oas24_nothing_in_a_text_is_hidden_or_too_long() {
-    let long = format!("{HIDDEN}{}", "do this first. ".repeat(70_000));
-    let said = json!({
+/// A document that says it everywhere.
+fn whispering(long: &str) -> Value {
+    json!({
         "openapi": "3.1.0",
         "info": {"title": long, "version": HIDDEN, "description": long},
         "tags": [{"name": HIDDEN, "description": long}],
@@ -304,23 +308,28 @@ async fn oas24_nothing_in_a_text_is_hidden_or_too_long() {
                 "responses": {"200": {"description": long, "content": {"application/json": {"schema": {"type": "object", "description": long, "properties": {HIDDEN: {"description": long}}}}}}},
             }},
         },
-    });
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oas24_nothing_in_a_text_is_hidden_or_too_long() {
+    let said = whispering(&format!("{HIDDEN}{}", "do this first. ".repeat(70_000)));
     assert!(said.to_string().len() > 15 << 20);
     let service = Service::of(&said).await;
     let host = service.host("", "").await;
     assert_eq!(host.listed(), ["a", "plain"], "{}", left_out(&host));
     for (name, tool) in host.host.list(&host.who()) {
-        let definition = &tool.definition;
+        let (definition, name) = (&tool.definition, name.to_string());
         for text in [
             &definition.description,
             &definition.input_schema,
             &definition.title.clone().unwrap_or_default(),
             &definition.output_schema.clone().unwrap_or_default(),
         ] {
-            is_visible(text, &name.to_string());
+            is_visible(text, &name);
             // Written as JSON a hidden character may be an escape.
             let read: Value = serde_json::from_str(text).unwrap_or_default();
-            is_visible(&texts(&read), &name.to_string());
+            is_visible(&texts(&read), &name);
         }
         assert!(definition.description.len() <= 9 << 10, "{name}: {}", definition.description.len());
         assert!(definition.input_schema.len() <= 128 << 10, "{name}: {}", definition.input_schema.len());
