@@ -79,6 +79,7 @@ impl<'d> Documents<'d> {
     pub(super) async fn read(&self, service: &Service, document: &Document) -> Result<Found, Failure> {
         let (at, value, stale) = match &document.spec {
             Some(Spec::File(file)) => (None, parsed(read_file(file.clone()).await?).await?, None),
+            Some(Spec::Kept) => (None, parsed(self.registered().await?).await?, None),
             Some(Spec::Url(url)) => {
                 let text = self.fetch(url).await?.ok_or_else(|| missing(url))?;
                 (Some(url.clone()), parsed(text.body).await?, text.stale)
@@ -87,6 +88,16 @@ impl<'d> Documents<'d> {
         };
         let others = self.others(&value, at.as_ref(), document).await?;
         Ok(Found { value, at, others, stale })
+    }
+
+    /// The document that came with a registration.
+    async fn registered(&self) -> Result<Vec<u8>, Failure> {
+        let missing = || Failure::new(Code::PluginInvalid, "its document is not there any more");
+        let (store, plugin) = (Arc::clone(self.store.ok_or_else(missing)?), self.wire.plugin.clone());
+        let read = tokio::task::spawn_blocking(move || kept::registered(&store, &plugin)).await;
+        let body =
+            read.map_err(|_| missing())?.map_err(|error| Failure::new(Code::PluginInvalid, error.to_string()))?;
+        body.ok_or_else(missing)
     }
 
     /// Asks at the usual places. Some services answer everywhere with the same page, which is no document.

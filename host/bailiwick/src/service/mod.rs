@@ -145,6 +145,20 @@ impl Services {
         }
     }
 
+    /// The document at the URL that `configured` may ask for, without anybody's secrets. It is not kept.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub(crate) async fn document(&self, configured: &config::Plugin) -> Result<(Value, Option<url::Url>), Failure> {
+        let unfit = || Failure::new(Code::Internal, "there is no document to ask for");
+        let service = configured.class.service().ok_or_else(unfit)?;
+        let Known::Document(document) = &service.known else { return Err(unfit()) };
+        let wire = self.wire(configured, &Arc::default());
+        let documents = Documents { wire: &wire, store: None, afresh: true };
+        let found = documents.read(service, document).await?;
+        Ok((found.value, found.at))
+    }
+
     /// Asks a service that did not answer again and again, until it does: then its tools are there without anybody's doing.
     pub(crate) fn ask_again(self: &Arc<Self>, configured: &config::Plugin, service: &config::Service, wire: Arc<Wire>) {
         let name = configured.name.clone();
