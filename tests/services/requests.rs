@@ -107,7 +107,7 @@ async fn c6_a_service_that_does_not_answer_is_given_up() {
 
 #[tokio::test]
 async fn g9_one_request_is_a_tool() {
-    let upstream = Upstream::new(|request| echo(request)).await;
+    let upstream = Upstream::new(echo).await;
     let port = upstream.port;
     let text = format!(
         "[plugins.get_thing]\nhttp = {{ url = \"http://127.0.0.1:{port}/things/{{id}}?v=1\", method = \"GET\", description = \"A thing.\", headers = {{ X-Client = \"blue\" }} }}\n\
@@ -173,9 +173,9 @@ async fn what_an_earlier_call_left_is_sent_as_a_file() {
         TestHost::new(&plugin("api", upstream.port, "", "")).await.channel(Channel { owner, ..Channel::default() });
     let outcome = host.call("photo", json!({})).await;
     let output = outcome.result.expect("it answers");
-    let link = output.content.iter().find_map(|piece| match piece {
-        bailiwick_core::outcome::Content::Link(link) => Some(link.uri.clone()),
-        _ => None,
+    let link = output.content.iter().find_map(|piece| {
+        let bailiwick_core::outcome::Content::Link(link) = piece else { return None };
+        Some(link.uri.clone())
     });
     let link = link.expect("it is kept");
     let sent = host.call("upload", json!({"title": "t", "file": {"artifact": link}})).await;
