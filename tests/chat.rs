@@ -98,6 +98,17 @@ async fn what_is_not_among_its_tools_a_model_does_not_get() {
 }
 
 #[tokio::test]
+async fn a_model_adds_nothing_to_what_the_operator_wrote() {
+    let new = json!({"name": "x", "config": {"tool": "counted"}});
+    let wanted = [("create_tool", new.clone()), ("call_tool", json!({"name": "create_tool", "arguments": new}))];
+    let model = model(vec![calls(&wanted), says("no")]).await;
+    let run = chat(World::new(), POLITE, &model, &["--json", "--tools", "*"], "Make a tool!\n").await;
+    let told: Value = serde_json::from_str(&run.out).expect("it is JSON");
+    let outcomes: Vec<&Value> = told["calls"].as_array().expect("a list").iter().map(|call| &call["outcome"]).collect();
+    assert_eq!(outcomes, ["denied.manage", "denied.manage"]);
+}
+
+#[tokio::test]
 async fn a_rejected_call_is_told_and_the_loop_goes_on() {
     let hook = Upstream::new(|_| Reply::status(204, "")).await;
     let text = format!("{POLITE}[approval]\ntime = \"1s\"\nwebhook = \"{}\"\n", hook.url("/"));

@@ -10,6 +10,7 @@ mod records;
 mod resources;
 mod secrets;
 mod selftest;
+mod services;
 mod shapes;
 mod three_ways;
 

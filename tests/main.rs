@@ -34,6 +34,7 @@ mod keys;
 mod killed;
 mod limits;
 mod loading;
+mod manage;
 mod native;
 mod net_spellings;
 mod net_twins;

@@ -108,7 +108,7 @@ impl Desk {
 }
 
 /// Whether any file below `folder` holds `text`.
-fn is_anywhere(folder: &Path, text: &str) -> bool {
+pub(crate) fn is_anywhere(folder: &Path, text: &str) -> bool {
     std::fs::read_dir(folder).expect("a folder").any(|entry| {
         let path = entry.expect("an entry").path();
         match path.is_dir() {

@@ -164,6 +164,9 @@ async fn a_tool_that_means_something_else_now_is_held_back() {
     assert!(!host.listed().contains(&"called".to_owned()));
     refused(&host, "called", json!({}), "denied.quarantined").await;
     assert_eq!(host.value("last_get", json!({})).await["target"], "/reports/last", "the others are as they were");
+    let shop = bailiwick_core::name::PluginName::parse("shop").unwrap();
+    assert_eq!(host.host.accept(&shop).await.unwrap(), 6);
+    assert_eq!(host.value("called", json!({})).await["target"], "/named");
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ use crate::egress::Egress;
 use crate::fleet::Fleet;
 use crate::keys::Keys;
 use crate::load::{self, Backend, Loader, Plugin, Problem, Setup, StartError};
+use crate::manage;
 use crate::meters::Meters;
 use crate::observe::Observer;
 use crate::record::Recorder;
@@ -46,22 +47,24 @@ pub struct Host {
     pub(crate) egress: Arc<Egress>,
     pub(crate) artifacts: Arc<Artifacts>,
     pub(crate) store: Arc<Store>,
-    registrations: Arc<Registrations>,
+    pub(crate) registrations: Arc<Registrations>,
     /// What of them is loaded.
-    registered: ArcSwap<Registered>,
+    pub(crate) registered: ArcSwap<Registered>,
     keys: Arc<Keys>,
     desk: Arc<Desk>,
     meters: Arc<Meters>,
-    audit: Arc<Audit>,
-    observer: Option<Arc<Observer>>,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) observer: Option<Arc<Observer>>,
     pub(crate) telemetry: Arc<Telemetry>,
-    wall: Option<Arc<Wall>>,
+    pub(crate) wall: Option<Arc<Wall>>,
     fleet: Arc<Fleet>,
-    services: Arc<Services>,
+    pub(crate) services: Arc<Services>,
     /// What it runs with.
-    config: ArcSwap<Config>,
+    pub(crate) config: ArcSwap<Config>,
     /// Held while plugins are loaded: what was configured last is what is there last.
     loading: Mutex<()>,
+    /// Held while a tool is made, so that no two get one name.
+    pub(crate) managing: Mutex<()>,
     snapshot: ArcSwap<Snapshot>,
     slots: Semaphore,
     waiting: AtomicU32,
@@ -124,6 +127,7 @@ impl Host {
             services: parts.services,
             config: ArcSwap::from_pointee(config.clone()),
             loading: Mutex::default(),
+            managing: Mutex::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             slots: Semaphore::new(config.host.calls as usize),
             waiting: AtomicU32::new(0),
@@ -181,11 +185,18 @@ impl Host {
         let config = with_registrations(&self.config.load(), &self.registered.load().listed).config;
         let configured = config.plugins.iter().find(|known| known.name == *plugin && known.enabled);
         let configured = configured.ok_or(NotAccepted::Unknown)?;
-        if !configured.class.is_server() {
+        let is_service = configured.class.service().is_some();
+        if !configured.class.is_server() && !is_service {
             return Err(NotAccepted::Fixed);
         }
         if let Some(lock) = config.lock.as_ref().filter(|lock| lock.plugins.contains_key(plugin)) {
             return Err(NotAccepted::Locked(lock.file.clone()));
+        }
+        if is_service {
+            // What it offers is pinned with the next load, like that of a service which is new.
+            self.services.forget(plugin).await.map_err(NotAccepted::Silent)?;
+            self.refresh().await;
+            return Ok(self.snapshot().registry.tools().iter().filter(|tool| tool.plugin == *plugin).count());
         }
         let n_definitions = self.fleet.accept(plugin).await.map_err(NotAccepted::Silent)?;
         self.refresh().await;
@@ -275,7 +286,13 @@ impl Host {
     #[must_use]
     pub fn offer(&self, caller: &Caller, menu: Menu) -> Vec<(ToolName, Arc<Tool>)> {
         let tools = self.list(caller);
-        if menu.searches(tools.len(), self.search_above) { search::tools().to_vec() } else { tools }
+        let searches = menu.searches(tools.len(), self.search_above);
+        let mut offered = if searches { search::tools().to_vec() } else { tools };
+        if manage::is_offered(caller) {
+            offered.extend_from_slice(manage::tools());
+            offered.sort_by(|(one, _), (other, _)| one.cmp(other));
+        }
+        offered
     }
 
     /// The tools `caller` may see that have a word of `query`, the best first.
@@ -306,6 +323,7 @@ impl Host {
     /// Dropping the future cancels the call; it is recorded all the same.
     pub async fn call(&self, call: Call, channel: Channel) -> Outcome {
         match search::meant(call) {
+            Meant::Tool(call) if manage::is_one(&call.tool) => self.managed(&call).await,
             Meant::Tool(call) => self.pass(Wanted::Tool, call, channel).await,
             Meant::Answer(call, answer) => self.answer(&call, answer).await,
         }
@@ -443,9 +461,9 @@ impl Host {
 }
 
 /// All registrations, and their version from before they were read: what is written since then is a change.
-struct Registered {
+pub(crate) struct Registered {
     version: i64,
-    listed: Listed,
+    pub(crate) listed: Listed,
 }
 
 impl Registered {

@@ -26,6 +26,7 @@ pub mod examine;
 pub mod keys;
 mod lanes;
 pub mod load;
+mod manage;
 mod meters;
 pub mod observe;
 mod record;

@@ -101,7 +101,8 @@ pub(crate) fn tools() -> &'static [(ToolName, Arc<Tool>)] {
     &TOOLS
 }
 
-fn tool(name: &str, description: &str, schema: &Value, annotations: Annotations) -> (ToolName, Arc<Tool>) {
+/// A tool of the host's own.
+pub(crate) fn tool(name: &str, description: &str, schema: &Value, annotations: Annotations) -> (ToolName, Arc<Tool>) {
     let definition = Definition {
         name: name.to_owned(),
         title: None,

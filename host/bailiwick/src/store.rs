@@ -20,12 +20,13 @@ pub const FILE: &str = "bailiwick.db";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What was released is never changed; a new version adds a step.
-const STEPS: [M<'static>; 6] = [
+const STEPS: [M<'static>; 7] = [
     M::up(concat!(include_str!("store/keys.sql"), include_str!("store/approvals.sql"))),
     M::up(include_str!("store/servers.sql")),
     M::up(include_str!("store/logins.sql")),
     M::up(include_str!("store/documents.sql")),
     M::up(include_str!("store/registrations.sql")),
+    M::up(include_str!("store/created.sql")),
     M::up(include_str!("store/sessions.sql")),
 ];
 

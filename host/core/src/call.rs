@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::grant::NetGrants;
 use crate::name::{PluginName, ToolName};
 use crate::trace::TraceContext;
 
@@ -61,6 +62,8 @@ pub struct Caller {
     pub budget: Budget,
     /// The `[policies.NAME]` table that says so, where one does.
     pub policy: Option<String>,
+    /// The most that tools it makes may reach.
+    pub ceiling: Ceiling,
 }
 
 impl Caller {
@@ -68,7 +71,7 @@ impl Caller {
     #[must_use]
     pub fn operator(name: &str) -> Self {
         let (tools, may, budget) = (Selector::all(), May::EVERYTHING, Budget::default());
-        Self { name: name.to_owned(), tools, may, budget, policy: None }
+        Self { name: name.to_owned(), tools, may, budget, policy: None, ceiling: Ceiling::Open }
     }
 
     /// A caller under a policy.
@@ -81,6 +84,7 @@ impl Caller {
             may: policy.may,
             budget: policy.budget,
             policy: name_of_policy,
+            ceiling: policy.ceiling.clone(),
         }
     }
 }
@@ -138,6 +142,23 @@ pub struct Policy {
     pub per_minute: Option<u32>,
     /// How much they may have.
     pub budget: Budget,
+    /// The most that tools they make may reach.
+    pub ceiling: Ceiling,
+}
+
+/// The most that tools which a caller makes may reach. The default is nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ceiling {
+    /// Whatever the one who makes them says: that is the operator.
+    Open,
+    /// What these grants let through.
+    Within(Arc<NetGrants>),
+}
+
+impl Default for Ceiling {
+    fn default() -> Self {
+        Self::Within(Arc::default())
+    }
 }
 
 /// A set of tools: `[]` none, `["*"]` all, `["a", "b"]` these, `["*", "!a"]` all but these.
@@ -188,6 +209,12 @@ impl Selector {
     pub fn contains(&self, tool: &ToolName) -> bool {
         let name: &str = tool.as_ref();
         (self.all || self.named.iter().any(|n| n == name)) && !self.excluded.iter().any(|n| n == name)
+    }
+
+    /// Whether `tool` is taken out of the set.
+    #[must_use]
+    pub fn excludes(&self, tool: &ToolName) -> bool {
+        self.excluded.iter().any(|name| name == tool.as_str())
     }
 
     /// The same for a tool that callers come to by way of another, `whole`: who has that has the part, but for an

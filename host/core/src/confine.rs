@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use url::{Host, Url};
 
+use crate::call::Ceiling;
 use crate::config::{Class, ComponentSource, Config, Launch, Place, Plugin, Process, Sandbox};
 use crate::grant::pattern::HostPattern;
-use crate::grant::{Access, FsGrants, SecretSource};
+use crate::grant::{Access, FsGrants, NetGrant, SecretSource};
 use crate::name::PluginName;
 
 /// What may be done with a file, or with all that lies below a folder.
@@ -414,6 +415,11 @@ impl Confinement {
         for (url, what) in [telemetry, webhook, issuer, jwks].into_iter().flatten() {
             self.hosts.extend(host_rule(url, what, &file.display().to_string()));
         }
+        for policy in config.policies.values() {
+            let Ceiling::Within(most) = &policy.ceiling else { continue };
+            let what = format!("in `create` of the policy `{}`", policy.name);
+            self.hosts.extend(most.iter().map(|grant| grant_rule(grant, &what, &most.section().at)));
+        }
     }
 
     fn plugin(&mut self, plugin: &Plugin, look: Look<'_>) {
@@ -449,14 +455,8 @@ impl Confinement {
             let what = format!("`{}` in `fs` of `{name}`", grant.text);
             self.add((look.real)(&grant.host), reach, &what, at(&grant.place));
         }
-        for grant in grants.net.iter() {
-            let name = match grant.host() {
-                HostPattern::Address(_) => None,
-                pattern @ (HostPattern::Name(_) | HostPattern::Under(_) | HostPattern::Any) => Some(pattern.clone()),
-            };
-            let what = format!("`{}` in `net` of `{}`", grant.text(), plugin.name);
-            self.hosts.push(HostRule { port: grant.port(), name, what, at: line(&grants.at, grant.place()) });
-        }
+        let what = format!("in `net` of `{name}`");
+        self.hosts.extend(grants.net.iter().map(|grant| grant_rule(grant, &what, &grants.at)));
         for secret in &grants.secrets {
             match &secret.source {
                 SecretSource::Env(_) | SecretSource::Kept => {}
@@ -520,6 +520,15 @@ impl FileRule {
     fn covers(&self, other: &Self) -> bool {
         other.path.starts_with(&self.path) && self.reach.covers(other.reach)
     }
+}
+
+/// What requests that a grant lets through take. `at` is a line of the file the grant stands in.
+fn grant_rule(grant: &NetGrant, what: &str, at: &str) -> HostRule {
+    let name = match grant.host() {
+        HostPattern::Address(_) => None,
+        pattern @ (HostPattern::Name(_) | HostPattern::Under(_) | HostPattern::Any) => Some(pattern.clone()),
+    };
+    HostRule { port: grant.port(), name, what: format!("`{}` {what}", grant.text()), at: line(at, grant.place()) }
 }
 
 /// What a request of the host's own to `url` takes.

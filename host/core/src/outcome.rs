@@ -308,6 +308,10 @@ codes! {
     DeniedSecret = "denied.secret",
     /// The command is not one the operator lets run, or asks for more trust than is granted.
     DeniedProcess = "denied.process",
+    /// The caller may not manage tools.
+    DeniedManage = "denied.manage",
+    /// The tool would reach more than tools that its maker makes may reach.
+    DeniedCeiling = "denied.ceiling",
     /// The deadline passed.
     LimitTime = "limit.time",
     /// The plugin asked for more memory than it may have.

@@ -275,6 +275,21 @@ pub fn may_run(caller: &Caller) -> Result<(), Failure> {
     })
 }
 
+/// Whether `caller` may make, change and remove tools.
+///
+/// # Errors
+/// `denied.manage`.
+pub fn may_manage(caller: &Caller) -> Result<(), Failure> {
+    if caller.may.manage {
+        return Ok(());
+    }
+    let failure = Failure::new(Code::DeniedManage, format!("`{}` may not manage tools", caller.name));
+    Err(match &caller.policy {
+        Some(policy) => failure.with_fix(format!("set `manage = true` under `[policies.{policy}]`")),
+        None => failure.with_fix("make its key with a policy that has `manage = true`"),
+    })
+}
+
 /// What runs for a prompt or a resource, if the caller may have its plugin's.
 fn resolve_context<'r>(registry: &'r Registry, wanted: &Wanted, call: &Call) -> Result<&'r Arc<Tool>, Failure> {
     let tool = registry.contexts.resolve(wanted)?;

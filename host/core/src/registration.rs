@@ -10,22 +10,29 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use url::{Host, Url};
 
-use crate::config::{self, Flaw, Mistake, Plugin, Source};
+use crate::config::{self, Class, Flaw, Known, Mistake, Plugin, Source, Spec};
 use crate::grant::limit::Span;
 use crate::grant::{Origin, Placement, SecretSource};
 use crate::name::{PluginName, SecretName, ToolName};
 
+mod ceiling;
 pub mod login;
+pub mod resource;
 mod table;
 
 #[cfg(test)]
 mod tests;
+
+pub use self::ceiling::{reader, unfit, within};
 
 /// How long a call may take where nobody says.
 pub const DEFAULT_TIMEOUT_MS: u64 = 10_000;
 
 /// Methods that a service with a document is granted where nobody says.
 const METHODS: &str = "GET,HEAD,POST,PUT,PATCH,DELETE";
+
+/// The same, one by one.
+const METHODS_OF_SERVICES: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /// Addresses of this machine itself, for services that are named by one of its names.
 const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1/128"];
@@ -127,6 +134,8 @@ pub enum Document {
     Url(String),
     /// In a file; its absolute path.
     File(PathBuf),
+    /// Beside the registration: it came with it.
+    Kept,
 }
 
 impl fmt::Display for Document {
@@ -134,6 +143,7 @@ impl fmt::Display for Document {
         match self {
             Self::Url(url) => f.write_str(url),
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::Kept => f.write_str("kept here"),
         }
     }
 }
@@ -196,6 +206,12 @@ pub struct Mcp {
     pub url: String,
     /// The tool, as the server names it.
     pub tool: String,
+    /// A schema that its arguments have to match beside the tool's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_schema: Option<Json>,
+    /// What it gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Json>,
 }
 
 /// Another name for a tool that is there.
@@ -356,7 +372,7 @@ impl Registration {
             Protocol::OpenApi(service) => {
                 let document = match &service.spec {
                     Some(Document::Url(spec)) => Some(self::origin(spec)?).filter(|spec| *spec != origin),
-                    Some(Document::File(_)) | None => None,
+                    Some(Document::File(_) | Document::Kept) | None => None,
                 };
                 let document = document.map(|document| format!("GET {document}"));
                 let login = service.login.as_ref().map(|login| login_line(login, &origin)).transpose()?.flatten();
@@ -398,7 +414,7 @@ impl Registration {
         let source = Source { name, text, base: PathBuf::from("/") };
         let read = config::read(&source, &|_| None).map_err(|mistakes| flaw(&mistakes))?;
         let plugin = read.plugins.into_iter().next();
-        Ok(plugin.map(kept))
+        Ok(plugin.map(|plugin| kept(plugin, &self.protocol)))
     }
 }
 
@@ -410,7 +426,13 @@ fn login_line(login: &login::Login, service: &Origin) -> Result<Option<String>, 
 }
 
 /// The plugin, with values from where they are kept.
-fn kept(mut plugin: Plugin) -> Plugin {
+fn kept(mut plugin: Plugin, protocol: &Protocol) -> Plugin {
+    if let (Protocol::OpenApi(OpenApi { spec: Some(Document::Kept), .. }), Class::Service(service)) =
+        (protocol, &mut plugin.class)
+        && let Known::Document(document) = &mut service.known
+    {
+        document.spec = Some(Spec::Kept);
+    }
     let mut grants = (*plugin.grants).clone();
     for secret in &mut grants.secrets {
         secret.source = SecretSource::Kept;

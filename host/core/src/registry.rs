@@ -1,5 +1,6 @@
 //! All tools at one moment: an immutable snapshot. A reload makes a new one; calls under way keep theirs.
 
+mod created;
 mod publisher;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+pub use self::created::{Over, SecondName, Which};
 pub use self::publisher::{MAX_SERVICE_TOOLS, MAX_TOOLS, Publisher};
 use crate::aggregate;
 use crate::call::Selector;
@@ -27,7 +29,20 @@ pub const DESCRIBE_TOOL: &str = "describe_tool";
 /// Calls one.
 pub const CALL_TOOL: &str = "call_tool";
 /// Names that no tool of a plugin gets: a caller has to be able to rely on what they are.
-pub const RESERVED: [&str; 3] = [SEARCH_TOOLS, DESCRIBE_TOOL, CALL_TOOL];
+pub const RESERVED: [&str; 9] = [
+    SEARCH_TOOLS,
+    DESCRIBE_TOOL,
+    CALL_TOOL,
+    MANAGEMENT[0],
+    MANAGEMENT[1],
+    MANAGEMENT[2],
+    MANAGEMENT[3],
+    MANAGEMENT[4],
+    MANAGEMENT[5],
+];
+/// Make, show, change and remove tools, for callers that may manage.
+pub const MANAGEMENT: [&str; 6] =
+    ["create_tool", "list_tools", "get_tool", "update_tool", "delete_tool", "create_tools_from_openapi"];
 pub(crate) const MAX_DESCRIPTION: usize = 16 << 10;
 
 /// How much harm a call can do if its arguments are wrong.
@@ -391,6 +406,8 @@ pub struct Registry {
     held: BTreeMap<ToolName, Kept>,
     /// Of each plugin that is seen as one tool, that tool.
     aggregates: BTreeMap<PluginName, usize>,
+    /// Of each second name that was made while the host was there, the tool's own.
+    made: BTreeMap<ToolName, ToolName>,
 }
 
 impl Registry {
@@ -456,6 +473,10 @@ impl Registry {
     #[must_use]
     pub fn selects(&self, selector: &Selector, name: &ToolName, tool: &Tool) -> bool {
         let leads_somewhere = || tool.role == Role::Aggregate && self.members(&tool.plugin, selector).next().is_some();
+        // Who is kept from a tool is kept from it under every name that somebody else gave it.
+        if self.made.get(name).is_some_and(|own| selector.excludes(own)) {
+            return false;
+        }
         self.has(selector, name, &tool.plugin) || leads_somewhere()
     }
 

@@ -230,7 +230,12 @@ fn invalid(message: &str) -> Failure {
 
 /// A schema for what a tool gives back.
 #[derive(Debug)]
-pub struct ResultSchema(Rule);
+pub struct ResultSchema {
+    /// What callers are told.
+    own: Rule,
+    /// What holds beside it.
+    more: Vec<Rule>,
+}
 
 impl ResultSchema {
     /// Compiles the tool's `output-schema`.
@@ -242,19 +247,43 @@ impl ResultSchema {
             return Err(SchemaError(format!("the schema has {} bytes; at most {MAX_SCHEMA} are taken", text.len())));
         }
         let value = parse(text).map_err(|reason| SchemaError(format!("the schema is not JSON: {reason}")))?;
-        Ok(Self(Rule::compile(value)?))
+        Ok(Self { own: Rule::compile(value)?, more: Vec::new() })
+    }
+
+    /// The same, and `schema` has to match too.
+    ///
+    /// # Errors
+    /// As [`ResultSchema::compile`].
+    pub fn and(mut self, schema: &Value) -> Result<Self, SchemaError> {
+        self.more.push(Rule::compile(schema.clone())?);
+        Ok(self)
     }
 
     /// The schema itself.
     #[must_use]
     pub fn value(&self) -> &Value {
-        &self.0.schema
+        &self.own.schema
     }
 
     /// The first way in which `value` does not match.
     #[must_use]
     pub fn mismatch(&self, value: &Value) -> Option<String> {
-        let Rule { schema, validator, cost } = &self.0;
+        std::iter::once(&self.own).chain(&self.more).find_map(|rule| rule.mismatch(value))
+    }
+}
+
+/// One schema, ready to be checked against.
+#[derive(Debug)]
+struct Rule {
+    schema: Arc<Value>,
+    validator: Validator,
+    cost: Cost,
+}
+
+impl Rule {
+    /// The first way in which a result does not match.
+    fn mismatch(&self, value: &Value) -> Option<String> {
+        let Self { schema, validator, cost } = self;
         let detail = match cost.allows(schema, value, &Extent::of(value)) {
             Ok(detail) => detail,
             Err(reason) => return Some(format!("it is {reason}")),
@@ -268,17 +297,7 @@ impl ResultSchema {
         let error = validator.iter_errors(value).next()?;
         Some(format!("`{}`: {}", dotted(&error.instance_path().to_string()), error.masked_with("it")))
     }
-}
 
-/// One schema, ready to be checked against.
-#[derive(Debug)]
-struct Rule {
-    schema: Arc<Value>,
-    validator: Validator,
-    cost: Cost,
-}
-
-impl Rule {
     /// Compiles without a network, without files, with a linear-time regular expression engine.
     fn compile(schema: Value) -> Result<Self, SchemaError> {
         let unusable = |error: String| SchemaError(format!("the schema cannot be used: {}", clipped(&error, 300)));

@@ -1,11 +1,10 @@
 //! What a service answered, as a result or a failure.
 
 use bailiwick_sdk::http::Response;
-use bailiwick_sdk::serde_json;
 use bailiwick_sdk::{Content, Failure, Output, ResourceLink};
-use serde::de::IgnoredAny;
 
 use crate::retry;
+use crate::strict::is_json;
 
 /// How much of a refusal's body a caller reads, in characters: enough for what went wrong, too little to flood.
 const MAX_REASON: usize = 2_000;
@@ -108,10 +107,6 @@ impl Shape {
 /// A media type without its parameters.
 fn essence(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-fn is_json(body: &[u8]) -> bool {
-    serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
 /// Text as it came, and structured too where it is whole JSON: it is passed on unread, so that no number loses a digit.

@@ -13,6 +13,7 @@ mod multipart;
 mod request;
 mod retry;
 mod settings;
+mod strict;
 mod style;
 mod values;
 

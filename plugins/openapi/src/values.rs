@@ -104,7 +104,13 @@ pub(crate) fn is_same(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || one.to_lowercase() == other.to_lowercase()
 }
 
-/// Whether a service might take a caller's name for one of the operator's: many read `key[]` and `key[a]` as `key` too.
+/// Whether a service might take a caller's name for one of the operator's: many read `key[]` and `key[a]` as `key` too, and
+/// some `_` in `.` and in a space, and nothing in spaces around a name or behind a NUL.
 pub(crate) fn is_taken(operators: &str, name: &str) -> bool {
-    is_same(operators, name) || name.split_once('[').is_some_and(|(before, _)| is_same(operators, before))
+    let meant = |name: &str| {
+        let whole = name.split('\0').next().unwrap_or_default();
+        whole.trim_matches(|c: char| c.is_whitespace() || c.is_control()).replace(['.', ' '], "_")
+    };
+    let before = name.split('[').next().unwrap_or_default();
+    [name, before].iter().any(|name| is_same(operators, name) || is_same(&meant(operators), &meant(name)))
 }

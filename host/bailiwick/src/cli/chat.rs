@@ -11,7 +11,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use serde_json::{Value, json};
 use url::{Host as UrlHost, Url};
 
-use bailiwick_core::call::{Call, Caller, Selector};
+use bailiwick_core::call::{Call, Caller, May, Selector};
 use bailiwick_core::confine::Life;
 use bailiwick_core::dialect::answers;
 use bailiwick_core::dialect::calls::{self, Asked};
@@ -140,7 +140,9 @@ async fn converse(
     let host = start::host(terminal, &ground).await?;
     start::warn_of_problems(terminal, &host);
     let selector = Selector::of(tools.split(',').map(str::trim).filter(|entry| !entry.is_empty()));
-    let caller = Arc::new(Caller { tools: selector, ..Caller::operator("cli") });
+    // A model asks: it adds nothing to what the operator wrote down.
+    let may = May { manage: false, ..May::EVERYTHING };
+    let caller = Arc::new(Caller { tools: selector, may, ..Caller::operator("cli") });
     let (channel, audience) = audience(terminal, std::io::stdin().is_terminal());
     // The model asks, who is nobody to use what others were left.
     let channel = Channel { owner: Owner::Named(caller.name.as_str().into()), ..channel };

@@ -75,7 +75,9 @@ impl Exit {
             | Code::DeniedFsRead
             | Code::DeniedFsWrite
             | Code::DeniedSecret
-            | Code::DeniedProcess => Self::Denied,
+            | Code::DeniedProcess
+            | Code::DeniedManage
+            | Code::DeniedCeiling => Self::Denied,
             Code::LimitTime
             | Code::LimitMemory
             | Code::LimitStack

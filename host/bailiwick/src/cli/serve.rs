@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use bailiwick_core::call::Caller;
+use bailiwick_core::call::{Caller, May};
 use bailiwick_core::config::GatewaySettings;
 use bailiwick_core::confine::Life;
 
@@ -70,7 +70,9 @@ async fn serve_stdio(terminal: &Terminal, ground: Ground, observe: bool) -> Resu
     if std::io::stdin().is_terminal() {
         terminal.hint("waiting for an MCP client on standard input; to run a tool by hand there is `bailiwick call`");
     }
-    let caller = Arc::new(Caller::operator("mcp-stdio"));
+    // Whoever writes the lines is a model: what it may reach is what the operator wrote down, and nothing that it adds.
+    let may = May { manage: false, ..May::EVERYTHING };
+    let caller = Arc::new(Caller { may, ..Caller::operator("mcp-stdio") });
     tokio::select! {
         served = front::serve_stdio(Arc::clone(&host), caller, interrupted()) => match served {
             Ok(()) => Ok(Exit::Done),

@@ -68,6 +68,13 @@ pub(crate) fn pin(store: &Store, plugin: &PluginName, definitions: &[Definition]
     })
 }
 
+/// Forgets all of it. Blocks.
+pub(crate) fn forget(store: &Store, plugin: &PluginName) -> Result<(), StoreError> {
+    store.write(|transaction| {
+        transaction.execute("DELETE FROM servers WHERE plugin = ?1", [plugin.as_str()]).map(|_| ())
+    })
+}
+
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)

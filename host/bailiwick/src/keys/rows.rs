@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension as _, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 
-use bailiwick_core::call::{Budget, May, Policy, Selector};
+use bailiwick_core::call::{Budget, Ceiling, May, Policy, Selector};
 use bailiwick_core::key::KeyId;
 
 use crate::store::{Store, StoreError};
@@ -69,6 +69,7 @@ impl Own {
                 bytes: self.bytes,
                 per: self.per_ms.map_or(Budget::DEFAULT_PER, Duration::from_millis),
             },
+            ceiling: Ceiling::default(),
         }
     }
 }

@@ -27,7 +27,7 @@ use bailiwick_core::outcome::{Code, Failure};
 use bailiwick_core::redact::brief;
 use bailiwick_core::registry::{
     Annotations, Candidate, Definition, DefinitionError, Held, Naming, Publisher, Registry, Risk, Role, Tool, Trust,
-    annotations, check_published,
+    Which, annotations, check_published,
 };
 use bailiwick_core::schema::{ArgumentSchema, ResultSchema};
 
@@ -46,7 +46,7 @@ use crate::keeper::Keeper;
 use crate::keys::Environment;
 use crate::observe::{self, Observer};
 use crate::process::Programs;
-use crate::registrations::{Merged, Registrations, Vault, with_registrations};
+use crate::registrations::{Merged, Registrations, Vault, left_out, with_registrations};
 use crate::resolver::Resolver;
 use crate::runtime::{
     self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Directories, LoadError, MAX_COMPONENT,
@@ -443,13 +443,34 @@ pub(crate) fn compile_limits(config: &Config) -> CompileLimits {
 /// When the host's own folders or the engine cannot be set up.
 pub(crate) async fn published(config: &Config, setup: Setup) -> Result<(Registry, Vec<Problem>), StartError> {
     let parts = parts(config, setup)?;
-    let Merged { config, vault, problems } = with_registrations(config, &parts.registrations.list()?);
+    let Merged { config, vault, problems, .. } = with_registrations(config, &parts.registrations.list()?);
     let (registry, others) = parts.loader(&vault).published(&config).await;
     Ok((registry, problems.into_iter().chain(others).collect()))
 }
 
 /// Plugins that are loaded at once: the memory and files of those underway are in use beside the loaded ones'.
 const LOADS: usize = 16;
+
+/// Lays over the tools what was made while the host was there, and says what of it cannot be.
+fn laid_over(registry: &mut Registry, merged: &Merged) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (plugin, which, over) in &merged.over {
+        if let Err(reason) = registry.lay_over(which, over) {
+            match which {
+                Which::Named(name) => tracing::warn!(tool = %name, reason, "its schemas are not laid over it"),
+                Which::Own(..) => problems.push(left_out(plugin, reason, None)),
+            }
+        }
+    }
+    for second in &merged.seconds {
+        let plugin = PluginName::parse(second.name.as_str());
+        if let (Err(reason), Ok(plugin)) = (registry.stand_for(second.clone()), plugin) {
+            problems.push(left_out(&plugin, reason, None));
+        }
+    }
+    problems.iter().for_each(|problem| tracing::error!("{problem}"));
+    problems
+}
 
 /// What loading needs.
 pub(crate) struct Loader<'h> {
@@ -468,6 +489,7 @@ impl Loader<'_> {
         let mut snapshot = self.snapshot(&merged.config).await;
         merged.problems.iter().for_each(|problem| tracing::error!("{problem}"));
         snapshot.problems.extend(merged.problems.iter().cloned());
+        snapshot.problems.extend(laid_over(&mut snapshot.registry, merged));
         snapshot
     }
 
@@ -795,7 +817,10 @@ pub(crate) fn tools(
 /// How the tools of a plugin come by the names callers use: those of a component were chosen with it, those of others by
 /// somebody else.
 fn naming(configured: &config::Plugin) -> Naming {
-    Naming { yields: configured.class.is_server(), prefix_always: configured.prefix == Prefix::Always }
+    let described = |service: &config::Service| matches!(service.known, config::Known::Document(_));
+    let is_anothers = configured.class.is_server() || configured.class.service().is_some_and(described);
+    // What is registered gives way to what the configuration has, whoever chose its names.
+    Naming { yields: is_anothers || configured.kept, prefix_always: configured.prefix == Prefix::Always }
 }
 
 /// The prompts and resources of one plugin, if it gives any.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use bailiwick_core::call::CallId;
-use bailiwick_core::name::PluginName;
+use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::redact::brief;
 use bailiwick_core::registration::Registration;
+use bailiwick_core::registry::Over;
 
 use crate::audit::Record;
 
@@ -51,6 +52,15 @@ impl Change {
     pub(super) fn new(action: Action, caller: &str, (id, name): (&str, &str), of: Option<&Registration>) -> Self {
         let (id, name) = (id.to_owned(), brief(name, 128));
         Self { action, caller: caller.to_owned(), id, name, facts: of.map(facts) }
+    }
+
+    /// Schemas were laid over a tool of the configuration.
+    pub(super) fn narrowed(tool: &ToolName, caller: &str, over: &Over) -> Self {
+        let named = [("inputSchema", over.input.is_some()), ("outputSchema", over.output.is_some())];
+        let named: Vec<&str> = named.into_iter().filter_map(|(key, is_there)| is_there.then_some(key)).collect();
+        let facts = Some(format!("{{standard,{}}}", named.join(",")));
+        let (id, name) = (tool.to_string(), tool.to_string());
+        Self { action: Action::Update, caller: caller.to_owned(), id, name, facts }
     }
 
     /// The record for the audit. Its tool is one that no caller can name.

@@ -6,6 +6,7 @@
 
 mod change;
 mod merged;
+mod narrowed;
 mod sealing;
 
 #[cfg(test)]
@@ -25,7 +26,9 @@ use crate::runtime;
 use crate::store::{Store, StoreError};
 
 pub use change::{Action, Change};
+pub(crate) use merged::left_out;
 pub use merged::{Merged, Vault, with_registrations};
+pub use narrowed::Narrowings;
 pub(crate) use sealing::{Purpose, Seal};
 pub use sealing::{SealError, Values};
 
@@ -45,6 +48,8 @@ pub struct Kept {
     pub registration: Registration,
     /// What opens to [`Values`], or why nothing does.
     pub values: Result<Values, SealError>,
+    /// Grows with each registration.
+    pub number: i64,
 }
 
 impl Kept {
@@ -78,6 +83,8 @@ pub struct Listed {
     pub kept: Vec<Kept>,
     /// What cannot.
     pub unreadable: Vec<Unreadable>,
+    /// What is laid over tools of the configuration.
+    pub narrowings: Narrowings,
 }
 
 /// Why a registration was not changed.
@@ -134,10 +141,11 @@ impl Registrations {
     /// When the database cannot be read.
     pub fn list(&self) -> Result<Listed, StoreError> {
         let rows: Vec<Row> = self.store.read(|read| {
-            let mut select = read.prepare_cached("SELECT id, name, record, sealed FROM registrations ORDER BY name")?;
+            let select = "SELECT rowid AS number, id, name, record, sealed FROM registrations ORDER BY name";
+            let mut select = read.prepare_cached(select)?;
             select.query_map([], row)?.collect()
         })?;
-        let mut listed = Listed::default();
+        let mut listed = Listed { narrowings: self.narrowings()?, ..Listed::default() };
         for row in rows {
             match self.kept(row) {
                 Ok(kept) => listed.kept.push(kept),
@@ -162,6 +170,20 @@ impl Registrations {
     /// # Errors
     /// It is no plugin, or there is one of its name.
     pub fn add(&self, new: &Registration, values: &Values, caller: &str) -> Result<Change, RegistrationError> {
+        self.add_with(new, values, None, caller)
+    }
+
+    /// The same; its document comes with it, if it has one.
+    ///
+    /// # Errors
+    /// As [`Registrations::add`].
+    pub fn add_with(
+        &self,
+        new: &Registration,
+        values: &Values,
+        document: Option<&[u8]>,
+        caller: &str,
+    ) -> Result<Change, RegistrationError> {
         let (record, sealed) = self.sealed(new, values)?;
         let added = self.store.write(|write| {
             if found(write, new.name.as_str())?.is_some() || found(write, &new.id)?.is_some() {
@@ -169,6 +191,9 @@ impl Registrations {
             }
             let insert = "INSERT INTO registrations (id, name, record, sealed, created, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             write.execute(insert, params![new.id, new.name.as_str(), record, sealed, new.created_at, new.updated_at])?;
+            if let Some(document) = document {
+                write.execute("INSERT INTO registration_documents (id, body) VALUES (?1, ?2)", params![new.id, document])?;
+            }
             forget(write, new.name.as_str())?;
             noted(write, Action::Add, caller, new, &record)?;
             Ok(true)
@@ -217,6 +242,7 @@ impl Registrations {
         let removed = self.store.write(|write| {
             let Some(row) = found(write, name_or_id)? else { return Ok(None) };
             write.execute("DELETE FROM registrations WHERE id = ?1", [&row.id])?;
+            write.execute("DELETE FROM registration_documents WHERE id = ?1", [&row.id])?;
             forget(write, &row.name)?;
             note(write, Action::Remove, caller, (&row.id, &row.name), &row.record)?;
             Ok(Some(row))
@@ -254,7 +280,7 @@ impl Registrations {
             return Err(unreadable("its record is another one's".to_owned()));
         }
         let values = self.seal.open(&row.sealed, &row.record);
-        Ok(Kept { name: registration.name.clone(), registration, values })
+        Ok(Kept { name: registration.name.clone(), registration, values, number: row.number })
     }
 }
 
@@ -272,6 +298,7 @@ fn agree(new: &Registration, values: &Values) -> Result<(), Flaw> {
 }
 
 struct Row {
+    number: i64,
     id: String,
     name: String,
     record: String,
@@ -279,13 +306,19 @@ struct Row {
 }
 
 fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
-    Ok(Row { id: row.get("id")?, name: row.get("name")?, record: row.get("record")?, sealed: row.get("sealed")? })
+    Ok(Row {
+        number: row.get("number")?,
+        id: row.get("id")?,
+        name: row.get("name")?,
+        record: row.get("record")?,
+        sealed: row.get("sealed")?,
+    })
 }
 
 /// The one of this name, or else of this id.
 fn found(read: &rusqlite::Connection, name_or_id: &str) -> rusqlite::Result<Option<Row>> {
-    let select =
-        "SELECT id, name, record, sealed FROM registrations WHERE name = ?1 OR id = ?1 ORDER BY name <> ?1 LIMIT 1";
+    let select = "SELECT rowid AS number, id, name, record, sealed FROM registrations
+        WHERE name = ?1 OR id = ?1 ORDER BY name <> ?1 LIMIT 1";
     read.prepare_cached(select)?.query_row([name_or_id], row).optional()
 }
 

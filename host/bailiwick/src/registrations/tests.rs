@@ -31,7 +31,12 @@ fn hub(name: &str) -> (Registration, Values) {
         id: new_id().unwrap(),
         name: PluginName::parse(name).unwrap(),
         title: None,
-        protocol: Protocol::Mcp(Mcp { url: "https://hub.example.com/mcp".to_owned(), tool: "search".to_owned() }),
+        protocol: Protocol::Mcp(Mcp {
+            url: "https://hub.example.com/mcp".to_owned(),
+            tool: "search".to_owned(),
+            input_schema: None,
+            output_schema: None,
+        }),
         timeout_ms: DEFAULT_TIMEOUT_MS,
         headers: vec![Header { name: "Authorization".to_owned(), format: "Bearer {}".to_owned() }],
         inject: vec!["units".to_owned()],

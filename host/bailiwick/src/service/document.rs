@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
 use http::{HeaderMap, Request, Response, StatusCode};
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use bailiwick_core::config::{Document, Service, Spec};
@@ -23,7 +24,7 @@ use crate::store::Store;
 
 /// Where services have their document, below their URL; the first is where it usually is.
 const USUAL: [&str; 4] = ["openapi.json", "openapi.yaml", "swagger.json", "v3/api-docs"];
-/// How long fetching one may take.
+/// How long fetching one may take, and all that it refers to with it.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it may take where an older one would do.
 const IMPATIENCE: Duration = Duration::from_secs(3);
@@ -53,14 +54,21 @@ struct Text {
 
 /// What reads the documents of one service.
 pub(super) struct Documents<'d> {
-    pub(super) wire: &'d Wire,
+    wire: &'d Wire,
     /// Where they are kept; none where there is no such place.
-    pub(super) store: Option<&'d Arc<Store>>,
+    store: Option<&'d Arc<Store>>,
     /// Whether the service is asked although its answer is known.
-    pub(super) afresh: bool,
+    afresh: bool,
+    /// When nobody is asked any more.
+    ends: Instant,
 }
 
-impl Documents<'_> {
+impl<'d> Documents<'d> {
+    /// Reads them from now on, for as long as that may take.
+    pub(super) fn new(wire: &'d Wire, store: Option<&'d Arc<Store>>, afresh: bool) -> Self {
+        Self { wire, store, afresh, ends: Instant::now() + PATIENCE }
+    }
+
     /// Reads the document of a service, with what it refers to.
     ///
     /// # Ambient authority
@@ -71,6 +79,7 @@ impl Documents<'_> {
     pub(super) async fn read(&self, service: &Service, document: &Document) -> Result<Found, Failure> {
         let (at, value, stale) = match &document.spec {
             Some(Spec::File(file)) => (None, parsed(read_file(file.clone()).await?).await?, None),
+            Some(Spec::Kept) => (None, parsed(self.registered().await?).await?, None),
             Some(Spec::Url(url)) => {
                 let text = self.fetch(url).await?.ok_or_else(|| missing(url))?;
                 (Some(url.clone()), parsed(text.body).await?, text.stale)
@@ -79,6 +88,16 @@ impl Documents<'_> {
         };
         let others = self.others(&value, at.as_ref(), document).await?;
         Ok(Found { value, at, others, stale })
+    }
+
+    /// The document that came with a registration.
+    async fn registered(&self) -> Result<Vec<u8>, Failure> {
+        let missing = || Failure::new(Code::PluginInvalid, "its document is not there any more");
+        let (store, plugin) = (Arc::clone(self.store.ok_or_else(missing)?), self.wire.plugin.clone());
+        let read = tokio::task::spawn_blocking(move || kept::registered(&store, &plugin)).await;
+        let body =
+            read.map_err(|_| missing())?.map_err(|error| Failure::new(Code::PluginInvalid, error.to_string()))?;
+        body.ok_or_else(missing)
     }
 
     /// Asks at the usual places. Some services answer everywhere with the same page, which is no document.
@@ -140,7 +159,8 @@ impl Documents<'_> {
                     }
                 }
             }
-            let answer = self.wire.send_whole(request, MAX_DOCUMENT, patience).await?;
+            let left = self.ends.saturating_duration_since(Instant::now());
+            let answer = self.wire.send_whole(request, MAX_DOCUMENT, patience.min(left)).await?;
             let next = answer.status().is_redirection().then(|| text_of(answer.headers(), &LOCATION)).flatten();
             let Some(next) = next.filter(|_| answer.status() != StatusCode::NOT_MODIFIED) else { return Ok(answer) };
             let nowhere = |_| Failure::new(Code::UpstreamProtocol, "the document is redirected to what is no address");

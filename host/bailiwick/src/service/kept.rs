@@ -37,6 +37,12 @@ pub(super) fn read(store: &Store, plugin: &PluginName, url: &str) -> Result<Opti
     })
 }
 
+/// The document that came with the registration of a plugin. Blocks.
+pub(super) fn registered(store: &Store, plugin: &PluginName) -> Result<Option<Vec<u8>>, StoreError> {
+    const ASK: &str = "SELECT body FROM registration_documents JOIN registrations USING (id) WHERE name = ?1";
+    store.read(|connection| connection.query_row(ASK, [plugin.as_str()], |row| row.get(0)).optional())
+}
+
 /// Keeps a document that was fetched just now. Blocks.
 pub(super) fn write(store: &Store, plugin: &PluginName, url: &str, kept: &Kept) -> Result<(), StoreError> {
     const KEEP: &str = "INSERT INTO documents (plugin, url, etag, modified, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)

@@ -29,6 +29,7 @@ pub(crate) use self::sessions::Sessions;
 use crate::artifact::files::files_in;
 use crate::context::CallContext;
 use crate::egress::Egress;
+use crate::fleet::kept as pins;
 use crate::remote::Wire;
 use crate::runtime::{self, Component, Directories};
 use crate::secrets::Secrets;
@@ -111,6 +112,18 @@ impl Services {
         self.store.as_ref()
     }
 
+    /// Forgets what was pinned of a service, so that what it offers next is.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub(crate) async fn forget(&self, plugin: &PluginName) -> Result<(), Failure> {
+        let Some(store) = self.store.clone() else { return Ok(()) };
+        let plugin = plugin.clone();
+        let forgotten = tokio::task::spawn_blocking(move || pins::forget(&store, &plugin)).await;
+        let unkept = |error: String| Failure::new(Code::Internal, error);
+        forgotten.map_err(|error| unkept(error.to_string()))?.map_err(|error| unkept(error.to_string()))
+    }
+
     /// The way to a service.
     pub(crate) fn wire(&self, configured: &config::Plugin, secrets: &Arc<Secrets>) -> Arc<Wire> {
         Arc::new(Wire::new(configured, Arc::clone(&self.egress), Arc::clone(secrets)))
@@ -138,13 +151,27 @@ impl Services {
                 Ok(Offered { tools, operations, left_out: Vec::new(), advice: Vec::new(), stale: None })
             }
             Known::Document(document) => {
-                let documents = Documents { wire, store: self.store.as_ref(), afresh: self.afresh };
+                let documents = Documents::new(wire, self.store.as_ref(), self.afresh);
                 let found = documents.read(service, document).await?;
                 let (configured, service) = (configured.clone(), service.clone());
                 let read = tokio::task::spawn_blocking(move || read(found, &configured, &service));
                 read.await.map_err(|_| Failure::new(Code::Internal, "reading the document crashed"))?
             }
         }
+    }
+
+    /// The document at the URL that `configured` may ask for, without anybody's secrets. It is not kept.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub(crate) async fn document(&self, configured: &config::Plugin) -> Result<(Value, Option<url::Url>), Failure> {
+        let unfit = || Failure::new(Code::Internal, "there is no document to ask for");
+        let service = configured.class.service().ok_or_else(unfit)?;
+        let Known::Document(document) = &service.known else { return Err(unfit()) };
+        let wire = self.wire(configured, &Arc::default());
+        let documents = Documents { wire: &wire, store: None, afresh: true };
+        let found = documents.read(service, document).await?;
+        Ok((found.value, found.at))
     }
 
     /// Asks a service that did not answer again and again, until it does: then its tools are there without anybody's doing.

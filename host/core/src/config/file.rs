@@ -146,6 +146,10 @@ table! {
         approve: At<bool> = false,
         /// Whether it may manage what is loaded and see how the host does.
         manage: At<bool> = false,
+        /// The most that tools it makes may reach, lines as in `net`; it makes them with `manage`. Absent means nothing.
+        create: List = json!([]),
+        /// Address ranges beyond the public internet that hosts of such tools may resolve to.
+        create_addresses: List = json!([]),
         /// Requests in a minute, 0 to 1000000; 0 means no limit. Without this, `gateway.per_key`.
         per_minute: At<u32>,
         /// Calls in each `per`.

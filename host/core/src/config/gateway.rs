@@ -10,10 +10,13 @@ use url::Url;
 
 use super::file::{ApprovalTable, GatewayTable, KeyTable, OauthTable, PolicyTable, TelemetryTable};
 use super::reader::{At, Bytes, Named, Time};
-use super::{Mistake, Typing, code};
-use crate::call::{Budget, May, Policy, Selector};
+use super::{Mistake, Place, Typing, code};
+use crate::call::{Budget, Ceiling, May, Policy, Selector};
 use crate::grant::address::AddressRange;
+use crate::grant::{NetGrant, NetGrants};
 use crate::key::KeyHash;
+
+type List = At<Vec<At<String>>>;
 
 /// The policies of a file; none stands for one that is wrong, so that naming it is not another mistake.
 pub(super) type Policies = BTreeMap<String, Option<Arc<Policy>>>;
@@ -291,7 +294,7 @@ impl Typing<'_, '_> {
     }
 
     fn policy(&mut self, name: &str, table: At<PolicyTable>) -> Option<Arc<Policy>> {
-        let At { value: table, clean, .. } = table;
+        let At { value: table, place, clean } = table;
         let before = self.reading.n_mistakes();
         let key = |key: &str| super::reader::joined(&super::reader::joined("policies", name), key);
         let tools = table.tools.map(|list| list.value).unwrap_or_default();
@@ -304,10 +307,12 @@ impl Typing<'_, '_> {
             Duration::from_secs(1),
             Duration::from_secs(720 * 3_600),
         );
+        let manages = said(table.manage);
+        let ceiling = self.ceiling((name, &place), table.create, table.create_addresses, manages);
         let policy = Policy {
             name: name.to_owned(),
             tools: Selector::of(tools.iter().map(|at| at.value.as_str())),
-            may: May { execute: said(table.execute), approve: said(table.approve), manage: said(table.manage) },
+            may: May { execute: said(table.execute), approve: said(table.approve), manage: manages },
             per_minute,
             budget: Budget {
                 calls: table.calls.map(|At { value, .. }| value),
@@ -315,8 +320,37 @@ impl Typing<'_, '_> {
                 bytes: table.bytes.map(|At { value: Bytes(value), .. }| value),
                 per,
             },
+            ceiling,
         };
         (clean && self.reading.n_mistakes() == before).then(|| Arc::new(policy))
+    }
+
+    /// The most that tools of a policy's callers may reach.
+    fn ceiling(
+        &mut self,
+        (name, place): (&str, &Place),
+        create: Option<List>,
+        addresses: Option<List>,
+        manages: bool,
+    ) -> Ceiling {
+        let table = super::reader::joined("policies", name);
+        for (key, list) in [("create", &create), ("create_addresses", &addresses)] {
+            if let (Some(list), false) = (list, manages) {
+                let message = format!("`{table}.{key}` has no effect: its callers may not make tools");
+                let mistake = Mistake::new(code::UNUSED, list.place.clone(), message);
+                self.reading.note(mistake.suggest(format!("set `manage = true` under `[{table}]`, or leave it out")));
+            }
+        }
+        let lines = create.into_iter().flat_map(|list| list.value).enumerate();
+        let grants = lines.filter_map(|(index, line)| {
+            self.reading.accept(NetGrant::parse(&line.value, index + 1, line.place.clone()), &line.place)
+        });
+        let grants = grants.collect();
+        let ranges = addresses.into_iter().flat_map(|list| list.value);
+        let ranges =
+            ranges.filter_map(|range| self.reading.accept(AddressRange::parse(&range.value), &range.place)).collect();
+        let section = self.section(&table, place);
+        Ceiling::Within(Arc::new(NetGrants::new(grants, ranges, false, section)))
     }
 
     fn policy_named(&mut self, name: &At<String>, policies: &Policies) -> Option<Arc<Policy>> {

@@ -69,6 +69,8 @@ pub enum Spec {
     Url(Url),
     /// In a file.
     File(PathBuf),
+    /// In the host's database, where a registration came with it.
+    Kept,
 }
 
 /// One request as a tool, named like its plugin.

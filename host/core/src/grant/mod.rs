@@ -124,9 +124,11 @@ impl Remedy {
     pub(crate) fn sentence(&self) -> Option<String> {
         let mut by_section: Vec<(&Section, Vec<String>)> = Vec::new();
         for (line, section) in &self.lines {
+            let line = format!("`{line}`");
             match by_section.iter_mut().find(|(known, _)| *known == section) {
-                Some((_, lines)) => lines.push(format!("`{line}`")),
-                None => by_section.push((section, vec![format!("`{line}`")])),
+                Some((_, lines)) if lines.contains(&line) => {}
+                Some((_, lines)) => lines.push(line),
+                None => by_section.push((section, vec![line])),
             }
         }
         let phrases: Vec<String> =

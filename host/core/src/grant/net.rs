@@ -321,7 +321,7 @@ fn shortened(text: &str, longest: usize) -> String {
 }
 
 /// What a plugin, or one tool of it, may reach over HTTP.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetGrants {
     grants: Vec<NetGrant>,
     /// Ranges beyond the public internet that exactly named hosts may resolve to.

@@ -244,8 +244,11 @@ fn written(declared: &str) -> Option<Written> {
 /// Whether a text can stand in a header as a media type.
 pub(super) fn is_media(text: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let named = |part: &str| !part.is_empty() && part.bytes().all(token);
+    let essence = text.split(';').next().unwrap_or_default().trim();
     text.len() <= 200
-        && text.contains('/')
+        && essence.split_once('/').is_some_and(|(kind, of_it)| named(kind) && named(of_it))
         && text.bytes().all(legal)
         && !text.contains(',')
         && quotable(text, 200) == text

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 
-use crate::config::Flaw;
+use crate::config::{Flaw, METHODS};
 use crate::grant::pattern::Methods;
 use crate::name::ToolName;
 
@@ -147,6 +148,11 @@ impl Pattern {
             Some((methods, path)) => (Methods::parse(methods)?, path.trim()),
             None => (Methods::Any, text.trim()),
         };
+        if let Methods::Only(named) = &methods
+            && let Some(wrong) = named.iter().find(|method| !METHODS.contains(&method.as_str()))
+        {
+            return Err(Flaw::new(format!("no operation has the method `{wrong}`")).legal(LEGAL));
+        }
         let Some(path) = path.strip_prefix('/') else {
             return Err(Flaw::new(format!("`{text}` has no path that begins with `/`")).legal(LEGAL));
         };
@@ -175,23 +181,37 @@ impl Pattern {
         long_enough && self.methods.allow(method) && self.segments.iter().zip(&path).all(same)
     }
 
+    /// Whether an operation is one of them by any spelling of its path that a service may take for the same one.
+    fn covers(&self, method: &str, path: &str) -> bool {
+        let lower = |segment: &Option<String>| segment.as_ref().map(|text| text.to_lowercase());
+        let folded = Self { segments: self.segments.iter().map(lower).collect(), ..self.clone() };
+        self.matches(method, path) || folded.matches(method, &spelt(path))
+    }
+
     /// Whether it names one path and no others.
     fn is_exact(&self) -> bool {
         !self.rest && self.segments.iter().all(Option::is_some)
     }
 }
 
+/// A path in the one spelling of all that services take for the same: decoded, in small letters, without parameters of
+/// segments and without empty segments.
+fn spelt(path: &str) -> String {
+    let decoded = percent_decode_str(path).decode_utf8_lossy().to_lowercase();
+    let segments = decoded.split('/').map(|segment| segment.split(';').next().unwrap_or_default().trim());
+    segments.filter(|segment| !segment.is_empty()).fold(String::new(), |path, segment| path + "/" + segment)
+}
+
 /// Why an operation is not to be a tool.
 pub(super) fn excluded(method: &str, path: &str, include: &[Pattern], exclude: &[Pattern]) -> Option<&'static str> {
-    if exclude.iter().any(|pattern| pattern.matches(method, path)) {
+    if exclude.iter().any(|pattern| pattern.covers(method, path)) {
         return Some("`exclude` names it");
     }
     let matching: Vec<&Pattern> = include.iter().filter(|pattern| pattern.matches(method, path)).collect();
     if !include.is_empty() && matching.is_empty() {
         return Some("`include` does not name it");
     }
-    let bare = path.trim_end_matches('/');
-    let speaks_of_service = EXCLUDED.iter().any(|excluded| excluded.eq_ignore_ascii_case(bare));
+    let speaks_of_service = EXCLUDED.contains(&spelt(path).as_str());
     if speaks_of_service && !matching.iter().any(|pattern| pattern.is_exact()) {
         return Some("it tells how the service is, and `include` does not name it by itself");
     }

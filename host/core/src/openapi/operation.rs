@@ -84,8 +84,8 @@ pub(super) struct Reader<'l, 'd> {
     pub(super) dialect: Dialect,
     pub(super) options: &'l Options,
     pub(super) hidden: Hidden,
-    /// Where credentials go, by lower-case name.
-    pub(super) credentials: BTreeMap<String, Location>,
+    /// Where credentials go, with their names in lower case.
+    pub(super) credentials: BTreeSet<(String, Location)>,
     /// Schemas' values so far, in all.
     pub(super) values: usize,
     /// Types of results, by place.
@@ -233,14 +233,28 @@ impl<'d> Reader<'_, 'd> {
             }
         }
         let mut places = Places { path: BTreeMap::new(), parameters: Vec::new(), injected: BTreeSet::new() };
+        let (mut withheld, mut spread) = (Vec::new(), false);
         for node in declared {
             let Some(name) = node.text("name") else { continue };
             let Some(at) = location(node.text("in")) else { continue };
-            if let Some(from) = self.source(node, name, at, schemas, arguments, &mut places)? {
-                place_value(node, name, at, from, &mut places);
+            match self.source(node, name, at, schemas, arguments, &mut places)? {
+                Some(from) => place_value(node, name, at, from, &mut places),
+                None => withheld.push((name.to_owned(), at)),
             }
+            spread |= self.may_be_object(node);
+        }
+        if spread {
+            places.parameters.extend(scheme::nobodys(withheld, &self.credentials, &places.parameters));
         }
         Ok(places)
+    }
+
+    /// Whether an object can be given for a parameter, whose keys are names of their own then.
+    fn may_be_object(&self, node: Node<'d>) -> bool {
+        // Without a schema it is a text.
+        let Some(schema) = node.at("schema").and_then(|schema| self.library.follow(schema).ok()) else { return false };
+        let declared = schema.text("type");
+        !matches!(declared, Some("string" | "integer" | "number" | "boolean" | "array"))
     }
 
     /// Where the value of a parameter comes from: none if it is not sent at all.
@@ -289,7 +303,7 @@ impl<'d> Reader<'_, 'd> {
     fn is_withheld(&self, node: Node<'_>, name: &str, at: Location) -> bool {
         let lower = name.to_ascii_lowercase();
         let given = at == Location::Header && self.options.given_headers.contains(&lower);
-        let credential = self.credentials.get(&lower) == Some(&at);
+        let credential = self.credentials.contains(&(lower.clone(), at));
         let in_head = matches!(at, Location::Header | Location::Cookie);
         let proof = in_head && CREDENTIALS.contains(&lower.as_str());
         let optional = in_head && self.options.optional_headers == OptionalHeaders::Hidden && !node.is_true("required");
@@ -507,6 +521,10 @@ fn filled(schema: &mut Value, at: Location) {
         alternatives.iter_mut().for_each(|one| filled(one, at));
     }
     let Some(fields) = schema.as_object_mut() else { return };
+    let tells = ["type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf"];
+    if at == Location::Path && !tells.iter().any(|keyword| fields.contains_key(*keyword)) {
+        fields.insert("type".to_owned(), json!(["string", "number", "boolean"]));
+    }
     if let Some(Value::Array(kinds)) = fields.get_mut("type") {
         kinds.retain(|kind| kind != "null");
     }

@@ -1,8 +1,8 @@
 //! How a service wants callers to prove who they are. The operator's secrets answer that, never a caller.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use bailiwick_operation::Location;
+use bailiwick_operation::{Location, Parameter, Source, Style};
 
 use super::reference::{Library, Node};
 use super::text::clean;
@@ -112,8 +112,8 @@ pub(super) fn required(library: &Library<'_>, operation: Node<'_>) -> Vec<Vec<St
     declared.into_iter().flat_map(Node::items).take(MOST_ASKED).map(names).collect()
 }
 
-/// Where the keys of `schemes` go, by lower-case name: nobody else fills these places.
-pub(super) fn places(schemes: &[Scheme]) -> BTreeMap<String, Location> {
+/// Where the keys of `schemes` go, with their names in lower case: nobody else fills these places.
+pub(super) fn places(schemes: &[Scheme]) -> BTreeSet<(String, Location)> {
     let place = |scheme: &Scheme| match &scheme.kind {
         SchemeKind::Key { at, name } => Some((name.to_ascii_lowercase(), *at)),
         SchemeKind::Basic
@@ -123,4 +123,28 @@ pub(super) fn places(schemes: &[Scheme]) -> BTreeMap<String, Location> {
         | SchemeKind::Other(_) => None,
     };
     schemes.iter().filter_map(place).collect()
+}
+
+/// Parameters that nobody gives, so that no key of an object a caller does give stands for one of them.
+pub(super) fn nobodys(
+    withheld: Vec<(String, Location)>,
+    credentials: &BTreeSet<(String, Location)>,
+    given: &[Parameter],
+) -> Vec<Parameter> {
+    let is_spread = |at: Location| {
+        let of_caller = |given: &&Parameter| matches!(given.from, Source::Argument(_)) && given.at == at;
+        given.iter().filter(of_caller).any(|given| given.style == Style::Form && given.explode)
+    };
+    let spread: Vec<Location> = [Location::Query, Location::Cookie].into_iter().filter(|at| is_spread(*at)).collect();
+    let mut names: BTreeSet<(String, Location)> = credentials.clone();
+    names.extend(withheld.into_iter().map(|(name, at)| (name.to_ascii_lowercase(), at)));
+    let nobodys = |(name, at): (String, Location)| Parameter {
+        from: Source::Injected(format!("withheld {name}")),
+        name,
+        at,
+        style: Style::Form,
+        explode: false,
+        reserved: false,
+    };
+    names.into_iter().filter(|(_, at)| spread.contains(at)).map(nobodys).collect()
 }

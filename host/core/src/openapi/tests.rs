@@ -397,12 +397,13 @@ fn a_path_is_made_of_fixed_text_and_values() {
 fn what_has_to_be_there_is_not_empty() {
     let text = json!({ "type": "string" });
     let tool = only(
-        &json!({ "openapi": "3.1.0", "paths": { "/{a}/{b}/{c}": { "get": { "parameters": [
+        &json!({ "openapi": "3.1.0", "paths": { "/{a}/{b}/{c}/{f}": { "get": { "parameters": [
             { "name": "a", "in": "path", "required": true, "schema": text },
             { "name": "b", "in": "path", "required": true, "schema": { "anyOf": [text, { "type": "null" }] } },
             { "name": "c", "in": "path", "required": true, "schema": { "enum": ["x"] } },
             { "name": "d", "in": "query", "required": true, "schema": { "type": ["array", "null"], "items": text } },
             { "name": "e", "in": "query", "schema": { "type": "array", "items": text } },
+            { "name": "f", "in": "path", "required": true, "schema": {} },
         ] } } } }),
         &options(),
     );
@@ -413,6 +414,7 @@ fn what_has_to_be_there_is_not_empty() {
     assert_eq!(of("c"), json!({ "enum": ["x"] }));
     assert_eq!(of("d"), json!({ "type": ["array"], "items": text, "minItems": 1 }));
     assert_eq!(of("e"), json!({ "type": "array", "items": text }));
+    assert_eq!(of("f"), json!({ "type": ["string", "number", "boolean"], "minLength": 1 }));
 }
 
 /// OAS-12, OAS-13, X16.

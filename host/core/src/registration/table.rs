@@ -99,7 +99,8 @@ fn openapi(service: &OpenApi) -> Result<Table, Flaw> {
             let path = path.to_str().ok_or_else(|| Flaw::new("the path of the document is not UTF-8"))?;
             table.insert("spec".into(), text(path));
         }
-        None => {}
+        // No file can say that.
+        Some(Document::Kept) | None => {}
     }
     for (key, patterns) in [("include", include), ("exclude", exclude)] {
         if !patterns.is_empty() {

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::*;
-use crate::grant::Placement;
+use crate::call::Ceiling;
+use crate::grant::{AddressRange, NetGrant, NetGrants, Placement, Section};
 
 fn registration(protocol: Protocol) -> Registration {
     Registration {
@@ -50,7 +53,7 @@ fn logged_in(login_url: &str, body: &str, secrets: &[&str]) -> Registration {
 }
 
 fn mcp(url: &str) -> Protocol {
-    Protocol::Mcp(Mcp { url: url.to_owned(), tool: "search".to_owned() })
+    Protocol::Mcp(Mcp { url: url.to_owned(), tool: "search".to_owned(), input_schema: None, output_schema: None })
 }
 
 fn header(name: &str, format: &str) -> Header {
@@ -352,5 +355,160 @@ fn c15_values_of_a_body_come_from_variables_and_are_taken_out() {
         [("Token %s", "Token {}"), ("Bearer {}", "Bearer {}"), ("{} 100%s", "{} 100%s"), ("%s%s", "%s%s"), ("x", "x")]
     {
         assert_eq!(login::format(given), expected);
+    }
+}
+
+fn ceiling(create: &[&str], addresses: &[&str]) -> Ceiling {
+    let place = crate::config::Place::default();
+    let grants = create.iter().enumerate();
+    let grants = grants.map(|(index, line)| NetGrant::parse(line, index + 1, place.clone()).unwrap()).collect();
+    let ranges = addresses.iter().map(|range| AddressRange::parse(range).unwrap()).collect();
+    Ceiling::Within(Arc::new(NetGrants::new(grants, ranges, false, Section::new("policies.maker", "bailiwick.toml:7"))))
+}
+
+fn http(method: &str, url: &str) -> Registration {
+    registration(Protocol::Http(Http {
+        url: url.to_owned(),
+        method: method.to_owned(),
+        description: String::new(),
+        input_schema: None,
+        output_schema: None,
+        unverified_tls: false,
+    }))
+}
+
+#[track_caller]
+fn check_within(mut registration: Registration, ceiling: &Ceiling, expected: &str) {
+    registration.fit(ceiling);
+    let said =
+        within(&registration, ceiling).map_or_else(|failure| failure.to_string(), |()| registration.net.join(" | "));
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn g2_a_registration_asks_for_what_its_ceiling_has() {
+    let paths = ceiling(&["GET,POST https://api.example.com/v1/**"], &[]);
+    check_within(http("GET", "https://api.example.com/v1/{id}/x?q={q}"), &paths, "GET https://api.example.com/v1/*/x");
+    let origin = ceiling(&["GET,POST https://*.example.com"], &[]);
+    check_within(http("GET", "https://api.example.com/v1/{id}"), &origin, "GET https://api.example.com");
+    check_within(
+        registration(openapi("https://api.example.com/v1", None)),
+        &paths,
+        "GET,POST https://api.example.com/v1/**",
+    );
+    check_within(
+        registration(mcp("https://api.example.com/mcp")),
+        &ceiling(&["* https://api.example.com"], &[]),
+        "GET,POST,DELETE https://api.example.com",
+    );
+    check_within(
+        registration(Protocol::Native(Native {
+            tool: ToolName::parse("echo").unwrap(),
+            description: None,
+            input_schema: None,
+            output_schema: None,
+        })),
+        &Ceiling::default(),
+        "",
+    );
+    let mut open = http("GET", "https://anywhere.example");
+    open.fit(&Ceiling::Open);
+    assert!(open.net.is_empty() && within(&open, &Ceiling::Open).is_ok());
+}
+
+#[test]
+fn g2_what_lies_beyond_a_ceiling_is_refused_with_the_line_that_would_let_it() {
+    let small = ceiling(&["GET https://api.example.com/v1/**"], &[]);
+    let beyond = |line: &str| {
+        format!(
+            "`{line}` is more than tools that this caller makes may reach; add \"{line}\" to `create` under \
+             `[policies.maker]` (bailiwick.toml:7)"
+        )
+    };
+    for (method, url, line) in [
+        ("POST", "https://api.example.com/v1/x", "POST https://api.example.com/v1/x"),
+        ("GET", "https://api.example.com/v2", "GET https://api.example.com/v2"),
+        ("GET", "http://api.example.com/v1/x", "GET http://api.example.com/v1/x"),
+        ("GET", "https://api.example.com:8443/v1/x", "GET https://api.example.com:8443/v1/x"),
+        ("GET", "https://evil.example/v1/x", "GET https://evil.example/v1/x"),
+        ("GET", "https://10.0.0.1/", "GET https://10.0.0.1"),
+    ] {
+        check_within(http(method, url), &small, &beyond(line));
+    }
+    // Whatever names hosts names no address that is not public.
+    let wide = ceiling(&["GET https://*", "GET http://*"], &[]);
+    check_within(http("GET", "https://10.0.0.1/"), &wide, &beyond("GET https://10.0.0.1"));
+    check_within(http("GET", "http://169.254.169.254/latest"), &wide, &beyond("GET http://169.254.169.254/latest"));
+    check_within(http("GET", "http://localhost/"), &wide, &beyond("GET http://localhost"));
+    let named = ceiling(&["GET http://localhost"], &[]);
+    let local = within(&http("GET", "http://localhost/"), &named).unwrap_err();
+    assert_eq!(local.code, crate::outcome::Code::DeniedCeiling);
+    assert!(local.to_string().contains("`create_addresses`"), "{local}");
+    let nothing = within(&http("GET", "https://a.example/"), &Ceiling::default()).unwrap_err().to_string();
+    assert!(
+        nothing.ends_with("make its key with a policy that has `create = [\"GET https://a.example\"]`"),
+        "{nothing}"
+    );
+}
+
+#[test]
+fn g11_what_only_the_operator_may_register_no_ceiling_lets_through() {
+    let wide = ceiling(&["* https://*"], &[]);
+    let mut unchecked = registration(openapi("https://api.example.com", None));
+    if let Protocol::OpenApi(service) = &mut unchecked.protocol {
+        service.unverified_tls = true;
+    }
+    let file = registration(openapi("https://api.example.com", Some(Document::File(PathBuf::from("/etc/passwd")))));
+    for registration in [unchecked, file] {
+        assert!(within(&registration, &Ceiling::Open).is_ok());
+        assert!(within(&registration, &wide).is_err_and(|failure| failure.message.contains("only the operator")));
+    }
+}
+
+#[test]
+fn g2_a_name_is_a_slug_that_nobody_has() {
+    let slug = |title: &str, taken: &[&str]| resource::slug(title, |name| taken.contains(&name)).to_string();
+    for (title, expected) in [
+        ("My Weather!", "my_weather"),
+        ("Unnamed tool", "unnamed_tool"),
+        ("größe", "gr_e"),
+        ("大小", "tool"),
+        ("__a__b", "a_b"),
+        ("7 things", "tool_7_things"),
+        ("-x-", "x"),
+        ("", "tool"),
+    ] {
+        assert_eq!(slug(title, &[]), expected, "{title}");
+    }
+    assert_eq!(slug("a b", &["a_b", "a_b_2"]), "a_b_3");
+    let long = "word ".repeat(40);
+    assert!(slug(&long, &[]).len() <= 32 && slug(&long, &[&slug(&long, &[])]).ends_with("_2"));
+}
+
+#[test]
+fn g1_a_record_shows_names_and_no_values() {
+    let config =
+        json!({"url": "https://a.example/{id}", "headers": {"X-Key": "Bearer canary"}, "inject": {"units": "canary"}});
+    let made = resource::Made::new(resource::Kind::Http, config.as_object().unwrap()).unwrap();
+    let mut http = registration(made.protocol);
+    http.headers = vec![header("X-Key", "Bearer {}")];
+    http.inject = vec!["units".to_owned()];
+    http.title = Some("A tool".to_owned());
+    let record = resource::record(&http);
+    assert_eq!((&record["name"], &record["protocol"]), (&json!("A tool"), &json!("http")));
+    let expected = json!({"url": "https://a.example/{id}", "method": "POST", "headers": ["X-Key"], "inject": ["units"],
+        "timeoutMs": 10_000, "addresses": []});
+    assert_eq!(record["config"], expected);
+    assert!(!record.to_string().contains("canary"));
+}
+
+#[test]
+fn g5_a_body_is_read_field_by_field() {
+    let read = |body: serde_json::Value| resource::Wanted::read(&body).map_err(|flaw| flaw.message);
+    let wanted = read(json!({"id": "x", "name": " a \n b ", "inputSchema": null})).unwrap();
+    assert_eq!((wanted.name.as_deref(), wanted.input_schema, wanted.output_schema), (Some("a b"), Some(None), None));
+    assert_eq!(read(json!({"name": "\u{200b} "})).unwrap().name.as_deref(), Some(resource::UNNAMED));
+    for wrong in [json!([]), json!({"name": 1}), json!({"config": []}), json!({"protocol": "x"}), json!({"x": 1})] {
+        assert!(read(wrong.clone()).is_err(), "{wrong}");
     }
 }

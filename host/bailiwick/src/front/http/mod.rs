@@ -13,6 +13,7 @@ mod body;
 mod context;
 pub(crate) mod guard;
 mod limits;
+mod manage;
 mod oauth;
 mod observe;
 mod openapi;
@@ -144,6 +145,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/mcp", any(mcp))
         .merge(approvals::routes())
         .merge(plugins::routes())
+        .merge(manage::routes())
         .merge(tools::routes())
         .merge(batch::routes())
         .merge(render::routes())

@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{OpenApi as _, ToSchema};
 
 use super::refusal::Face;
-use super::{approvals, artifacts, auxot, batch, body, context, plugins, render, tools};
+use super::{approvals, artifacts, auxot, batch, body, context, manage, plugins, render, tools};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -33,6 +33,17 @@ use super::{approvals, artifacts, auxot, batch, body, context, plugins, render, 
         approvals::stream,
         plugins::list,
         plugins::accept,
+        manage::list,
+        manage::create,
+        manage::import,
+        manage::one,
+        manage::change,
+        manage::remove,
+        manage::list_plainly,
+        manage::create_plainly,
+        manage::one_plainly,
+        manage::change_plainly,
+        manage::remove_plainly,
         super::alive,
         super::ready,
         super::health,
@@ -44,6 +55,8 @@ use super::{approvals, artifacts, auxot, batch, body, context, plugins, render, 
         (name = "auxot", description = "The same for Auxot's clients"),
         (name = "approvals", description = "Calls that wait for a person"),
         (name = "plugins", description = "What provides tools, and how it does"),
+        (name = "manage", description = "Tools that are made while the host runs"),
+        (name = "agentron", description = "The same for Agentron's clients"),
         (name = "server", description = "The server itself"),
     )
 )]
@@ -92,7 +105,8 @@ pub(super) fn document() -> OpenApi {
         components.add_security_scheme(SCHEME, SecurityScheme::Http(key));
     }
     for (path, item) in &mut document.paths.paths {
-        let operations = [("get", &mut item.get), ("post", &mut item.post), ("delete", &mut item.delete)];
+        let operations =
+            [("get", &mut item.get), ("post", &mut item.post), ("put", &mut item.put), ("delete", &mut item.delete)];
         for (method, operation) in operations {
             if let Some(operation) = operation {
                 complete(method, path, operation);

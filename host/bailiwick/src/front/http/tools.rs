@@ -25,6 +25,7 @@ use super::artifacts::{self, Artifact};
 use super::body::{self, Detail, FieldError, Invalid};
 use super::{Face, Gateway, Identity, Refusal, Who};
 use crate::artifact::{Artifacts, Owner};
+use crate::manage;
 use crate::search::{self, Menu, TOOLS_HEADER};
 
 /// What a caller is told where tools cannot be run over plain HTTP.
@@ -249,7 +250,8 @@ async fn describe(
 ) -> Response {
     let name = written(name);
     let tools = gateway.host.list(&asker.caller);
-    let all = tools.iter().chain(search::tools());
+    let managing = if manage::is_offered(&asker.caller) { manage::tools() } else { &[] };
+    let all = tools.iter().chain(search::tools()).chain(managing);
     let Some((name, tool)) = { all }.find(|(known, _)| known.as_str() == name) else { return not_found(&name) };
     Json(definition(name, tool)).into_response()
 }
