@@ -169,7 +169,7 @@ impl Services {
         let service = configured.class.service().ok_or_else(unfit)?;
         let Known::Document(document) = &service.known else { return Err(unfit()) };
         let wire = self.wire(configured, &Arc::default());
-        let documents = Documents { wire: &wire, store: None, afresh: true };
+        let documents = Documents::new(&wire, None, true);
         let found = documents.read(service, document).await?;
         Ok((found.value, found.at))
     }
