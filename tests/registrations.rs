@@ -1,5 +1,7 @@
 //! Services that are registered beside the configuration, as operators meet them: the real program, a small service.
 
+mod login;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -74,11 +76,16 @@ impl Desk {
     }
 
     async fn run(&self, arguments: &[&str]) -> Run {
+        self.run_with(arguments, &[]).await
+    }
+
+    /// The same, with more variables in its environment.
+    async fn run_with(&self, arguments: &[&str], variables: &'static [(&str, &str)]) -> Run {
         let (world, text) = (Arc::clone(&self.world), self.text.clone());
         let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
         let run = tokio::task::spawn_blocking(move || {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            world.run(&text, &arguments, "")
+            world.run_with(&text, &arguments, variables)
         });
         run.await.expect("it runs")
     }
@@ -227,7 +234,8 @@ async fn c4_c7_what_is_secret_is_shown_nowhere_and_sent_with_every_request() {
 
 #[tokio::test]
 async fn c7_another_key_opens_nothing() {
-    let (service, desk) = (Upstream::new(answer).await, Desk::new());
+    // What is compiled is sealed with the key too, and the other tests use theirs.
+    let (service, desk) = (Upstream::new(answer).await, Desk::of(World::new().own_cache(), NOTHING));
     let header = format!("X-Key: {HEADER}");
     desk.done(&["tools", "add", "echo", "--url", &service.url(""), "--header", &header]).await;
     std::fs::write(desk.world.path("state/host.key"), [9; 32]).expect("it can be written");

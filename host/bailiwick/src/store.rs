@@ -1,4 +1,4 @@
-//! The host's one SQLite file for what it keeps from start to start: keys and approvals. The audit has a file of its own.
+//! The host's one SQLite file for what it keeps from start to start: keys, approvals, registrations, sessions. The audit has a file of its own.
 //!
 //! Several processes use it at once, a server and commands beside it. All of it blocks: whoever is in async code takes
 //! `spawn_blocking`. What a table means is its owner's business; the list of migrations is here, because it is one list.
@@ -20,13 +20,14 @@ pub const FILE: &str = "bailiwick.db";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What was released is never changed; a new version adds a step.
-const STEPS: [M<'static>; 6] = [
+const STEPS: [M<'static>; 7] = [
     M::up(concat!(include_str!("store/keys.sql"), include_str!("store/approvals.sql"))),
     M::up(include_str!("store/servers.sql")),
     M::up(include_str!("store/logins.sql")),
     M::up(include_str!("store/documents.sql")),
     M::up(include_str!("store/registrations.sql")),
     M::up(include_str!("store/created.sql")),
+    M::up(include_str!("store/sessions.sql")),
 ];
 
 /// A database, opened by this process.

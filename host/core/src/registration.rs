@@ -16,6 +16,7 @@ use crate::grant::{Origin, Placement, SecretSource};
 use crate::name::{PluginName, SecretName, ToolName};
 
 mod ceiling;
+pub mod login;
 pub mod resource;
 mod table;
 
@@ -120,6 +121,9 @@ pub struct OpenApi {
     /// Whether anybody may pass for the service: its certificate is not checked.
     #[serde(default)]
     pub unverified_tls: bool,
+    /// How the host logs in there, if it has to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<login::Login>,
 }
 
 /// Where a document is.
@@ -342,7 +346,16 @@ impl Registration {
     /// Whether what callers see of it is what they saw of `before`, as long as the service itself does not change.
     #[must_use]
     pub fn publishes_as(&self, before: &Self) -> bool {
-        (&self.name, &self.protocol, &self.inject) == (&before.name, &before.protocol, &before.inject)
+        (&self.name, self.published(), &self.inject) == (&before.name, before.published(), &before.inject)
+    }
+
+    /// What is called, without how the host comes to be let in.
+    fn published(&self) -> Protocol {
+        let mut protocol = self.protocol.clone();
+        if let Protocol::OpenApi(service) = &mut protocol {
+            service.login = None;
+        }
+        protocol
     }
 
     /// What it may reach: what was said, else what it needs.
@@ -362,7 +375,8 @@ impl Registration {
                     Some(Document::File(_) | Document::Kept) | None => None,
                 };
                 let document = document.map(|document| format!("GET {document}"));
-                std::iter::once(format!("{METHODS} {origin}")).chain(document).collect()
+                let login = service.login.as_ref().map(|login| login_line(login, &origin)).transpose()?.flatten();
+                std::iter::once(format!("{METHODS} {origin}")).chain(document).chain(login).collect()
             }
             Protocol::Http(Http { method, .. }) => vec![format!("{method} {origin}")],
             Protocol::Mcp(_) => vec![format!("GET,POST,DELETE {origin}")],
@@ -377,7 +391,8 @@ impl Registration {
             Protocol::OpenApi(OpenApi { spec: Some(Document::Url(spec)), .. }) => Some(spec.as_str()),
             Protocol::OpenApi(_) | Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) => None,
         };
-        let is_local = self.url().into_iter().chain(document).any(is_named_here);
+        let login = self.login().map(|login| login.url.as_str());
+        let is_local = self.url().into_iter().chain(document).chain(login).any(is_named_here);
         let own = if is_local { &LOOPBACK[..] } else { &[] };
         let given = |range: &&&str| self.addresses.iter().all(|known| known != *range);
         let own = own.iter().filter(given).map(|range| (*range).to_owned());
@@ -401,6 +416,13 @@ impl Registration {
         let plugin = read.plugins.into_iter().next();
         Ok(plugin.map(|plugin| kept(plugin, &self.protocol)))
     }
+}
+
+/// The line that a login takes beside those of its service, if it takes one.
+fn login_line(login: &login::Login, service: &Origin) -> Result<Option<String>, Flaw> {
+    let origin = origin(&login.url)?;
+    let is_there = origin == *service && METHODS.split(',').any(|method| method == login.method);
+    Ok((!is_there).then(|| format!("{} {origin}", login.method)))
 }
 
 /// The plugin, with values from where they are kept.

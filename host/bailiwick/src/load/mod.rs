@@ -54,7 +54,7 @@ use crate::runtime::{
 };
 use crate::search;
 use crate::secrets::Secrets;
-use crate::service::{Service, Services};
+use crate::service::{Service, Services, Sessions};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::Trail;
 use crate::{ambient, builtin, examine, settings};
@@ -408,7 +408,8 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
     let (way, kept) = (Arc::clone(&egress), Arc::clone(&store));
     let fleet = Fleet::new(setup.keeper, way, Arc::clone(&artifacts), kept, setup.afresh);
     let (way, kept) = (Arc::clone(&egress), Some(Arc::clone(&store)));
-    let services = Services::new(way, kept, setup.afresh, fleet.changed());
+    let sessions = Arc::new(Sessions::new(Arc::clone(&store), &key));
+    let services = Services::new(way, kept, setup.afresh, fleet.changed()).with_sessions(sessions);
     Ok(Parts {
         runtime: Arc::new(runtime),
         egress,
@@ -695,7 +696,7 @@ pub(crate) async fn secrets(
         Some(wall) => wall.command_output(argv),
         None => ambient::command_output(argv),
     };
-    let kept = move |name: &SecretName| values.as_ref()?.headers.get(name.as_str()).cloned();
+    let kept = move |name: &SecretName| values.as_ref()?.secret(name.as_str()).cloned();
     let secrets = tokio::task::spawn_blocking(move || Secrets::load_with(&granted.secrets, &granted.at, &run, &kept))
         .await
         .map_err(|_| "reading its secrets crashed; the log says more".to_owned())?

@@ -61,7 +61,8 @@ impl Loader<'_> {
         }
         let code = Bytes::from_static(builtin::openapi()?);
         let component = self.runtime.load(code, configured.name.as_ref(), Trust::Builtin).await?;
-        let callable = offered.service(configured, service, component, wire);
+        let session = self.services.session(service, wire);
+        let callable = offered.service(configured, service, component, session);
         let callable = callable.map_err(|failure| failure.to_string())?;
         let plugin = Plugin {
             name: configured.name.clone(),

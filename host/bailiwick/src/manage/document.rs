@@ -97,6 +97,7 @@ impl Host {
             include: Vec::new(),
             exclude: Vec::new(),
             unverified_tls: false,
+            login: None,
         });
         let title = asked.name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| read.title.clone());
         let mut draft = Draft::new(title, protocol, caller)?;

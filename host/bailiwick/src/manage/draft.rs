@@ -77,6 +77,9 @@ impl Draft {
             protocol.set_schemas(input, output)?;
         }
         self.registration.protocol = protocol;
+        if self.registration.login().is_none() {
+            self.values.login.clear();
+        }
         self.registration.timeout_ms = timeout_ms.unwrap_or(self.registration.timeout_ms);
         self.registration.addresses = addresses.unwrap_or_else(|| std::mem::take(&mut self.registration.addresses));
         Ok(())
@@ -96,8 +99,11 @@ impl Draft {
             None => !self.registration.inject.is_empty(),
             Some(inject) => inject.values().any(Option::is_none),
         };
+        let message = "it would send what is sealed somewhere else than before";
+        if self.registration.login().is_some() {
+            return Err(Flaw::new(message).suggest("whoever said how to log in there takes that back first"));
+        }
         if headers_stay || arguments_stay {
-            let message = "it would send what is sealed somewhere else than before";
             return Err(Flaw::new(message).suggest("give the values of its headers and arguments once more, or `[]`"));
         }
         Ok(())

@@ -96,6 +96,9 @@ fn facts(of: &Registration) -> String {
     }
     facts.extend(of.ranges().iter().map(|range| format!("addresses:{range}")));
     facts.extend(of.headers.iter().map(|header| format!("header:{}", header.name)));
+    facts.extend(
+        of.login().map(|login| format!("login:{} {}", login.method, login.url.split('?').next().unwrap_or_default())),
+    );
     facts.extend(of.inject.iter().map(|name| format!("inject:{name}")));
     facts.extend(of.is_unverified().then(|| "unverified-tls".to_owned()));
     format!("{{{}}}", facts.join(","))

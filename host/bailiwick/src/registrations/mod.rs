@@ -29,7 +29,7 @@ pub use change::{Action, Change};
 pub(crate) use merged::left_out;
 pub use merged::{Merged, Vault, with_registrations};
 pub use narrowed::Narrowings;
-use sealing::Seal;
+pub(crate) use sealing::{Purpose, Seal};
 pub use sealing::{SealError, Values};
 
 /// All registrations of this host.
@@ -132,7 +132,7 @@ impl Registrations {
     /// When the key cannot be used.
     pub fn open(store: Arc<Store>, key: &Path) -> std::io::Result<Self> {
         let bytes = Zeroizing::new(runtime::host_key(key)?);
-        Ok(Self { store, seal: Seal::new(&bytes) })
+        Ok(Self { store, seal: Seal::new(&bytes, Purpose::Registrations) })
     }
 
     /// All, by name.
@@ -221,6 +221,9 @@ impl Registrations {
             if changed == 0 {
                 return Ok(Err(RegistrationError::Unknown(new.name.to_string())));
             }
+            for name in before.iter().map(|row| row.name.as_str()).chain([new.name.as_str()]) {
+                log_out(write, name)?;
+            }
             let before = before.and_then(|row| serde_json::from_str::<Registration>(&row.record).ok());
             if !before.is_some_and(|before| new.publishes_as(&before)) {
                 forget(write, new.name.as_str())?;
@@ -287,8 +290,10 @@ fn agree(new: &Registration, values: &Values) -> Result<(), Flaw> {
     let inject: Vec<&str> = new.inject.iter().map(String::as_str).collect();
     let same =
         |names: &[&str], held: Vec<&str>| names.len() == held.len() && held.iter().all(|name| names.contains(name));
+    let login: Vec<&str> = new.login_secrets().iter().map(String::as_str).collect();
     let fits = same(&headers, values.headers.keys().map(String::as_str).collect())
-        && same(&inject, values.inject.keys().map(String::as_str).collect());
+        && same(&inject, values.inject.keys().map(String::as_str).collect())
+        && same(&login, values.login.keys().map(String::as_str).collect());
     if fits { Ok(()) } else { Err(Flaw::new("what is sealed is not what the record names")) }
 }
 
@@ -317,8 +322,14 @@ fn found(read: &rusqlite::Connection, name_or_id: &str) -> rusqlite::Result<Opti
     read.prepare_cached(select)?.query_row([name_or_id], row).optional()
 }
 
+/// Forgets what a service gave when the host logged in there.
+fn log_out(write: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
+    write.execute("DELETE FROM sessions WHERE plugin = ?1", [name]).map(drop)
+}
+
 /// Forgets what a plugin of this name published: whoever registers it says what it is from now on.
 fn forget(write: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
+    log_out(write, name)?;
     write.execute("DELETE FROM servers WHERE plugin = ?1", [name])?;
     write.execute("DELETE FROM documents WHERE plugin = ?1", [name]).map(drop)
 }

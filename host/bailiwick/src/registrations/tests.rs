@@ -48,7 +48,7 @@ fn hub(name: &str) -> (Registration, Values) {
     };
     let headers = [("Authorization".to_owned(), Zeroizing::new("canary-header".to_owned()))].into();
     let inject = [("units".to_owned(), json!("canary-inject"))].into_iter().collect();
-    (registration, Values { headers, inject })
+    (registration, Values { headers, inject, login: std::collections::BTreeMap::new() })
 }
 
 /// All bytes of all files of the folder.

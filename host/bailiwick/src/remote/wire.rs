@@ -20,7 +20,7 @@ use bailiwick_core::redact::{self, Redactor, brief};
 use crate::artifact::Artifacts;
 use crate::context::CallContext;
 use crate::egress::{self, Egress};
-use crate::secrets::Secrets;
+use crate::secrets::{Injection, Secrets};
 
 /// The largest message, and the largest event of a stream, either way: as with servers that are started.
 pub(super) const MAX_MESSAGE: usize = 16 << 20;
@@ -92,6 +92,11 @@ impl Wire {
     /// The value of one of the plugin's secrets.
     pub(crate) fn secret(&self, name: &bailiwick_core::name::SecretName) -> Option<&str> {
         self.secrets.value(name)
+    }
+
+    /// The plugin's secrets that go to this origin, with each request.
+    pub(crate) fn sent_to<'w>(&'w self, origin: &'w Origin) -> impl Iterator<Item = Injection<'w>> {
+        self.secrets.for_origin(origin, &self.effective.grants.secrets)
     }
 
     /// Sends a request with the rights of `context`.

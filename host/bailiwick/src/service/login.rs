@@ -1,5 +1,5 @@
 //! Logging in at a service: what proves who asks is fetched once it is needed, and stands in requests like a secret. No
-//! guest sees it, nor the body that gets it.
+//! guest sees it, nor the body that gets it. It is kept from start to start, sealed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use bailiwick_core::grant::{Binding, Grants, Origin, Placement, SecretGrant, Sec
 use bailiwick_core::name::SecretName;
 use bailiwick_core::outcome::{Code, Failure};
 
+use super::sessions::Sessions;
 use crate::context::CallContext;
 use crate::remote::Wire;
 
@@ -28,21 +29,39 @@ const MAX_ANSWER: usize = 1 << 20;
 const NAME: &str = "login";
 
 /// How one service is logged in at, and what came of it.
-pub(super) struct Session {
+pub(crate) struct Session {
     login: Login,
     origin: Origin,
     wire: Arc<Wire>,
-    current: Mutex<Option<Arc<Zeroizing<String>>>>,
+    /// None where nothing is kept.
+    sessions: Option<Arc<Sessions>>,
+    current: Mutex<Current>,
+}
+
+/// What came of logging in.
+#[derive(Default)]
+struct Current {
+    /// Whether what was kept of an earlier start was looked for.
+    is_read: bool,
+    credential: Option<Arc<Zeroizing<String>>>,
 }
 
 impl Session {
-    pub(super) fn new(login: Login, origin: Origin, wire: Arc<Wire>) -> Self {
-        Self { login, origin, wire, current: Mutex::default() }
+    pub(super) fn new(login: Login, origin: Origin, wire: Arc<Wire>, sessions: Option<Arc<Sessions>>) -> Self {
+        Self { login, origin, wire, sessions, current: Mutex::default() }
     }
 
-    /// What the service gave last, if it gave something.
+    /// What the service gave last, also before this start, if it gave something.
     pub(super) async fn current(&self) -> Option<Arc<Zeroizing<String>>> {
-        self.current.lock().await.clone()
+        let mut current = self.current.lock().await;
+        if !current.is_read {
+            if let Some((sessions, login)) = self.keeping() {
+                let kept = sessions.kept(&self.wire.plugin, login).await;
+                current.credential = kept.map(Arc::new);
+            }
+            current.is_read = true;
+        }
+        current.credential.clone()
     }
 
     /// Something else than `refused`, which the service refused: what another call has fetched meanwhile, or else it logs
@@ -58,13 +77,32 @@ impl Session {
         refused: Option<&Arc<Zeroizing<String>>>,
     ) -> Result<Arc<Zeroizing<String>>, Failure> {
         let mut current = self.current.lock().await;
-        if let Some(other) = current.as_ref().filter(|other| refused.is_none_or(|refused| !Arc::ptr_eq(refused, other)))
-        {
+        let is_other = |other: &&Arc<_>| refused.is_none_or(|refused| !Arc::ptr_eq(refused, other));
+        if let Some(other) = current.credential.as_ref().filter(is_other) {
             return Ok(Arc::clone(other));
         }
         let fresh = Arc::new(self.log_in().await?);
-        *current = Some(Arc::clone(&fresh));
+        *current = Current { is_read: true, credential: Some(Arc::clone(&fresh)) };
+        if let Some((sessions, login)) = self.keeping() {
+            sessions.keep(&self.wire.plugin, login, Zeroizing::clone(&fresh)).await;
+        }
         Ok(fresh)
+    }
+
+    /// Where what this login gives is kept, and under what: another way to log in, or another secret, is another login.
+    fn keeping(&self) -> Option<(&Arc<Sessions>, String)> {
+        let sessions = self.sessions.as_ref()?;
+        let Login { url, method, content_type, credential, header, format, .. } = &self.login;
+        let body = self.body().ok()?;
+        let (kind, named) = match credential {
+            Credential::Cookie(name) => ("cookie", name),
+            Credential::Json(pointer) => ("json", pointer),
+        };
+        let origin = self.origin.to_string();
+        let said = [url.as_str(), method, content_type, &body, kind, named, header, format, &origin];
+        let asked = Origin::of(url)?;
+        let sent = self.wire.sent_to(&asked).flat_map(|secret| [secret.name.as_str(), secret.value]);
+        Some((sessions, sessions.identify(said.into_iter().chain(sent))))
     }
 
     /// The same call with the credential among its secrets.

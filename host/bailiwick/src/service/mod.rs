@@ -5,6 +5,7 @@
 mod document;
 mod kept;
 mod login;
+mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +25,7 @@ use bailiwick_operation::{Location, Operation, Parameter, Source, Style};
 
 use self::document::{Documents, Found};
 use self::login::Session;
+pub(crate) use self::sessions::Sessions;
 use crate::artifact::files::files_in;
 use crate::context::CallContext;
 use crate::egress::Egress;
@@ -75,6 +77,8 @@ pub(crate) struct Services {
     egress: Arc<Egress>,
     /// None where nothing is kept.
     store: Option<Arc<Store>>,
+    /// None where nothing is kept.
+    sessions: Option<Arc<Sessions>>,
     /// Whether services are asked although their answers are known.
     afresh: bool,
     changed: watch::Sender<u64>,
@@ -89,7 +93,18 @@ impl Services {
         afresh: bool,
         changed: watch::Sender<u64>,
     ) -> Self {
-        Self { egress, store, afresh, changed, awaited: Mutex::default() }
+        Self { egress, store, sessions: None, afresh, changed, awaited: Mutex::default() }
+    }
+
+    /// The same; what logging in gave is kept.
+    pub(crate) fn with_sessions(self, sessions: Arc<Sessions>) -> Self {
+        Self { sessions: Some(sessions), ..self }
+    }
+
+    /// How the host logs in at a service, if it has to.
+    pub(crate) fn session(&self, service: &config::Service, wire: Arc<Wire>) -> Option<Session> {
+        let login = service.login.clone()?;
+        Some(Session::new(login, service.origin(), wire, self.sessions.clone()))
     }
 
     /// Where what services said is kept; none where nothing is.
@@ -267,7 +282,7 @@ impl Offered {
         configured: &config::Plugin,
         service: &config::Service,
         component: Arc<Component>,
-        wire: Arc<Wire>,
+        session: Option<Session>,
     ) -> Result<Service, Failure> {
         let unwritten = |error: serde_json::Error| Failure::new(Code::Internal, error.to_string());
         let mut injected: Map<String, Value> = configured.inject.clone();
@@ -289,7 +304,6 @@ impl Offered {
             let told = told.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
             ready.insert(tool.name.clone(), Ready { settings: Arc::new(told), files });
         }
-        let session = service.login.clone().map(|login| Session::new(login, service.origin(), wire));
         Ok(Service { component, operations: ready, left_out: grouped(&self.left_out), advice: self.advice, session })
     }
 }

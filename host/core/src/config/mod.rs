@@ -15,7 +15,7 @@ mod remote;
 mod secret;
 mod service;
 mod tool;
-mod variables;
+pub(crate) mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -6,7 +6,7 @@ use crate::config::Flaw;
 ///
 /// # Errors
 /// A variable is not set, has no legal name, or its brace is not closed.
-pub(super) fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, Flaw> {
+pub(crate) fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, Flaw> {
     const LITERAL: &str = "`${NAME}` for a variable, `$${` for the characters themselves";
     let mut out = String::new();
     let mut rest = text;

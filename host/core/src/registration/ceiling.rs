@@ -79,6 +79,7 @@ pub fn reader(url: &str, ceiling: &Ceiling) -> Result<Registration, Failure> {
             include: Vec::new(),
             exclude: Vec::new(),
             unverified_tls: false,
+            login: None,
         }),
         timeout_ms: super::DEFAULT_TIMEOUT_MS,
         headers: Vec::new(),

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
+use super::login::{Credential, Login};
 use super::{Document, Header, Http, OpenApi, Protocol, Registration, origin, time};
 use crate::config::Flaw;
 use crate::grant::Origin;
@@ -29,10 +30,9 @@ impl Registration {
             plugin.insert("addresses".into(), list(&self.ranges()));
         }
         plugin.insert("limits".into(), Table::from_iter([("time".to_owned(), text(&time(self.timeout_ms)))]).into());
-        if let (Some(url), false) = (self.url(), self.headers.is_empty()) {
-            let origin = sealed_origin(url)?;
-            let secrets = self.headers.iter().map(|header| (header.name.clone(), self.secret(header, &origin)));
-            plugin.insert("secrets".into(), Table::from_iter(secrets).into());
+        let secrets = self.secrets()?;
+        if !secrets.is_empty() {
+            plugin.insert("secrets".into(), secrets.into());
         }
         let named = Table::from_iter([(self.name.to_string(), Value::from(plugin))]);
         let whole = Table::from_iter([("plugins".to_owned(), Value::from(named))]);
@@ -40,10 +40,34 @@ impl Registration {
         text.map(Some).map_err(|error| Flaw::new(format!("it cannot be written as TOML: {error}")))
     }
 
+    /// What its headers and its login hold.
+    fn secrets(&self) -> Result<Table, Flaw> {
+        let mut secrets = Table::new();
+        if let (Some(url), false) = (self.url(), self.headers.is_empty()) {
+            let origin = sealed_origin(url, "the headers")?;
+            secrets.extend(self.headers.iter().map(|header| (header.name.clone(), self.secret(header, &origin))));
+        }
+        if let (Some(url), Some(login)) = (self.url(), self.login()) {
+            sealed_origin(url, "what a login gives")?;
+            sealed_origin(&login.url, "what proves who logs in")?;
+        }
+        for name in self.login_secrets() {
+            let env = Table::from_iter([("env".to_owned(), text(&self.variable(name)))]);
+            if secrets.insert(name.clone(), env.into()).is_some() {
+                return Err(Flaw::new(format!("the header `{name}` has the name of a value of the login")));
+            }
+        }
+        Ok(secrets)
+    }
+
+    /// The variable that stands for a value.
+    fn variable(&self, value: &str) -> String {
+        format!("{}_{value}", self.name).to_ascii_uppercase().replace('-', "_")
+    }
+
     fn secret(&self, header: &Header, origin: &Origin) -> Value {
-        let variable = format!("{}_{}", self.name, header.name).to_ascii_uppercase().replace('-', "_");
         let mut secret = Table::from_iter([
-            ("env".to_owned(), text(&variable)),
+            ("env".to_owned(), text(&self.variable(&header.name))),
             ("origin".to_owned(), text(&origin.to_string())),
             ("header".to_owned(), text(&header.name)),
         ]);
@@ -54,18 +78,18 @@ impl Registration {
     }
 }
 
-/// The origin that headers are bound to.
-fn sealed_origin(url: &str) -> Result<Origin, Flaw> {
+/// The origin that headers are bound to, or that gets something else that is secret.
+fn sealed_origin(url: &str, what: &str) -> Result<Origin, Flaw> {
     let origin = origin(url)?;
     Origin::parse(&origin.to_string()).map_err(|_| {
-        let message = format!("`{origin}` would get the headers over the network unencrypted");
-        let flaw = Flaw::new(message).legal("headers go to `https://…`, or to this machine itself");
-        flaw.suggest("take `https`, or leave the headers out")
+        let message = format!("`{origin}` would get {what} over the network unencrypted");
+        let flaw = Flaw::new(message).legal("secrets go to `https://…`, or to this machine itself");
+        flaw.suggest("take `https`, or leave them out")
     })
 }
 
 fn openapi(service: &OpenApi) -> Result<Table, Flaw> {
-    let OpenApi { url, spec, naming, include, exclude, unverified_tls } = service;
+    let OpenApi { url, spec, naming, include, exclude, unverified_tls, login: how } = service;
     let mut table = Table::from_iter([("url".to_owned(), text(url)), ("naming".to_owned(), text(naming.as_str()))]);
     match spec {
         Some(Document::Url(url)) => {
@@ -86,7 +110,29 @@ fn openapi(service: &OpenApi) -> Result<Table, Flaw> {
     if *unverified_tls {
         table.insert("danger_unverified_tls".into(), true.into());
     }
+    if let Some(how) = how {
+        table.insert("login".into(), login(how).into());
+    }
     Ok(table)
+}
+
+fn login(how: &Login) -> Table {
+    let Login { url, method, body, content_type, credential, header, format, secrets: _ } = how;
+    let (cookie, json) = match credential {
+        Credential::Cookie(name) => (Some(name), None),
+        Credential::Json(place) => (None, Some(place)),
+    };
+    let said = [
+        ("url", Some(url)),
+        ("method", Some(method)),
+        ("body", Some(body).filter(|body| !body.is_empty())),
+        ("content_type", content_type.as_ref()),
+        ("cookie", cookie),
+        ("json", json),
+        ("header", header.as_ref()),
+        ("format", format.as_ref()),
+    ];
+    said.into_iter().filter_map(|(key, value)| Some((key.to_owned(), text(value?)))).collect()
 }
 
 fn http(request: &Http) -> Result<Table, Flaw> {

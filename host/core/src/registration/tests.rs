@@ -32,7 +32,24 @@ fn openapi(url: &str, spec: Option<Document>) -> Protocol {
         include: vec!["GET /points/**".to_owned()],
         exclude: Vec::new(),
         unverified_tls: false,
+        login: None,
     })
+}
+
+fn logged_in(login_url: &str, body: &str, secrets: &[&str]) -> Registration {
+    let mut protocol = openapi("https://api.example.com/v1", None);
+    let Protocol::OpenApi(service) = &mut protocol else { unreachable!() };
+    service.login = Some(login::Login {
+        url: login_url.to_owned(),
+        method: "POST".to_owned(),
+        body: body.to_owned(),
+        content_type: None,
+        credential: login::Credential::Cookie("session".to_owned()),
+        header: None,
+        format: None,
+        secrets: secrets.iter().map(|name| (*name).to_owned()).collect(),
+    });
+    registration(protocol)
 }
 
 fn mcp(url: &str) -> Protocol {
@@ -270,6 +287,74 @@ fn c7_the_reader_takes_every_table() {
         let Protocol::OpenApi(service) = &mut named.protocol else { unreachable!() };
         service.naming = naming;
         assert!(named.plugin().is_ok(), "{naming:?}");
+    }
+}
+
+#[test]
+fn c15_a_login_is_part_of_the_table_and_its_values_are_not() {
+    let body = "{\"p\":\"{{LOGIN_1}}\",\"c\":\"${x}\"}";
+    let service = logged_in("https://id.example.com/login", body, &["LOGIN_1"]);
+    let table: toml::Table = toml::from_str(&service.table().unwrap().unwrap()).unwrap();
+    let plugin = &table["plugins"]["weather"];
+    let login = plugin["openapi"]["login"].as_table().unwrap();
+    assert_eq!(login.keys().collect::<Vec<_>>(), ["body", "cookie", "method", "url"]);
+    assert_eq!(login["body"].as_str(), Some("{\"p\":\"{{LOGIN_1}}\",\"c\":\"$${x}\"}"));
+    assert_eq!(plugin["secrets"]["LOGIN_1"]["env"].as_str(), Some("WEATHER_LOGIN_1"));
+    assert_eq!(
+        service.net().unwrap(),
+        ["GET,HEAD,POST,PUT,PATCH,DELETE https://api.example.com", "POST https://id.example.com"]
+    );
+    let read = service.plugin().unwrap().unwrap();
+    assert_eq!(read.grants.secrets[0].source, SecretSource::Kept);
+    let login = service.effective_login().unwrap();
+    assert_eq!((login.header.as_str(), login.format.as_str(), login.body.as_str()), ("cookie", "session={}", body));
+    assert_eq!(logged_in("https://api.example.com/login", "", &[]).net().unwrap().len(), 1, "it is in reach already");
+    assert!(logged_in("http://localhost:9/login", "", &[]).ranges().contains(&"::1/128".to_owned()));
+}
+
+#[test]
+fn c15_a_login_is_sent_where_nobody_listens_and_names_only_what_is_sealed() {
+    let check = |service: Registration, part: &str| {
+        let flaw = service.plugin().unwrap_err();
+        assert!(flaw.message.contains(part), "{flaw}");
+    };
+    check(
+        logged_in("http://id.example.com/login", "", &[]),
+        "`http://id.example.com` would get what proves who logs in",
+    );
+    check(logged_in("https://id.example.com/login", "{{LOGIN_1}}", &[]), "there is no secret `LOGIN_1`");
+    let mut open = logged_in("https://id.example.com/login", "", &[]);
+    let Protocol::OpenApi(service) = &mut open.protocol else { unreachable!() };
+    service.url = "http://api.example.com".to_owned();
+    check(open, "would get what a login gives");
+    let mut twice = logged_in("https://id.example.com/login", "{{LOGIN_1}}", &["LOGIN_1"]);
+    twice.headers = vec![header("LOGIN_1", "{}")];
+    check(twice, "the header `LOGIN_1` has the name of a value of the login");
+}
+
+#[test]
+fn c15_a_login_changes_nothing_of_what_callers_see() {
+    let before = registration(openapi("https://api.example.com/v1", None));
+    assert!(logged_in("https://id.example.com/login", "", &[]).publishes_as(&before));
+    assert!(!registration(openapi("https://api.example.com/v2", None)).publishes_as(&before));
+}
+
+#[test]
+fn c15_values_of_a_body_come_from_variables_and_are_taken_out() {
+    let env =
+        |name: &str| (name != "NONE").then(|| if name == "EMPTY" { String::new() } else { format!("canary {name}") });
+    let (body, values) = login::sealed_body("u=${USER}&p=${PASS}&q=${USER}&l=$${x}", &env).unwrap();
+    assert_eq!(body, "u={{LOGIN_1}}&p={{LOGIN_2}}&q={{LOGIN_1}}&l=${x}");
+    let expected = [("LOGIN_1", "canary USER"), ("LOGIN_2", "canary PASS")];
+    assert_eq!(values, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    for wrong in ["${NONE}", "${USER}${EMPTY}", "${USER", "${a b}"] {
+        let flaw = login::sealed_body(wrong, &env).unwrap_err();
+        assert!(!flaw.to_string().contains("canary") && flaw.suggestion.is_none(), "{flaw}");
+    }
+    for (given, expected) in
+        [("Token %s", "Token {}"), ("Bearer {}", "Bearer {}"), ("{} 100%s", "{} 100%s"), ("%s%s", "%s%s"), ("x", "x")]
+    {
+        assert_eq!(login::format(given), expected);
     }
 }
 

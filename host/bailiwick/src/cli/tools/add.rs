@@ -41,8 +41,10 @@ fn draft(name: &PluginName, arguments: &AddArguments) -> Result<(Registration, V
         include: Vec::new(),
         exclude: Vec::new(),
         unverified_tls: false,
+        login: None,
     };
-    arguments.given.put_service(&mut service).map_err(RegistrationError::Unfit)?;
+    let mut values = Values::default();
+    arguments.given.put_service(&mut service, &mut values).map_err(RegistrationError::Unfit)?;
     let mut registration = Registration {
         id: registrations::new_id()?,
         name: name.clone(),
@@ -57,7 +59,6 @@ fn draft(name: &PluginName, arguments: &AddArguments) -> Result<(Registration, V
         created_at: now,
         updated_at: now,
     };
-    let mut values = Values::default();
     arguments.given.put(&mut registration, &mut values).map_err(RegistrationError::Unfit)?;
     Ok((registration, values))
 }
@@ -135,7 +136,7 @@ fn changed(registration: &mut Registration, values: &mut Values, arguments: &Upd
     let url = arguments.url.as_ref().map(|url| url.trim().to_owned());
     match (&mut registration.protocol, url) {
         (Protocol::OpenApi(service), url) => {
-            given.put_service(service)?;
+            given.put_service(service, values)?;
             service.url = url.unwrap_or_else(|| service.url.clone());
             return Ok(());
         }

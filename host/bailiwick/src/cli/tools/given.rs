@@ -17,6 +17,8 @@ use bailiwick_core::registration::{
 use crate::ambient;
 use crate::registrations::Values;
 
+use super::login::LoginArguments;
+
 /// A new service.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct AddArguments {
@@ -74,11 +76,13 @@ pub(super) struct Given {
     /// Do not check who answers: anybody on the way may read and change everything, headers included
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     insecure_skip_tls_verify: Option<bool>,
+    #[command(flatten)]
+    login: LoginArguments,
 }
 
 /// A part of the command line that may hold a secret: it is shown nowhere.
 #[derive(Clone)]
-struct Hidden(Zeroizing<String>);
+pub(super) struct Hidden(pub(super) Zeroizing<String>);
 
 impl FromStr for Hidden {
     type Err = Infallible;
@@ -150,7 +154,8 @@ impl Given {
     }
 
     /// The same, of what a service with a document has.
-    pub(super) fn put_service(&self, service: &mut OpenApi) -> Result<(), Flaw> {
+    pub(super) fn put_service(&self, service: &mut OpenApi, values: &mut Values) -> Result<(), Flaw> {
+        self.login.put(service, values)?;
         if let Some(spec) = &self.spec {
             service.spec = document(spec)?;
         }
@@ -168,7 +173,8 @@ impl Given {
 
     /// Whether something is given that only a service with a document has.
     pub(super) fn is_of_services(&self) -> bool {
-        self.spec.is_some() || self.naming.is_some() || !self.include.is_empty() || !self.exclude.is_empty()
+        let filters = !self.include.is_empty() || !self.exclude.is_empty();
+        filters || self.spec.is_some() || self.naming.is_some() || self.login.is_given()
     }
 
     fn put_headers(&self, registration: &mut Registration, values: &mut Values) -> Result<(), Flaw> {

@@ -2,6 +2,7 @@
 
 mod add;
 mod given;
+mod login;
 mod show;
 
 use clap::Subcommand;
@@ -28,6 +29,8 @@ Examples:
   bailiwick tools add weather --url https://api.weather.example --header 'X-Api-Key: …'
   bailiwick tools add hub --url https://hub.example.com/v1 --header-file ./hub.headers
   bailiwick tools add local --url http://localhost:8000 --inject units=si --timeout 5000
+  bailiwick tools add shop --url https://shop.example --auth-login-url https://shop.example/login \
+      --auth-login-body 'user=bot&password=${SHOP_PASSWORD}' --auth-extract-cookie session
   bailiwick tools list
   bailiwick tools show weather
   bailiwick tools update weather --spec ./weather.yaml --exclude 'DELETE /**'
@@ -43,6 +46,11 @@ The values of headers and of injected arguments are sealed with the host's own k
 shown again. Headers go to the origin of the URL alone, with every request; injected arguments are
 hidden from callers and always win. `--header-file` reads headers from a file, one `NAME: VALUE` on
 each line, so that they stand on no command line. Who changed what is in the audit.
+
+A service that answers 401 or 403 is logged in at once, with --auth-login-…, and asked once more. What
+the login gives, a cookie or a place in a JSON answer, goes to the origin of the service's URL; it is
+kept sealed, over restarts too. Values belong into ${NAME} in the body: each is read from the
+environment when the service is registered, and sealed. What else the body says is kept as it is.
 
 `show --toml` prints the table of bailiwick.toml that a service stands for. To grant it more, or less,
 put that into the configuration, say where its secrets are, and remove what is registered.";
@@ -190,6 +198,11 @@ fn record(of: &Registration) -> Value {
         "net": of.net().unwrap_or_default(), "unverifiedTls": of.is_unverified(), "owner": of.owner,
         "createdAt": moment(of.created_at), "updatedAt": moment(of.updated_at),
     });
+    if let Some(login) = of.login() {
+        let header = of.effective_login().map(|login| login.header);
+        let (kind, named) = (login.credential.kind(), login.credential.as_str());
+        json["login"] = json!({"url": login.url, "method": login.method, kind: named, "header": header});
+    }
     match &of.protocol {
         Protocol::OpenApi(service) => {
             json["spec"] = service.spec.as_ref().map(Document::to_string).into();

@@ -6,6 +6,7 @@ use bailiwick_core::call::Caller;
 use bailiwick_core::confine::Life;
 use bailiwick_core::name::PluginName;
 use bailiwick_core::redact::{brief, visible};
+use bailiwick_core::registration::login::{Credential, Login};
 use bailiwick_core::registration::{Protocol, Registration};
 
 use super::{record, refused, timeout, unfit};
@@ -97,6 +98,9 @@ fn text(of: &Registration, live: &Live) -> String {
             }
         }
     }
+    if let Some(login) = of.login() {
+        line("Login", &told(of, login));
+    }
     if of.is_unverified() {
         line("TLS", "it is not checked who answers");
     }
@@ -107,6 +111,16 @@ fn text(of: &Registration, live: &Live) -> String {
         line("Addresses", &of.ranges().join(", "));
     }
     text + &tools(live)
+}
+
+/// Where a service is logged in at, and where what comes of it goes.
+fn told(of: &Registration, login: &Login) -> String {
+    let what = match &login.credential {
+        Credential::Cookie(name) => format!("the cookie {name}"),
+        Credential::Json(place) => place.clone(),
+    };
+    let header = of.effective_login().map(|login| login.header).unwrap_or_default();
+    format!("{} {}; {what} goes into the header {header}", login.method, login.url)
 }
 
 fn tools(live: &Live) -> String {
