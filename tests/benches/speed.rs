@@ -14,12 +14,14 @@ mod load;
 mod neighbours;
 mod plugins;
 mod report;
+mod service;
 mod stdio;
 mod world;
 
 use report::Report;
 
-const SECTIONS: [&str; 9] = ["call", "gate", "load", "neighbours", "plugins", "http", "stdio", "front", "bridge"];
+const SECTIONS: [&str; 10] =
+    ["call", "gate", "load", "neighbours", "plugins", "http", "stdio", "front", "bridge", "service"];
 
 fn main() {
     // As the program does.
@@ -54,7 +56,8 @@ async fn measure() {
             "http" => http::run(&mut report).await,
             "stdio" => stdio::run(&mut report),
             "front" => front::run(&mut report),
-            _ => bridge::run(&mut report),
+            "bridge" => bridge::run(&mut report),
+            _ => service::run(&mut report).await,
         }
     }
     report.end(plot.as_deref());

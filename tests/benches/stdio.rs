@@ -43,10 +43,30 @@ impl Server {
         self.input.write_all(format!("{request}\n").as_bytes()).expect("it reads");
     }
 
-    fn receive(&mut self) {
+    fn receive(&mut self) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).expect("it answers");
         assert!(line.contains("\"result\"") && !line.contains("\"isError\":true"), "{line}");
+        line
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    /// How many tools it lists, on all pages.
+    pub(crate) fn list(&mut self) -> usize {
+        let (mut parameters, mut n_tools) = (json!({}), 0);
+        loop {
+            self.send("tools/list", &parameters);
+            let page: Value = serde_json::from_str(&self.receive()).expect("it answers with JSON");
+            n_tools += page["result"]["tools"].as_array().map_or(0, Vec::len);
+            match &page["result"]["nextCursor"] {
+                Value::String(cursor) => parameters = json!({"cursor": cursor}),
+                _ => return n_tools,
+            }
+        }
     }
 
     fn call(&mut self) {

@@ -82,8 +82,17 @@ impl BenchHost {
 
 /// Bytes of memory of the process `pid` that are nobody else's and in no file (`self`: this one).
 pub(crate) fn anonymous_memory(pid: &str) -> f64 {
-    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("Linux says");
-    let line = rollup.lines().find(|line| line.starts_with("Anonymous:")).expect("it is among what Linux says");
+    memory(pid, "smaps_rollup", "Anonymous:")
+}
+
+/// Bytes of memory that the process `pid` had at most.
+pub(crate) fn peak_memory(pid: &str) -> f64 {
+    memory(pid, "status", "VmHWM:")
+}
+
+fn memory(pid: &str, file: &str, which: &str) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).expect("Linux says");
+    let line = text.lines().find(|line| line.starts_with(which)).expect("it is among what Linux says");
     let kilobytes = line.split_whitespace().nth(1).and_then(|figure| figure.parse::<f64>().ok());
     kilobytes.expect("a number") * 1024.0
 }

@@ -342,6 +342,21 @@ pub fn give_memory_back() {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn give_memory_back() {}
 
+/// Gives back what was freed in small pieces, which glibc's allocator keeps for the thread that had it. Takes milliseconds
+/// for a hundred mebibytes: after work that needed many and leaves few.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "there is no safe way to tell the allocator")]
+pub(crate) fn give_freed_memory_back() {
+    // SAFETY: `malloc_trim` touches nothing but what the allocator holds free, under the allocator's own locks.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Other allocators do so by themselves.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn give_freed_memory_back() {}
+
 /// Standard input, opened once more; what it is opened as is nobody else's.
 ///
 /// # Errors

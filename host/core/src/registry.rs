@@ -292,6 +292,9 @@ fn check_texts(definition: &Definition) -> Result<(), String> {
         return Err("the title has more than one line".to_owned());
     }
     for schema in std::iter::once(&definition.input_schema).chain(&definition.output_schema) {
+        if is_plainly_visible(schema) {
+            continue;
+        }
         // What is no JSON, or too large, is refused where it is compiled.
         let texts = serde_json::from_str(schema).unwrap_or(Value::Null);
         if let Some(hidden) = hidden(&texts) {
@@ -299,6 +302,14 @@ fn check_texts(definition: &Definition) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether no text in `json` can have an invisible character: none is there as it is, and none is escaped. Of a thousand
+/// schemas this tells nearly all, and needs not read them.
+fn is_plainly_visible(json: &str) -> bool {
+    // What follows a backslash that is escaped is taken for escaped too: a `\u` is never missed.
+    let is_harmless = |rest: &str| rest.is_empty() || rest.starts_with(['"', '/', 'n', 't']);
+    json.split('\\').skip(1).all(is_harmless) && !json.chars().any(is_invisible)
 }
 
 /// The first invisible character in a text or a name of `value`. Models read all of a schema.
@@ -765,10 +776,13 @@ mod tests {
             "tool `tool`: the description hides a character (U+200B)",
         );
         check(definition(Some("a\nb"), "", plain, None), "tool `tool`: the title has more than one line");
+        let backslashes = r#"{"pattern":"^\\d\\u200b$","description":"\\"}"#;
+        check(definition(None, "", backslashes, Some("no JSON, \\")), "fine");
         let hiding = "tool `tool`: a schema hides a character (U+E0041)";
         for schema in [
             r#"{"description":"a\udb40\udc41"}"#,
             r#"{"properties":{"\udb40\udc41":{}}}"#,
+            r#"{"description":"a\\\udb40\udc41"}"#,
             r#"{"properties":{"a":{"enum":["x",["\udb40\udc41"]]}}}"#,
             "{\"title\":\"\u{e0041}\"}",
         ] {

@@ -49,6 +49,14 @@ pub(crate) fn read(store: &Store, plugin: &PluginName, identity: &str) -> Result
     Ok(row.map(kept))
 }
 
+/// What was pinned of a plugin; none if it was never asked. Blocks.
+pub(crate) fn pinned(store: &Store, plugin: &PluginName) -> Result<Option<Vec<Definition>>, StoreError> {
+    const ASK: &str = "SELECT pinned FROM servers WHERE plugin = ?1";
+    let pinned: Option<String> =
+        store.read(|connection| connection.query_row(ASK, [plugin.as_str()], |row| row.get(0)).optional())?;
+    Ok(pinned.map(|pinned| serde_json::from_str(&pinned).unwrap_or_default()))
+}
+
 /// Keeps what a server said. What was pinned of it stays, if something was. Blocks.
 pub(crate) fn write(store: &Store, plugin: &PluginName, identity: &str, said: &Described) -> Result<(), StoreError> {
     const KEEP: &str = "INSERT INTO servers (plugin, identity, listed, at, pinned) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -116,6 +124,8 @@ mod tests {
         assert_eq!(kept.pinned, said("first").tools);
         pin(&store, &hub, &said("second").tools).unwrap();
         assert_eq!(read(&store, &hub, "a").unwrap().unwrap().pinned, said("second").tools);
+        assert_eq!(pinned(&store, &hub).unwrap(), Some(said("second").tools));
+        assert_eq!(pinned(&store, &PluginName::parse("other").unwrap()).unwrap(), None);
     }
 
     #[test]

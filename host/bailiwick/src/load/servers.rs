@@ -80,7 +80,10 @@ pub(super) struct Screened {
 /// Holds back every definition that is not what was pinned, or is none.
 pub(super) fn screened(configured: &config::Plugin, described: Described, pinned: Option<&Pinned>) -> Screened {
     let (name, at) = (&configured.name, &configured.grants.at);
-    let now = Published::of(fleet::identity(&configured.class), [], &described.definitions());
+    let identity = fleet::identity(&configured.class);
+    // Only what is compared is written out as a person would see it: for a thousand tools that takes a while.
+    let compared = pinned.map(|_| described.definitions()).unwrap_or_default();
+    let now = Published::of(identity, [], &compared);
     let (mut held, mut problems) = (Vec::new(), Vec::new());
     if let Some(Pinned { published, file: Some(file) }) = pinned
         && published.component != now.component

@@ -78,13 +78,14 @@ impl Loader<'_> {
         Ok(Loaded { plugin, described, reason: None, known, held, problems, held_to: Some(Box::new(held_to)) })
     }
 
-    /// What was pinned when the service was first used; that is now, if it never was.
+    /// What was pinned when the service was first used, if that is anything else; that is now, if it never was.
     async fn first_use(&self, configured: &config::Plugin, identity: &str, described: &Described) -> Option<Pinned> {
         let store = self.services.store()?;
         let (store, name, identity) = (Arc::clone(store), configured.name.clone(), identity.to_owned());
         let now = described.clone();
-        let pinned = tokio::task::spawn_blocking(move || match kept::read(&store, &name, &identity)? {
-            Some(kept) => Ok(Some(kept.pinned)),
+        let pinned = tokio::task::spawn_blocking(move || match kept::pinned(&store, &name)? {
+            Some(pinned) if pinned == now.definitions() => Ok(None),
+            Some(pinned) => Ok(Some(pinned)),
             None => kept::write(&store, &name, &identity, &now).map(|()| None),
         });
         let unkept = |error: &dyn std::fmt::Display| {

@@ -26,6 +26,7 @@ use bailiwick_operation::{Location, Operation, Parameter, Source, Style};
 use self::document::{Documents, Found};
 use self::login::Session;
 pub(crate) use self::sessions::Sessions;
+use crate::ambient;
 use crate::artifact::files::files_in;
 use crate::context::CallContext;
 use crate::egress::Egress;
@@ -154,7 +155,12 @@ impl Services {
                 let documents = Documents::new(wire, self.store.as_ref(), self.afresh);
                 let found = documents.read(service, document).await?;
                 let (configured, service) = (configured.clone(), service.clone());
-                let read = tokio::task::spawn_blocking(move || read(found, &configured, &service));
+                let read = tokio::task::spawn_blocking(move || {
+                    let offered = read(found, &configured, &service);
+                    // A large document is the most memory that a start takes.
+                    ambient::give_freed_memory_back();
+                    offered
+                });
                 read.await.map_err(|_| Failure::new(Code::Internal, "reading the document crashed"))?
             }
         }
