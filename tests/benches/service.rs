@@ -6,12 +6,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::report::{Report, median, micros, quantile};
 use crate::stdio::Server;
-use crate::world::{World, anonymous_memory, peak_memory};
+use crate::world::{BenchHost, World, anonymous_memory, peak_memory};
 
 const LOADS: usize = 5;
 const ROUNDS: usize = 30;
@@ -140,18 +141,7 @@ fn started(config: &Path, taken: &mut Taken) -> usize {
 /// One operation with an answer of a kilobyte, three ways in turns: as a client without a host asks, as a plugin with a
 /// document, and as a plugin that is one request.
 async fn call(report: &mut Report) {
-    let document = serde_json::json!({
-        "openapi": "3.1.0",
-        "info": {"title": "Shop", "version": "1"},
-        "paths": {"/items/{id}": {"get": {
-            "operationId": "get_item",
-            "parameters": [
-                {"name": "id", "in": "path", "required": true, "schema": {"type": "string"}},
-                {"name": "limit", "in": "query", "schema": {"type": "integer"}},
-            ],
-        }}},
-    });
-    let origin = serve(document.to_string().into_bytes()).await;
+    let origin = serve(shop().into_bytes()).await;
     let text = format!(
         "[plugins.shop]\nopenapi = {{ url = \"{origin}\", spec = \"{origin}/document\" }}\nnet = [\"GET {origin}\"]\n\
          [plugins.item]\nnet = [\"GET {origin}\"]\n\
@@ -164,22 +154,9 @@ async fn call(report: &mut Report) {
     let (mut plain, mut service, mut request) = (Vec::new(), Vec::new(), Vec::new());
     let (mut to_service, mut to_request) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS + 2 {
-        let (mut without, mut within, mut single) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..BATCH {
-            let start = Instant::now();
-            let answer = client.get(&url).send().await.expect("it answers").bytes().await.expect("it is whole");
-            std::hint::black_box(serde_json::from_slice::<serde_json::Value>(&answer).expect("it is JSON"));
-            without.push(micros(start.elapsed()));
-        }
-        for (tool, arguments, times) in
-            [("get_item", "{\"id\":\"seven\",\"limit\":5}", &mut within), ("item", "{\"id\":\"seven\"}", &mut single)]
-        {
-            for _ in 0..BATCH {
-                let start = Instant::now();
-                host.call(tool, arguments).await;
-                times.push(micros(start.elapsed()));
-            }
-        }
+        let without = asked(&client, &url).await;
+        let within = called(&host, "get_item", "{\"id\":\"seven\",\"limit\":5}").await;
+        let single = called(&host, "item", "{\"id\":\"seven\"}").await;
         if round >= 2 {
             to_service.push(median(&within) / median(&without));
             to_request.push(median(&single) / median(&without));
@@ -200,6 +177,39 @@ async fn call(report: &mut Report) {
     report.plain("a call of one request / reqwest", median(&to_request), "");
 }
 
+/// A small document.
+fn shop() -> String {
+    let parameters = json!([
+        {"name": "id", "in": "path", "required": true, "schema": {"type": "string"}},
+        {"name": "limit", "in": "query", "schema": {"type": "integer"}},
+    ]);
+    let paths = json!({"/items/{id}": {"get": {"operationId": "get_item", "parameters": parameters}}});
+    json!({"openapi": "3.1.0", "info": {"title": "Shop", "version": "1"}, "paths": paths}).to_string()
+}
+
+/// Microseconds of each of a batch of requests without a host.
+async fn asked(client: &reqwest::Client, url: &str) -> Vec<f64> {
+    let mut times = Vec::new();
+    for _ in 0..BATCH {
+        let start = Instant::now();
+        let answer = client.get(url).send().await.expect("it answers").bytes().await.expect("it is whole");
+        std::hint::black_box(serde_json::from_slice::<Value>(&answer).expect("it is JSON"));
+        times.push(micros(start.elapsed()));
+    }
+    times
+}
+
+/// Microseconds of each of a batch of calls.
+async fn called(host: &BenchHost, tool: &str, arguments: &str) -> Vec<f64> {
+    let mut times = Vec::new();
+    for _ in 0..BATCH {
+        let start = Instant::now();
+        host.call(tool, arguments).await;
+        times.push(micros(start.elapsed()));
+    }
+    times
+}
+
 /// A service that has a document, of which it knows when it was seen, and says a kilobyte of JSON to everything else.
 async fn serve(document: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
@@ -217,9 +227,9 @@ async fn serve(document: Vec<u8>) -> String {
 
 async fn converse(mut stream: TcpStream, document: Arc<Vec<u8>>) {
     let items: Vec<_> = (0..10)
-        .map(|number| serde_json::json!({"id": number, "name": "An item of a shop", "tags": ["small", "blue"], "price": 9.5, "stock": null}))
+        .map(|number| json!({"id": number, "name": "An item of a shop", "tags": ["small", "blue"], "price": 9.5, "stock": null}))
         .collect();
-    let items = serde_json::json!({"items": items, "total": 10}).to_string();
+    let items = json!({"items": items, "total": 10}).to_string();
     let items = answer("200 OK", "content-type: application/json", items.as_bytes());
     let unchanged = answer("304 Not Modified", "etag: \"1\"", b"");
     let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);

@@ -62,10 +62,8 @@ impl Server {
             self.send("tools/list", &parameters);
             let page: Value = serde_json::from_str(&self.receive()).expect("it answers with JSON");
             n_tools += page["result"]["tools"].as_array().map_or(0, Vec::len);
-            match &page["result"]["nextCursor"] {
-                Value::String(cursor) => parameters = json!({"cursor": cursor}),
-                _ => return n_tools,
-            }
+            let Some(cursor) = page["result"]["nextCursor"].as_str() else { return n_tools };
+            parameters = json!({"cursor": cursor});
         }
     }
 
