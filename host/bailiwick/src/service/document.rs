@@ -46,9 +46,12 @@ pub(crate) struct Found {
     pub(crate) stale: Option<Failure>,
 }
 
-/// A document as text.
-struct Text {
-    body: Vec<u8>,
+/// What is at a URL.
+struct Page {
+    value: Value,
+    /// In bytes.
+    size: usize,
+    /// Why it is an older one, if it is.
     stale: Option<Failure>,
 }
 
@@ -81,8 +84,8 @@ impl<'d> Documents<'d> {
             Some(Spec::File(file)) => (None, parsed(read_file(file.clone()).await?).await?, None),
             Some(Spec::Kept) => (None, parsed(self.registered().await?).await?, None),
             Some(Spec::Url(url)) => {
-                let text = self.fetch(url).await?.ok_or_else(|| missing(url))?;
-                (Some(url.clone()), parsed(text.body).await?, text.stale)
+                let page = self.fetch(url).await?.ok_or_else(|| missing(url))?;
+                (Some(url.clone()), page.value, page.stale)
             }
             None => self.discover(&service.url).await?,
         };
@@ -104,41 +107,59 @@ impl<'d> Documents<'d> {
     async fn discover(&self, service: &Url) -> Result<(Option<Url>, Value, Option<Failure>), Failure> {
         let mut below = service.clone();
         below.set_path(&format!("{}/", service.path().trim_end_matches('/')));
+        let mut broken = None;
         for place in USUAL {
             let url = below.join(place).map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
-            let Some(text) = self.fetch(&url).await? else { continue };
-            let Ok(value) = parsed(text.body).await else { continue };
-            if value.get("openapi").or_else(|| value.get("swagger")).is_some() {
-                return Ok((Some(url), value, text.stale));
+            match self.fetch(&url).await {
+                Ok(Some(page)) if describes(&page.value) => return Ok((Some(url), page.value, page.stale)),
+                Ok(_) => {}
+                Err(failure) if failure.code == Code::PluginInvalid => broken = Some(failure),
+                Err(failure) => return Err(failure),
             }
         }
         let places = USUAL.map(|place| format!("`{below}{place}`")).join(", ");
-        Err(Failure::new(Code::UpstreamProtocol, format!("the service has no document at {places}"))
+        let also = broken.map(|failure| format!("; what was there last: {}", failure.message)).unwrap_or_default();
+        Err(Failure::new(Code::UpstreamProtocol, format!("the service has no document at {places}{also}"))
             .with_fix("name it with `spec`"))
     }
 
-    /// The text at a URL; none if there is nothing. One that is kept does where it is fresh, or where nothing else is to be had.
-    async fn fetch(&self, url: &Url) -> Result<Option<Text>, Failure> {
+    /// What is at a URL; none if there is nothing. What is kept does where it is fresh, or where nothing better is to be had:
+    /// a page that cannot be read, or describes no service any more, does not take its place.
+    async fn fetch(&self, url: &Url) -> Result<Option<Page>, Failure> {
         let kept = self.kept(url).await;
         if let Some(kept) = kept.as_ref().filter(|kept| kept.is_fresh && !self.afresh) {
-            return Ok(Some(Text { body: kept.body.clone(), stale: None }));
+            return Page::of(kept.body.clone(), None).await.map(Some);
         }
         let answer = self.ask(url, kept.as_ref()).await;
-        match (answer, kept) {
+        let answered = match (answer, kept) {
             (Ok(answer), Some(kept)) if answer.status() == StatusCode::NOT_MODIFIED => {
                 self.keep(url, None).await;
-                Ok(Some(Text { body: kept.body, stale: None }))
+                return Page::of(kept.body, None).await.map(Some);
             }
-            (Ok(answer), kept) => match said(url, answer) {
-                Ok(Some(fetched)) => {
-                    let body = fetched.body.clone();
-                    self.keep(url, Some(fetched)).await;
-                    Ok(Some(Text { body, stale: None }))
+            (Ok(answer), kept) => {
+                said(url, answer).map(|fetched| (fetched, kept.clone())).map_err(|error| (error, kept))
+            }
+            (Err(failure), kept) => Err((failure, kept)),
+        };
+        match answered {
+            Err((failure, kept)) => older(kept, failure).await,
+            Ok((None, None)) => Ok(None),
+            Ok((None, kept)) => older(kept, missing(url)).await,
+            Ok((Some(fetched), kept)) => {
+                let page = match Page::of(fetched.body.clone(), None).await {
+                    Ok(page) => page,
+                    Err(failure) => return older(kept, failure).await,
+                };
+                if !describes(&page.value)
+                    && let Some(kept) = kept
+                    && Page::of(kept.body.clone(), None).await.is_ok_and(|before| describes(&before.value))
+                {
+                    let message = format!("`{url}` describes no service any more");
+                    return older(Some(kept), Failure::new(Code::UpstreamProtocol, message)).await;
                 }
-                Ok(None) => Ok(kept.map(|kept| Text { body: kept.body, stale: Some(missing(url)) })),
-                Err(failure) => older(kept, failure),
-            },
-            (Err(failure), kept) => older(kept, failure),
+                self.keep(url, Some(fetched)).await;
+                Ok(Some(page))
+            }
         }
     }
 
@@ -188,15 +209,14 @@ impl<'d> Documents<'d> {
                 let message = format!("the document refers to more than {MAX_OTHERS} others");
                 return Err(Failure::new(Code::PluginInvalid, message));
             }
-            let text = self.fetch(&url).await?.ok_or_else(|| missing(&url))?;
-            together += text.body.len();
+            let page = self.fetch(&url).await?.ok_or_else(|| missing(&url))?;
+            together += page.size;
             if together > MAX_TOGETHER {
                 let message = format!("the document refers to more than {} MiB of others", MAX_TOGETHER >> 20);
                 return Err(Failure::new(Code::PluginInvalid, message));
             }
-            let other = parsed(text.body).await?;
-            pending.extend(elsewhere(&other, Some(&url)).into_iter().filter(allowed));
-            others.insert(url, other);
+            pending.extend(elsewhere(&page.value, Some(&url)).into_iter().filter(allowed));
+            others.insert(url, page.value);
         }
         Ok(others)
     }
@@ -245,10 +265,22 @@ fn said(url: &Url, answer: Response<Bytes>) -> Result<Option<Kept>, Failure> {
     Ok(Some(Kept { etag, modified, is_fresh: true, body: answer.into_body().into() }))
 }
 
-fn older(kept: Option<Kept>, failure: Failure) -> Result<Option<Text>, Failure> {
+async fn older(kept: Option<Kept>, failure: Failure) -> Result<Option<Page>, Failure> {
     match kept {
-        Some(kept) => Ok(Some(Text { body: kept.body, stale: Some(failure) })),
+        Some(kept) => Page::of(kept.body, Some(failure)).await.map(Some),
         None => Err(failure),
+    }
+}
+
+/// Whether this says of itself that it describes a service.
+fn describes(value: &Value) -> bool {
+    value.get("openapi").or_else(|| value.get("swagger")).is_some()
+}
+
+impl Page {
+    async fn of(body: Vec<u8>, stale: Option<Failure>) -> Result<Self, Failure> {
+        let size = body.len();
+        Ok(Self { value: parsed(body).await?, size, stale })
     }
 }
 
