@@ -367,7 +367,7 @@ fn document_url(text: &str) -> Result<Url, Flaw> {
 }
 
 /// Whether a URL leads to this machine.
-fn is_here(url: &Url) -> bool {
+pub(super) fn is_here(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

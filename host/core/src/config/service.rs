@@ -9,6 +9,7 @@ use url::Url;
 use super::file::{HttpTable, LoginTable, OpenApiTable, PluginTable};
 use super::mistake::{Flaw, Mistake, Place, code, shown};
 use super::reader::{At, JsonTable, Named, joined};
+use super::remote::is_here;
 use super::{Class, Typing};
 use crate::grant::pattern::is_method;
 use crate::grant::{NetGrant, NetGrants, NetRequest, Origin, Placement};
@@ -229,7 +230,8 @@ impl Typing<'_, '_> {
             None => None,
         };
         let url = self.service_url(path, place, table.url)?;
-        let parsed = self.reading.accept(web_url(&url.value, false), &url.place)?;
+        let parsed = web_url(&url.value, false).and_then(|url| if login.is_some() { encrypted(url) } else { Ok(url) });
+        let parsed = self.reading.accept(parsed, &url.place)?;
         let document = Document {
             spec,
             naming: table.naming.map(|naming| naming.value).unwrap_or_default().naming(),
@@ -332,7 +334,7 @@ impl Typing<'_, '_> {
             missing(self, format!("`{path}` does not say where to log in"), "`url = \"https://…\"`");
             return None;
         };
-        let url = self.reading.accept(web_url(&url.value, true), &url.place);
+        let url = self.reading.accept(web_url(&url.value, true).and_then(encrypted), &url.place);
         let method = self.method(table.method);
         let credential = match (table.cookie, table.json) {
             (Some(cookie), None) => Some(Credential::Cookie(cookie.value)),
@@ -449,6 +451,15 @@ fn web_url(text: &str, query: bool) -> Result<Url, Flaw> {
     }
     if !query && url.query().is_some() {
         return Err(Flaw::new("the URL has a `?`: what goes there is up to each operation").legal(URL_LEGAL));
+    }
+    Ok(url)
+}
+
+/// The URL of what gets a credential.
+fn encrypted(url: Url) -> Result<Url, Flaw> {
+    if url.scheme() == "http" && !is_here(&url) {
+        let flaw = Flaw::new("what proves who asks would go over the network unencrypted").legal(URL_LEGAL);
+        return Err(flaw.suggest("write `https`"));
     }
     Ok(url)
 }
