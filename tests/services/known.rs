@@ -191,3 +191,23 @@ async fn what_a_document_refers_to_elsewhere_has_to_be_allowed() {
     let host = TestHost::new(&granted).await;
     assert_eq!(host.schema("a")["properties"]["q"]["type"], "integer");
 }
+
+#[tokio::test]
+async fn c17_g8_a_caller_has_the_tools_it_was_given_and_no_others() {
+    let (_upstream, host) = shop_host("", "").await;
+    for (given, expected) in [
+        (&["*"][..], &["add_item", "called", "get_item", "last_get", "options", "remove_item"][..]),
+        (&["*", "!remove_item", "!nothing"], &["add_item", "called", "get_item", "last_get", "options"]),
+        (&["get_item", "nothing"], &["get_item"]),
+        (&["!get_item"], &[]),
+        (&[], &[]),
+    ] {
+        let (_upstream, host) = shop_host("", "").await;
+        let host = host.caller("key:a", given);
+        assert_eq!(host.listed(), expected, "{given:?}");
+        for tool in ["called", "remove_item"].into_iter().filter(|tool| !expected.contains(tool)) {
+            refused(&host, tool, json!({"id": "1"}), "denied.tool").await;
+        }
+    }
+    host.value("remove_item", json!({"id": "1"})).await;
+}
