@@ -36,6 +36,9 @@ async fn c11_operations_whose_method_is_not_granted_are_no_tools() {
     let host = TestHost::new(&reads).await;
     assert_eq!(host.listed(), ["called", "get_item", "last_get"]);
     refused(&host, "add_item", json!({"name": "x"}), "tool.unknown").await;
+    // What is granted elsewhere says nothing of this service.
+    let elsewhere = reads.replace("net = [", "net = [\"POST http://127.0.0.1:1\", \"POST https://login.example\", ");
+    assert_eq!(TestHost::new(&elsewhere).await.listed(), ["called", "get_item", "last_get"]);
     let writes = reads.replace("net = [\"", "net = [\"GET,POST ");
     let host = TestHost::new(&writes).await;
     assert_eq!(host.listed(), ["add_item", "called", "get_item", "last_get"]);

@@ -210,6 +210,10 @@ impl Ledger {
     /// Notes a refusal, once for each distinct message, and counts it.
     pub fn deny(&self, failure: Failure) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+        self.keep_denial(failure);
+    }
+
+    fn keep_denial(&self, failure: Failure) {
         let mut denials = lock(&self.denials);
         if denials.len() < MAX_DENIALS && !denials.contains(&failure) {
             denials.push(failure);
@@ -262,12 +266,7 @@ impl Ledger {
 
     /// Takes over what another ledger of the same call has.
     pub(crate) fn absorb(&self, other: &Self) {
-        other.denials().into_iter().for_each(|failure| {
-            let mut denials = lock(&self.denials);
-            if denials.len() < MAX_DENIALS && !denials.contains(&failure) {
-                denials.push(failure);
-            }
-        });
+        other.denials().into_iter().for_each(|failure| self.keep_denial(failure));
         self.refused.fetch_add(other.refused(), Ordering::Relaxed);
         other.wants().into_iter().for_each(|(want, by)| self.want(Some(want), by));
         for (what, n) in other.operations() {

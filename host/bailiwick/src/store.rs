@@ -126,6 +126,11 @@ pub(crate) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA data_version", [], |row| row.get(0))
 }
 
+/// This moment as most tables have it: seconds since 1970.
+pub(crate) fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
 /// One transaction that nobody else writes beside.
 pub(crate) fn transaction<T>(
     connection: &mut Connection,

@@ -6,6 +6,46 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Fields of the connection, which are nobody's to set.
+pub const CONNECTION_HEADERS: [&str; 11] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Fields that say who asks, for whom, or what is asked instead: the operator may set them, a caller not. `accept` and
+/// `content-type` are the operation's; nobody decompresses what `accept-encoding` asks for.
+pub const OPERATORS_HEADERS: [&str; 20] = [
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "content-encoding",
+    "content-type",
+    "cookie",
+    "forwarded",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "set-cookie",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+
 /// How one request is made of arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,51 +1,12 @@
 //! Header fields: which may be sent, and with what in them.
 
+use bailiwick_operation::{CONNECTION_HEADERS, OPERATORS_HEADERS};
 use bailiwick_sdk::Failure;
-
-/// Fields of the connection, which are nobody's to set.
-const CONNECTION: [&str; 11] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-/// Fields that say who asks, for whom, or what is asked instead: the operator may set them, a caller not. `accept` and
-/// `content-type` are the operation's; nothing here can decompress what `accept-encoding` asks for.
-const OPERATORS: [&str; 20] = [
-    "accept",
-    "accept-encoding",
-    "authorization",
-    "content-encoding",
-    "content-type",
-    "cookie",
-    "forwarded",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "set-cookie",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-url",
-    "x-real-ip",
-    "x-rewrite-url",
-];
 
 /// Whether a parameter may set this field.
 pub(crate) fn may_be_sent(name: &str, by_operator: bool) -> bool {
     let is_in = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(name));
-    is_token(name) && !is_in(&CONNECTION) && (by_operator || !is_in(&OPERATORS))
+    is_token(name) && !is_in(&CONNECTION_HEADERS) && (by_operator || !is_in(&OPERATORS_HEADERS))
 }
 
 /// Sets a field, in place of one of the same name.

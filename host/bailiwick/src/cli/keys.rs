@@ -13,8 +13,8 @@ use bailiwick_core::grant::limit::{Size, Span, parse_duration, parse_size};
 use bailiwick_core::key::{KeyHash, KeyText};
 use bailiwick_core::redact::visible;
 
+use crate::keys::hash;
 use crate::keys::rows::{self, Change, Own, Rights, Row};
-use crate::keys::{self, hash};
 use crate::store::{self, Store};
 use crate::{ambient, settings};
 
@@ -150,7 +150,7 @@ fn create(terminal: &Terminal, config: &Config, arguments: &CreateArguments) -> 
         return Err(usage(&format!("the configuration has a key `{name}` already: `[keys.{name}]`")));
     }
     let rights = rights(config, arguments)?;
-    let created = keys::now();
+    let created = store::now();
     let expires = arguments.expires.as_deref().map(|text| time("--expires", text)).transpose()?;
     let expires = expires.map(|time| created.saturating_add_unsigned(time.as_secs().max(1)));
     let store = open(config)?;
@@ -167,7 +167,7 @@ fn create(terminal: &Terminal, config: &Config, arguments: &CreateArguments) -> 
         Some(file) => write_env(file, "BAILIWICK_API_KEY", &key).map(|()| None),
     };
     // A key that nobody got to know is none.
-    let shown = shown.inspect_err(|_| drop(rows::revoke(&store, name, keys::now())))?;
+    let shown = shown.inspect_err(|_| drop(rows::revoke(&store, name, store::now())))?;
     told(terminal, &row, shown, arguments.write_env.as_deref())
 }
 
@@ -244,7 +244,7 @@ fn list(terminal: &Terminal, config: &Config) -> Result<Exit, Trouble> {
 fn state(row: &Row) -> &'static str {
     match row.revoked {
         Some(_) => "revoked",
-        None if row.is_valid(keys::now()) => "valid",
+        None if row.is_valid(store::now()) => "valid",
         None => "expired",
     }
 }
@@ -295,7 +295,7 @@ fn revoke(terminal: &Terminal, config: &Config, name: &str) -> Result<Exit, Trou
         let message = format!("the key `{name}` is in the configuration: take `[keys.{name}]` out of it");
         return Err(Trouble::new(Exit::Failed, "keys.configured", &message));
     }
-    if rows::revoke(&open(config)?, name, keys::now()).map_err(unusable)? == Change::Refused {
+    if rows::revoke(&open(config)?, name, store::now()).map_err(unusable)? == Change::Refused {
         let message = format!("there is no key `{}` that could be revoked", visible(name));
         let trouble = Trouble::new(Exit::Failed, "keys.unknown", &message);
         return Err(trouble.with("fix", "`bailiwick keys list` lists the keys"));

@@ -1,9 +1,9 @@
 //! What servers published, kept from start to start: what they said last, so that listing needs none of them running, and
 //! what they said first, so that a change is noticed.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use rusqlite::OptionalExtension as _;
+use rusqlite::{OptionalExtension as _, Transaction};
 use serde::{Deserialize, Serialize};
 
 use bailiwick_core::context::Catalogue;
@@ -11,7 +11,7 @@ use bailiwick_core::name::PluginName;
 use bailiwick_core::registry::Definition;
 
 use crate::runtime::Described;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, now};
 
 /// How long what a server said is taken for what it would say.
 const FRESH: Duration = Duration::from_secs(24 * 3_600);
@@ -76,16 +76,9 @@ pub(crate) fn pin(store: &Store, plugin: &PluginName, definitions: &[Definition]
     })
 }
 
-/// Forgets all of it. Blocks.
-pub(crate) fn forget(store: &Store, plugin: &PluginName) -> Result<(), StoreError> {
-    store.write(|transaction| {
-        transaction.execute("DELETE FROM servers WHERE plugin = ?1", [plugin.as_str()]).map(|_| ())
-    })
-}
-
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+/// Forgets all that is kept of a plugin, as part of a change.
+pub(crate) fn forget(write: &Transaction<'_>, plugin: &str) -> rusqlite::Result<()> {
+    write.execute("DELETE FROM servers WHERE plugin = ?1", [plugin]).map(drop)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ use self::book::{Book, Entry, Given};
 use self::oauth::Authority;
 use self::recent::Recent;
 use crate::egress::Egress;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, now};
 
 pub use self::environment::{Environment, EnvironmentError};
 
@@ -354,11 +354,6 @@ fn authority(config: &Config, egress: &Arc<Egress>) -> Option<Arc<Authority>> {
 fn bearer(header: &HeaderValue) -> Option<&str> {
     let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start_matches(' '))
-}
-
-/// Seconds since 1970.
-pub(crate) fn now() -> i64 {
-    jiff::Timestamp::now().as_second()
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -534,6 +534,7 @@ impl Loader<'_> {
         });
         registry.contexts = Contexts::new(offers);
         self.fleet.retain(config);
+        self.services.retain(config);
         Snapshot { registry, plugins, problems, index: search::Lazy::default() }
     }
 

@@ -31,13 +31,14 @@ impl Loader<'_> {
         self.wall.map_or(Ok(()), |wall| wall.admits(configured))?;
         let secrets = self.secrets(configured).await?;
         let wire = self.services.wire(configured, &secrets);
+        self.services.stop_asking(&configured.name);
         let offered = self.services.offered(configured, service, &wire).await.map_err(|failure| {
             self.services.ask_again(configured, service, Arc::clone(&wire));
             // It may hold what the service wrote, which may be anything.
             let message = brief(&secrets.redactor().text(&failure.to_string()), MAX_MESSAGE);
             LoadFault { code: Some(failure.code), message }
         })?;
-        let mut held_to = offered.held(configured);
+        let held_to = offered.held(configured);
         let described = Described { tools: offered.tools.clone(), context: Catalogue::default() };
         let identity = fleet::identity(&configured.class);
         let pinned = match lock.and_then(|lock| Some((lock, lock.plugins.get(&configured.name)?))) {
@@ -46,10 +47,6 @@ impl Loader<'_> {
         };
         let Screened { described, held, mut problems } = screened(configured, described, pinned.as_ref());
         let known: BTreeSet<String> = held.iter().flat_map(|held| &held.tools).map(ToString::to_string).collect();
-        held_to.tools.retain(|name, _| {
-            let is_there = described.tools.iter().any(|tool| tool.name == *name);
-            is_there || known.contains(name) || configured.tools.contains_key(name)
-        });
         if let Some(failure) = &offered.stale {
             let (name, at) = (&configured.name, &configured.grants.at);
             let message = format!("its document could not be asked for, and the one from before is used: {failure}");

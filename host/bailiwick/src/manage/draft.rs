@@ -10,7 +10,8 @@ use bailiwick_core::registration::resource::{self, Made};
 use bailiwick_core::registration::{DEFAULT_TIMEOUT_MS, Protocol, Registration};
 
 use super::Refused;
-use crate::registrations::{Kept, RegistrationError, Values, new_id, now};
+use crate::registrations::{Kept, RegistrationError, Values, new_id};
+use crate::store::now;
 
 /// A registration before it is kept.
 pub(super) struct Draft {

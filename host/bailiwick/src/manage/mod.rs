@@ -23,7 +23,8 @@ use bailiwick_core::registry::Over;
 use bailiwick_core::schema::{ArgumentSchema, ResultSchema};
 
 use crate::host::Host;
-use crate::registrations::{self, Change, Kept, RegistrationError, Registrations};
+use crate::registrations::{Change, Kept, RegistrationError, Registrations};
+use crate::store::now;
 
 pub(crate) use document::Imported;
 use draft::Draft;
@@ -161,7 +162,7 @@ impl Host {
         draft.registration.protocol.set_schemas(wanted.input_schema, wanted.output_schema)?;
         usable(&draft.registration.protocol)?;
         self.may_be(caller, &draft.registration)?;
-        draft.registration.updated_at = registrations::now();
+        draft.registration.updated_at = now();
         let (id, by) = (draft.registration.id.clone(), caller.name.clone());
         self.keep(move |kept| kept.update(&draft.registration, &draft.values, &by)).await?;
         self.tool_made(caller, &id)

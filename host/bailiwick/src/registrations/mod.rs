@@ -22,8 +22,10 @@ use bailiwick_core::name::PluginName;
 use bailiwick_core::registration::Registration;
 use zeroize::Zeroizing;
 
+use crate::fleet;
 use crate::runtime;
-use crate::store::{Store, StoreError};
+use crate::service::{self, sessions};
+use crate::store::{Store, StoreError, now};
 
 pub use change::{Action, Change};
 pub(crate) use merged::left_out;
@@ -222,7 +224,7 @@ impl Registrations {
                 return Ok(Err(RegistrationError::Unknown(new.name.to_string())));
             }
             for name in before.iter().map(|row| row.name.as_str()).chain([new.name.as_str()]) {
-                log_out(write, name)?;
+                sessions::forget(write, name)?;
             }
             let before = before.and_then(|row| serde_json::from_str::<Registration>(&row.record).ok());
             if !before.is_some_and(|before| new.publishes_as(&before)) {
@@ -322,16 +324,11 @@ fn found(read: &rusqlite::Connection, name_or_id: &str) -> rusqlite::Result<Opti
     read.prepare_cached(select)?.query_row([name_or_id], row).optional()
 }
 
-/// Forgets what a service gave when the host logged in there.
-fn log_out(write: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
-    write.execute("DELETE FROM sessions WHERE plugin = ?1", [name]).map(drop)
-}
-
 /// Forgets what a plugin of this name published: whoever registers it says what it is from now on.
 fn forget(write: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
-    log_out(write, name)?;
-    write.execute("DELETE FROM servers WHERE plugin = ?1", [name])?;
-    write.execute("DELETE FROM documents WHERE plugin = ?1", [name]).map(drop)
+    sessions::forget(write, name)?;
+    fleet::kept::forget(write, name)?;
+    service::kept::forget(write, name)
 }
 
 fn noted(
@@ -355,12 +352,6 @@ fn note(
     let insert =
         "INSERT INTO registration_changes (time, caller, action, id, name, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     write.execute(insert, params![now(), caller, action.as_str(), id, name, record]).map(drop)
-}
-
-/// Seconds since 1970.
-#[must_use]
-pub fn now() -> i64 {
-    jiff::Timestamp::now().as_second()
 }
 
 /// A new id: a UUID, version 4.

@@ -130,22 +130,19 @@ impl<'d> Documents<'d> {
         if let Some(kept) = kept.as_ref().filter(|kept| kept.is_fresh && !self.afresh) {
             return Page::of(kept.body.clone(), None).await.map(Some);
         }
-        let answer = self.ask(url, kept.as_ref()).await;
-        let answered = match (answer, kept) {
+        let answered = match (self.ask(url, kept.as_ref()).await, &kept) {
             (Ok(answer), Some(kept)) if answer.status() == StatusCode::NOT_MODIFIED => {
                 self.keep(url, None).await;
-                return Page::of(kept.body, None).await.map(Some);
+                return Page::of(kept.body.clone(), None).await.map(Some);
             }
-            (Ok(answer), kept) => {
-                said(url, answer).map(|fetched| (fetched, kept.clone())).map_err(|error| (error, kept))
-            }
-            (Err(failure), kept) => Err((failure, kept)),
+            (Ok(answer), _) => said(url, answer),
+            (Err(failure), _) => Err(failure),
         };
         match answered {
-            Err((failure, kept)) => older(kept, failure).await,
-            Ok((None, None)) => Ok(None),
-            Ok((None, kept)) => older(kept, missing(url)).await,
-            Ok((Some(fetched), kept)) => {
+            Err(failure) => older(kept, failure).await,
+            Ok(None) if kept.is_none() => Ok(None),
+            Ok(None) => older(kept, missing(url)).await,
+            Ok(Some(fetched)) => {
                 let page = match Page::of(fetched.body.clone(), None).await {
                     Ok(page) => page,
                     Err(failure) => return older(kept, failure).await,

@@ -1,13 +1,13 @@
 //! Documents as they were fetched, kept from start to start, so that a service is asked only whether its own changed, and
 //! has its tools while it does not answer.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use rusqlite::OptionalExtension as _;
+use rusqlite::{OptionalExtension as _, Transaction};
 
 use bailiwick_core::name::PluginName;
 
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, now};
 
 /// How long a document is taken for what the service would say.
 const FRESH: Duration = Duration::from_secs(300);
@@ -53,15 +53,15 @@ pub(super) fn write(store: &Store, plugin: &PluginName, url: &str, kept: &Kept) 
         .write(|transaction| transaction.execute(KEEP, (plugin.as_str(), url, etag, modified, now(), body)).map(|_| ()))
 }
 
+/// Forgets the documents of a plugin, as part of a change.
+pub(crate) fn forget(write: &Transaction<'_>, plugin: &str) -> rusqlite::Result<()> {
+    write.execute("DELETE FROM documents WHERE plugin = ?1", [plugin]).map(drop)
+}
+
 /// Notes that a document is as it was. Blocks.
 pub(super) fn touch(store: &Store, plugin: &PluginName, url: &str) -> Result<(), StoreError> {
     const TOUCH: &str = "UPDATE documents SET at = ?3 WHERE plugin = ?1 AND url = ?2";
     store.write(|transaction| transaction.execute(TOUCH, (plugin.as_str(), url, now())).map(|_| ()))
-}
-
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ impl Session {
         let placement = Placement::Header { name: self.login.header.clone(), format: self.login.format.clone() };
         let grant = SecretGrant {
             name,
-            source: SecretSource::Env(String::new()),
+            source: SecretSource::Kept,
             binding: Some(Binding { origin: self.origin.clone(), placement }),
             variable: None,
             reveal: false,

@@ -3,16 +3,17 @@
 //! the plugin's grants say.
 
 mod document;
-mod kept;
+pub(crate) mod kept;
 mod login;
-mod sessions;
+pub(crate) mod sessions;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use bailiwick_core::config::{self, Known, narrowed_to};
 use bailiwick_core::grant::{NetRequest, Placement, Section};
@@ -83,7 +84,8 @@ pub(crate) struct Services {
     /// Whether services are asked although their answers are known.
     afresh: bool,
     changed: watch::Sender<u64>,
-    awaited: Mutex<HashSet<PluginName>>,
+    /// Those that did not answer, and who asks each of them again.
+    awaited: Mutex<HashMap<PluginName, AbortHandle>>,
 }
 
 impl Services {
@@ -120,7 +122,8 @@ impl Services {
     pub(crate) async fn forget(&self, plugin: &PluginName) -> Result<(), Failure> {
         let Some(store) = self.store.clone() else { return Ok(()) };
         let plugin = plugin.clone();
-        let forgotten = tokio::task::spawn_blocking(move || pins::forget(&store, &plugin)).await;
+        let forget = move || store.write(|write| pins::forget(write, plugin.as_str()));
+        let forgotten = tokio::task::spawn_blocking(forget).await;
         let unkept = |error: String| Failure::new(Code::Internal, error);
         forgotten.map_err(|error| unkept(error.to_string()))?.map_err(|error| unkept(error.to_string()))
     }
@@ -154,9 +157,9 @@ impl Services {
             Known::Document(document) => {
                 let documents = Documents::new(wire, self.store.as_ref(), self.afresh);
                 let found = documents.read(service, document).await?;
-                let (configured, service) = (configured.clone(), service.clone());
+                let (configured, service, document) = (configured.clone(), service.clone(), document.clone());
                 let read = tokio::task::spawn_blocking(move || {
-                    let offered = read(found, &configured, &service);
+                    let offered = read(found, &configured, &service, &document);
                     // A large document is the most memory that a start takes.
                     ambient::give_freed_memory_back();
                     offered
@@ -183,29 +186,54 @@ impl Services {
     /// Asks a service that did not answer again and again, until it does: then its tools are there without anybody's doing.
     pub(crate) fn ask_again(self: &Arc<Self>, configured: &config::Plugin, service: &config::Service, wire: Arc<Wire>) {
         let name = configured.name.clone();
-        if !self.awaited.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
-            return;
-        }
         let (services, configured, service) = (Arc::downgrade(self), configured.clone(), service.clone());
-        tokio::spawn(async move {
+        let asking = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(PAUSE).await;
                 let Some(services) = services.upgrade() else { return };
                 if services.offered(&configured, &service, &wire).await.is_ok() {
-                    services.awaited.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
                     services.changed.send_modify(|version| *version += 1);
                     return;
                 }
             }
         });
+        // As it is configured now, and no other way.
+        if let Some(before) = self.awaited().insert(name, asking.abort_handle()) {
+            before.abort();
+        }
+    }
+
+    /// Asks no service again that is not among these.
+    pub(crate) fn retain(&self, config: &config::Config) {
+        let is_there = |name: &PluginName| config.plugins.iter().any(|plugin| plugin.name == *name && plugin.enabled);
+        self.awaited().retain(|name, asking| {
+            let stays = is_there(name) && !asking.is_finished();
+            if !stays {
+                asking.abort();
+            }
+            stays
+        });
+    }
+
+    /// Asks a service no more that did not answer: it does, or is configured otherwise.
+    pub(crate) fn stop_asking(&self, plugin: &PluginName) {
+        if let Some(asking) = self.awaited().remove(plugin) {
+            asking.abort();
+        }
+    }
+
+    fn awaited(&self) -> MutexGuard<'_, HashMap<PluginName, AbortHandle>> {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The tools of a document, of which those are left out that the plugin's grants do not let through. Blocks.
-fn read(found: Found, configured: &config::Plugin, service: &config::Service) -> Result<Offered, Failure> {
-    let Known::Document(document) = &service.known else {
-        return Err(Failure::new(Code::Internal, "a request has no document"));
-    };
+fn read(
+    found: Found,
+    configured: &config::Plugin,
+    service: &config::Service,
+    document: &config::Document,
+) -> Result<Offered, Failure> {
     let Found { value, at, others, stale } = found;
     let injected = configured.inject.keys().map(|name| Injected { name: name.clone(), at: None }).collect();
     let options = Options {
@@ -228,17 +256,14 @@ fn read(found: Found, configured: &config::Plugin, service: &config::Service) ->
     let advice = openapi::advice(&read, configured.name.as_ref(), &configured.grants.secrets, logs_in);
     let mut left_out: Vec<(String, String)> =
         read.left_out.into_iter().map(|left_out| (left_out.operation, left_out.reason)).collect();
-    let (mut tools, mut operations) = (Vec::new(), Vec::new());
+    let (origin, mut tools, mut operations) = (service.origin(), Vec::new(), Vec::new());
     for tool in &read.tools {
         let method = &tool.operation().method;
-        let base = NetRequest { method, url: &read.base };
-        let is_granted = configured.grants.net.iter().any(|grant| grant.methods().allow(method))
-            && configured.grants.net.names(&service.origin());
-        if is_granted {
+        if configured.grants.net.names_method(method, &origin) {
             tools.push(tool.definition().clone());
             operations.push(tool.operation().clone());
         } else {
-            let denial = configured.grants.net.decide(&base).err();
+            let denial = configured.grants.net.decide(&NetRequest { method, url: &read.base }).err();
             let reason =
                 denial.map_or_else(|| format!("`net` grants no {method}"), |denial| denial.reason().to_owned());
             left_out.push((format!("{method} {}", tool.path), reason));
@@ -398,5 +423,48 @@ impl Service {
         let files: Vec<&str> = ready.iter().flat_map(|ready| &ready.files).map(String::as_str).collect();
         let arguments = files_in(&files, &permitted.arguments().text, context).await?;
         runtime::call_as(&self.component, permitted, (CALL, &arguments), &Directories::default(), context).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bailiwick_core::config::{Config, Source as File, read};
+
+    use super::*;
+    use crate::resolver::Resolver;
+
+    fn config(text: &str) -> Config {
+        let source = File { name: "bailiwick.toml".to_owned(), text: text.to_owned(), base: "/".into() };
+        read(&source, &|_| None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_service_is_asked_again_as_it_is_configured_now_and_not_once_it_is_gone() {
+        let egress = Arc::new(Egress::new(Resolver::default(), &[]).unwrap());
+        let services = Arc::new(Services::new(egress, None, false, watch::Sender::new(0)));
+        let with = |url: &str| config(&format!("[plugins.shop]\nopenapi = {{ url = \"{url}\" }}\nnet = [\"{url}\"]"));
+        let ask = |config: &Config| {
+            let plugin = &config.plugins[0];
+            let wire = services.wire(plugin, &Arc::default());
+            services.ask_again(plugin, plugin.class.service().unwrap(), wire);
+            services.awaited().values().next().unwrap().clone()
+        };
+        let ended = async |asking: &AbortHandle| {
+            while !asking.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let (before, now) = (with("http://127.0.0.1:1"), with("http://127.0.0.1:2"));
+        let first = ask(&before);
+        let second = ask(&now);
+        ended(&first).await;
+        services.retain(&now);
+        assert!(!second.is_finished() && services.awaited().len() == 1);
+        services.retain(&config(""));
+        ended(&second).await;
+        assert!(services.awaited().is_empty());
+        let third = ask(&now);
+        services.stop_asking(&now.plugins[0].name);
+        ended(&third).await;
     }
 }

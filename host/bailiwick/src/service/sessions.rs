@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ring::hmac;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 use zeroize::Zeroizing;
 
 use bailiwick_core::name::PluginName;
@@ -85,6 +85,11 @@ impl Sessions {
         self.store.write(|write| write.execute(KEEP, params![plugin.as_str(), login, sealed]))?;
         Ok(())
     }
+}
+
+/// Forgets what a service gave, as part of a change.
+pub(crate) fn forget(write: &Transaction<'_>, plugin: &str) -> rusqlite::Result<()> {
+    write.execute("DELETE FROM sessions WHERE plugin = ?1", [plugin]).map(drop)
 }
 
 /// What a sealed session belongs to. Neither part has a line break.

@@ -16,6 +16,7 @@ mod secret;
 mod service;
 mod tool;
 pub(crate) mod variables;
+mod web;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

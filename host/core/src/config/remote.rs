@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
 use super::file::{McpTable, PluginTable};
 use super::mistake::{Flaw, Mistake, Place, code, shown};
-use super::reader::{At, Named, joined};
+use super::reader::{At, joined};
+use super::web::{self, Reserved};
 use super::{Class, Lifetime, Mcp, Typing};
 use crate::grant::{NetGrant, NetGrants, NetRequest, Origin, Placement, SecretGrant};
 use crate::name::SecretName;
@@ -117,17 +118,19 @@ impl Remote {
 const URL_LEGAL: &str = "`https://HOST/PATH`; `http` only for localhost or a loopback address";
 
 /// Headers that the protocol sets, or that frame the message.
-const PROTOCOL: &[&str] = &["accept", "accept-encoding", "content-type", "last-event-id", "traceparent", "tracestate"];
-
-/// Parts of names of headers whose values are secrets.
-const SECRET: &[&str] = &["auth", "cookie", "token", "secret", "password", "credential", "api-key", "apikey"];
+const PROTOCOL: Reserved = Reserved {
+    names: &["accept", "accept-encoding", "content-type", "last-event-id", "traceparent", "tracestate"],
+    starts: &["mcp-", "proxy-"],
+    whose: "the protocol's",
+    origin: "server's",
+};
 
 impl Typing<'_, '_> {
     /// Reads a server at a URL.
     pub(super) fn remote(&mut self, path: &str, place: &Place, mut table: McpTable) -> Option<Remote> {
         self.only_of_programs(path, &table);
         let (idle, lifetime) = self.idle_and_lifetime(path, &mut table);
-        let headers = self.headers(table.headers.take().unwrap_or_default());
+        let headers = self.plain_headers(table.headers.take().unwrap_or_default(), &PROTOCOL);
         let auth = self.auth(path, place, &mut table);
         let url = table.url?;
         let parsed = self.reading.accept(server_url(&url.value), &url.place)?;
@@ -170,23 +173,6 @@ impl Typing<'_, '_> {
         let idle = table.idle.take();
         let idle = self.span(&joined(path, "idle"), idle, Mcp::DEFAULT_IDLE, Duration::from_secs(1), DAY);
         (idle, table.lifetime.take().map(|lifetime| lifetime.value).unwrap_or_default())
-    }
-
-    fn headers(&mut self, table: Named<At<String>>) -> Option<BTreeMap<String, String>> {
-        let before = self.reading.n_mistakes();
-        let mut headers = BTreeMap::new();
-        for (name, value) in table.0 {
-            let lower = self.reading.accept(header_name(&name.value), &name.place);
-            let printable = value.value.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-            let fits = printable.then_some(()).ok_or_else(|| Flaw::new("a header may hold only printable ASCII"));
-            if let (Some(lower), Some(())) = (lower, self.reading.accept(fits, &value.place))
-                && headers.insert(lower, value.value).is_some()
-            {
-                let message = format!("the header `{}` is there already", name.value);
-                self.reading.note(Mistake::new(code::DUPLICATE, name.place, message));
-            }
-        }
-        (self.reading.n_mistakes() == before).then_some(headers)
     }
 
     fn auth(&mut self, path: &str, place: &Place, table: &mut McpTable) -> Option<Auth> {
@@ -342,20 +328,8 @@ impl Class {
 
 /// The URL of a server.
 fn server_url(text: &str) -> Result<Url, Flaw> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = url.ok_or_else(|| Flaw::new(format!("{} is not the URL of a server", shown(text))).legal(URL_LEGAL))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        let flaw = Flaw::new("the URL holds a user name or a password").legal(URL_LEGAL);
-        return Err(flaw.suggest("write a secret with `basic = \"USER\"` that is bound to its origin"));
-    }
-    if url.fragment().is_some() {
-        return Err(Flaw::new("the URL has a `#`, which is never sent").legal(URL_LEGAL));
-    }
-    if url.scheme() == "http" && !is_here(&url) {
-        let flaw = Flaw::new("what is asked of the server would go over the network unencrypted").legal(URL_LEGAL);
-        return Err(flaw.suggest("write `https`"));
-    }
-    Ok(url)
+    let url = web::url(text, "the URL of a server", URL_LEGAL)?;
+    web::encrypted(url, "what is asked of the server", URL_LEGAL)
 }
 
 /// The URL of a document about the host.
@@ -364,27 +338,4 @@ fn document_url(text: &str) -> Result<Url, Flaw> {
     let url = Url::parse(text).ok().filter(|url| url.scheme() == "https" && url.has_host() && url.path() != "/");
     let plain = url.filter(|url| url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
     plain.ok_or_else(|| Flaw::new(format!("{} cannot name a document about this client", shown(text))).legal(LEGAL))
-}
-
-/// Whether a URL leads to this machine.
-pub(super) fn is_here(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
-
-/// The name of a header that an operator may set to a text that is no secret.
-fn header_name(name: &str) -> Result<String, Flaw> {
-    let lower = Placement::header(name)?;
-    if PROTOCOL.contains(&lower.as_str()) || lower.starts_with("mcp-") || lower.starts_with("proxy-") {
-        return Err(Flaw::new(format!("the header `{name}` is the protocol's own")));
-    }
-    if SECRET.iter().any(|part| lower.contains(part)) {
-        let flaw = Flaw::new(format!("the header `{name}` holds a secret, and this file is no place for one"));
-        return Err(flaw.suggest("write a secret with `header` that is bound to the server's origin"));
-    }
-    Ok(lower)
 }

@@ -8,8 +8,8 @@ use url::Url;
 
 use super::file::{HttpTable, LoginTable, OpenApiTable, PluginTable};
 use super::mistake::{Flaw, Mistake, Place, code, shown};
-use super::reader::{At, JsonTable, Named, joined};
-use super::remote::is_here;
+use super::reader::{At, JsonTable, joined};
+use super::web::{self, Reserved};
 use super::{Class, Typing};
 use crate::grant::pattern::is_method;
 use crate::grant::{NetGrant, NetGrants, NetRequest, Origin, Placement};
@@ -154,8 +154,13 @@ impl NamingWord {
 /// What the URL of a service looks like, for messages.
 const URL_LEGAL: &str = "`https://HOST` or `https://HOST/PATH`, without user, password, `?` and `#`";
 
-/// Parts of names of headers whose values are secrets.
-const SECRET: &[&str] = &["auth", "cookie", "token", "secret", "password", "credential", "api-key", "apikey"];
+/// Headers that the host sets.
+const HOSTS: Reserved = Reserved {
+    names: &["accept-encoding", "content-type"],
+    starts: &["proxy-"],
+    whose: "the host's",
+    origin: "service's",
+};
 
 impl Service {
     /// Whom requests to it are for.
@@ -224,7 +229,7 @@ impl Typing<'_, '_> {
         let references = table.references.into_iter().flat_map(|list| list.value);
         let references =
             references.filter_map(|line| self.reading.accept(web_url(&line.value, true), &line.place)).collect();
-        let headers = self.service_headers(table.headers.unwrap_or_default());
+        let headers = self.plain_headers(table.headers.unwrap_or_default(), &HOSTS).unwrap_or_default();
         let login = match table.login {
             Some(login) => Some(self.login(&joined(path, "login"), &login.place, login.value)?),
             None => None,
@@ -253,7 +258,7 @@ impl Typing<'_, '_> {
     /// Reads a request that the operator describes.
     pub(super) fn http(&mut self, path: &str, place: &Place, table: HttpTable) -> Option<Service> {
         let before = self.reading.n_mistakes();
-        let headers = self.service_headers(table.headers.unwrap_or_default());
+        let headers = self.plain_headers(table.headers.unwrap_or_default(), &HOSTS).unwrap_or_default();
         let method = self.method(table.method);
         let input = self.input(path, table.input);
         let url = self.service_url(path, place, table.url)?;
@@ -308,22 +313,6 @@ impl Typing<'_, '_> {
         let compiled = ArgumentSchema::compile(&schema.to_string(), &[], serde_json::Map::new());
         let usable = compiled.map_err(|error| Flaw::new(format!("`{path}.input` is no schema of arguments: {error}")));
         self.reading.accept(usable, &place).map(|_| schema)
-    }
-
-    fn service_headers(&mut self, table: Named<At<String>>) -> BTreeMap<String, String> {
-        let mut headers = BTreeMap::new();
-        for (name, value) in table.0 {
-            let lower = self.reading.accept(plain_header(&name.value), &name.place);
-            let printable = value.value.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-            let fits = printable.then_some(()).ok_or_else(|| Flaw::new("a header may hold only printable ASCII"));
-            if let (Some(lower), Some(())) = (lower, self.reading.accept(fits, &value.place))
-                && headers.insert(lower, value.value).is_some()
-            {
-                let message = format!("the header `{}` is there already", name.value);
-                self.reading.note(Mistake::new(code::DUPLICATE, name.place, message));
-            }
-        }
-        headers
     }
 
     fn login(&mut self, path: &str, place: &Place, table: LoginTable) -> Option<Login> {
@@ -440,15 +429,7 @@ pub fn narrowed_to(net: &NetGrants, method: &str) -> NetGrants {
 
 /// The URL of something that is fetched.
 fn web_url(text: &str, query: bool) -> Result<Url, Flaw> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = url.ok_or_else(|| Flaw::new(format!("{} is not a URL of the web", shown(text))).legal(URL_LEGAL))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        let flaw = Flaw::new("the URL holds a user name or a password").legal(URL_LEGAL);
-        return Err(flaw.suggest("write a secret with `basic = \"USER\"` that is bound to its origin"));
-    }
-    if url.fragment().is_some() {
-        return Err(Flaw::new("the URL has a `#`, which is never sent").legal(URL_LEGAL));
-    }
+    let url = web::url(text, "a URL of the web", URL_LEGAL)?;
     if !query && url.query().is_some() {
         return Err(Flaw::new("the URL has a `?`: what goes there is up to each operation").legal(URL_LEGAL));
     }
@@ -457,11 +438,7 @@ fn web_url(text: &str, query: bool) -> Result<Url, Flaw> {
 
 /// The URL of what gets a credential.
 fn encrypted(url: Url) -> Result<Url, Flaw> {
-    if url.scheme() == "http" && !is_here(&url) {
-        let flaw = Flaw::new("what proves who asks would go over the network unencrypted").legal(URL_LEGAL);
-        return Err(flaw.suggest("write `https`"));
-    }
-    Ok(url)
+    web::encrypted(url, "what proves who asks", URL_LEGAL)
 }
 
 /// The URL of a request, where arguments stand in the path or the query and nowhere before.
@@ -474,19 +451,6 @@ fn template_url(text: &str) -> Result<Url, Flaw> {
         return Err(flaw.suggest("write the host, and `{name}` in the path or the query"));
     }
     Ok(url)
-}
-
-/// The name of a header that holds no secret.
-fn plain_header(name: &str) -> Result<String, Flaw> {
-    let lower = Placement::header(name)?;
-    if matches!(lower.as_str(), "accept-encoding" | "content-type") || lower.starts_with("proxy-") {
-        return Err(Flaw::new(format!("the header `{name}` is the host's own")));
-    }
-    if SECRET.iter().any(|part| lower.contains(part)) {
-        let flaw = Flaw::new(format!("the header `{name}` holds a secret, and this file is no place for one"));
-        return Err(flaw.suggest("write a secret with `header` that is bound to the service's origin"));
-    }
-    Ok(lower)
 }
 
 /// Reads `$.a.b[0]` or `$['a']` (the parts of JSONPath, RFC 9535, that lead to one place) as a JSON pointer.

@@ -467,12 +467,23 @@ impl NetGrants {
 
     /// Whether some request to this origin could be let through.
     pub fn names(&self, origin: &Origin) -> bool {
+        self.at(origin).next().is_some()
+    }
+
+    /// Whether some request with this method to this origin could be let through.
+    pub fn names_method(&self, method: &str, origin: &Origin) -> bool {
+        self.at(origin).any(|grant| grant.methods.allow(method))
+    }
+
+    /// The grants for something at this origin.
+    fn at(&self, origin: &Origin) -> impl Iterator<Item = &NetGrant> {
         let host = match origin.host.trim_matches(['[', ']']).parse() {
             Ok(address) => HostName::Address(address),
             Err(_) => HostName::Name(origin.host.clone()),
         };
-        let same = |grant: &NetGrant| grant.scheme.as_str() == origin.scheme && grant.port == origin.port;
-        self.grants.iter().any(|grant| same(grant) && grant.host.allows(&host))
+        let (scheme, port) = (origin.scheme.clone(), origin.port);
+        let same = move |grant: &NetGrant| grant.scheme.as_str() == scheme && grant.port == port;
+        self.grants.iter().filter(move |grant| same(grant) && grant.host.allows(&host))
     }
 
     fn deny(&self, mismatch: Mismatch, target: &Target<'_>, url: &Url) -> NetDenial {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bailiwick_operation::{Body, Location, Operation, Parameter, PathValue, Piece, Source, Style};
+use bailiwick_operation::{
+    Body, CONNECTION_HEADERS, Location, OPERATORS_HEADERS, Operation, Parameter, PathValue, Piece, Source, Style,
+};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -27,39 +29,6 @@ pub(super) const MOST_NAMED: usize = 64;
 /// Arguments of one tool.
 pub(super) const MOST_ARGUMENTS: usize = 512;
 
-/// Headers that nobody but the host writes: they say where a request goes, how it is framed, who sends it, or turn it into
-/// another one.
-const HOST_HEADERS: [&str; 29] = [
-    "accept",
-    "authorization",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "cookie",
-    "expect",
-    "forwarded",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "set-cookie",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-url",
-    "x-real-ip",
-    "x-rewrite-url",
-];
 /// Headers and cookies that prove who calls, whether the document declares a scheme for them or not.
 const CREDENTIALS: [&str; 6] = ["api-key", "apikey", "x-access-token", "x-api-key", "x-apikey", "x-auth-token"];
 
@@ -272,7 +241,8 @@ impl<'d> Reader<'_, 'd> {
         if in_head && (name.is_empty() || !name.bytes().all(is_token)) {
             return Err(format!("`{}` can be no name of a header or a cookie", quotable(name, 80)));
         }
-        if at == Location::Header && HOST_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+        let is_in = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(name));
+        if at == Location::Header && (is_in(&CONNECTION_HEADERS) || is_in(&OPERATORS_HEADERS)) {
             return Ok(None);
         }
         if let Some(injected) = self.injected(name) {

@@ -7,6 +7,7 @@ use bailiwick_core::redact::visible;
 use bailiwick_core::registration::{DEFAULT_TIMEOUT_MS, Http, Mcp, Naming, OpenApi, Protocol, Registration};
 
 use crate::registrations::{self, RegistrationError, Values};
+use crate::store::now;
 
 use super::given::{AddArguments, UpdateArguments};
 use super::show::{Live, live};
@@ -33,7 +34,7 @@ pub(super) fn add(terminal: &Terminal, global: &Global, arguments: &AddArguments
 }
 
 fn draft(name: &PluginName, arguments: &AddArguments) -> Result<(Registration, Values), RegistrationError> {
-    let now = registrations::now();
+    let created = now();
     let mut service = OpenApi {
         url: arguments.url.trim().to_owned(),
         spec: None,
@@ -56,8 +57,8 @@ fn draft(name: &PluginName, arguments: &AddArguments) -> Result<(Registration, V
         addresses: Vec::new(),
         net: Vec::new(),
         owner: CALLER.to_owned(),
-        created_at: now,
-        updated_at: now,
+        created_at: created,
+        updated_at: created,
     };
     arguments.given.put(&mut registration, &mut values).map_err(RegistrationError::Unfit)?;
     Ok((registration, values))
@@ -118,7 +119,7 @@ pub(super) fn update(terminal: &Terminal, global: &Global, arguments: &UpdateArg
     // A record whose values do not open may not be what was registered: nothing is sealed for it again.
     let mut values = kept.values.map_err(|error| refused(&error.into()))?;
     changed(&mut registration, &mut values, arguments).map_err(|flaw| unfit(&flaw))?;
-    registration.updated_at = registrations::now();
+    registration.updated_at = now();
     let change = registrations.update(&registration, &values, CALLER).map_err(|error| refused(&error))?;
     audited(&config, &change)?;
     warn_of_insecure(terminal, &registration);
