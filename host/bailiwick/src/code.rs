@@ -65,7 +65,7 @@ impl Program {
     /// The interpreters that its calls may need.
     pub(crate) fn interpreters(&self) -> Vec<Interpreter> {
         match &self.kind {
-            Kind::Executor | Kind::Mode => Interpreter::ALL.to_vec(),
+            Kind::Executor | Kind::Mode | Kind::Runner => Interpreter::ALL.to_vec(),
             Kind::Custom(custom) => vec![custom.language.interpreter()],
         }
     }
