@@ -16,6 +16,7 @@ mod calls;
 mod chat;
 mod cli;
 mod clients;
+mod code_mode;
 mod compile;
 mod conformance;
 mod context;
