@@ -1,0 +1,3 @@
+//! Programs that callers send, and tools that are programs.
+
+pub mod typescript;
