@@ -50,6 +50,7 @@ mod services;
 mod telemetry;
 mod tidy;
 mod typed;
+mod typescript;
 mod wall;
 mod web;
 mod web_mcp;
