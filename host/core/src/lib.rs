@@ -52,6 +52,7 @@ pub mod schema;
 pub mod trace;
 pub mod typed;
 
+pub mod code;
 pub mod dialect;
 pub mod render;
 
