@@ -19,6 +19,9 @@ def remember(source):
 
 def of_compiler(error):
     """An error of the compiler."""
+    if isinstance(error, MemoryError) and str(error):
+        # The parser has a stack of its own, and this is how it says that it is full.
+        return {"kind": "stack", "message": f"MemoryError: {error}"}
     if isinstance(error, MemoryError):
         return {"kind": "memory", "message": "MemoryError: the program is too large to compile"}
     if isinstance(error, RecursionError):
@@ -55,14 +58,20 @@ def _own(told, seen):
         return
     seen.add(id(told))
     own = [frame for frame in told.stack if not _ours(frame.filename)]
-    # The frames of a recursion that is folded anyway may all stay: they are told in a few lines.
-    told.stack[:] = own if _folds(own) else own[:_FRAMES] + own[-_FRAMES:]
+    told.stack[:] = own if _runs(own) <= 2 * _FRAMES else [*own[:_FRAMES], _gap(own), *own[-_FRAMES:]]
     for other in (told.__cause__, told.__context__, *(told.exceptions or ())):
         _own(other, seen)
 
 
-def _folds(frames):
-    return len(frames) <= 2 * _FRAMES or len({(frame.lineno, frame.name) for frame in frames}) <= _FRAMES // 2
+def _runs(frames):
+    """How many there are, where those that repeat count once: a traceback tells them in one line."""
+    places = [(frame.lineno, frame.name) for frame in frames]
+    return sum(place != before for place, before in zip(places, [None, *places]))
+
+
+def _gap(frames):
+    left_out = frames[_FRAMES:-_FRAMES]
+    return traceback.FrameSummary(PROGRAM, left_out[0].lineno, f"[{len(left_out)} frames left out]", lookup_line=False)
 
 
 def _ours(filename):

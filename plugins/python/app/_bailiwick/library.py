@@ -21,7 +21,7 @@ MODULES = """
     email.charset email.contentmanager email.encoders email.errors email.generator email.header email.headerregistry
     email.iterators email.message email.mime.application email.mime.audio email.mime.base email.mime.image
     email.mime.message email.mime.multipart email.mime.nonmultipart email.mime.text email.parser email.policy
-    email.quoprimime email.utils encodings enum errno faulthandler fileinput filecmp fnmatch formatter fractions ftplib
+    email.quoprimime email.utils encodings enum errno faulthandler fileinput filecmp fnmatch fractions ftplib
     functools gc genericpath getopt getpass gettext glob graphlib gzip hashlib heapq hmac html html.entities html.parser
     http http.client http.cookiejar http.cookies importlib importlib.abc importlib.machinery importlib.metadata
     importlib.resources importlib.util inspect io ipaddress itertools json json.decoder json.encoder json.scanner
@@ -39,8 +39,8 @@ MODULES = """
     compression.zlib compression._common _pydecimal _pydatetime _strptime _pylong _colorize _pyio _weakrefset
     _py_warnings _ast_unparse _json _struct _csv _random _datetime _decimal _bisect _heapq _statistics _queue _opcode
     _zoneinfo _elementtree _pickle _asyncio _contextvars _md5 _sha1 _sha2 _sha3 _blake2 _hmac _lsprof cProfile
-    _multibytecodec _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw unittest.__main__
-    curses.ascii dbm dbm.dumb dbm.sqlite3 imghdr mailbox
+    _multibytecodec _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw
+    curses.ascii dbm dbm.dumb dbm.sqlite3 mailbox
 """.split()
 _NOT_THESE = {"mbcs", "oem", "cp65001"}
 missing = []
@@ -52,11 +52,9 @@ class _Missing(importlib.abc.MetaPathFinder):
     def find_spec(self, fullname, path, target=None):
         if path is not None or fullname in _QUIET:
             return None
-        raise ModuleNotFoundError(
-            f"`{fullname}` is not part of this Python: it has the standard library (without what needs threads, "
-            "processes or a screen) and nothing can be installed",
-            name=fullname,
-        )
+        known = fullname in sys.stdlib_module_names
+        why = "it was built without it" if known else "it has the standard library, and nothing can be installed"
+        raise ModuleNotFoundError(f"`{fullname}` is not part of this Python: {why}", name=fullname)
 
 
 # The library looks for these and does without them; so does whatever a program tries first.
@@ -90,11 +88,8 @@ def settle():
     import atexit
     import linecache
 
-    from . import values
-
     os.environ.clear()
     sys.path[:] = []
-    sys.argv[:] = [""]
     sys.orig_argv[:] = []
     sys.dont_write_bytecode = True
     sys.path_importer_cache.clear()
@@ -102,7 +97,6 @@ def settle():
     linecache.clearcache()
     atexit._clear()
     warm()
-    print("left out:", ", ".join(sorted(missing)), file=sys.stderr)
     importlib.invalidate_caches()
     gc.collect()
     gc.freeze()
@@ -110,11 +104,8 @@ def settle():
 
 def warm():
     """Runs what every call needs once, so that no call does it for the first time."""
-    import json
     from . import run
 
-    asked = run.Asked.of({"language": "python", "form": "script", "source": "print(1)\n1 + 1"})
-    run.answer(asked)
+    run.answer(run.Asked.of({"language": "python", "form": "script", "source": "print(1)\n1 + 1"}))
     sys.modules.pop("__main__", None)
     sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
-    json.dumps({})

@@ -20,11 +20,16 @@ import time
 import types
 
 from . import clock, failures, printed, tools, values
+from componentize_py_types import Err
 from wit_world.imports import artifact
 
 # A value whose JSON is larger goes to an artifact.
 LARGEST = 1024 * 1024
 _VALUE = "__bailiwick_value__"
+# Text of JSON. Parts of an answer are made one by one: a value may be large, and is not written twice.
+_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+# What is left when a program has used up its memory, to say so.
+_spare = [bytearray(256 * 1024)]
 _NOTHING = object()
 _FORMS = ("script", "body", "main", "check")
 _KEYS = {"language", "form", "source", "input", "time_ms", "tools"}
@@ -64,16 +69,18 @@ def answer(asked):
     """Runs the program and gives the answer as JSON text."""
     begun = time.perf_counter()
     out = printed.Printed()
+    sys.stdout, sys.stderr = out.stdout, out.stderr
+    failures.remember(asked.source)
     if asked.form == "check":
-        told = {"errors": _errors(asked.source)}
+        told = {"errors": _json(_errors(asked.source))}
     else:
-        told = _run(asked, out)
+        told = _run(asked)
     shown, whole = out.end()
-    told = {"output": shown, **told}
+    told = {"output": _json(shown), **told}
     if whole is not None:
         _put(told, "artifact", "output.txt", "text/plain; charset=utf-8", whole)
-    told["duration_ms"] = round((time.perf_counter() - begun) * 1000, 3)
-    return json.dumps(told, ensure_ascii=False, allow_nan=False)
+    told["duration_ms"] = str(round((time.perf_counter() - begun) * 1000, 3))
+    return "{" + ", ".join(f'"{name}": {text}' for name, text in told.items()) + "}"
 
 
 def _errors(source):
@@ -87,16 +94,13 @@ def _errors(source):
 _COMPILER = (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError)
 
 
-def _run(asked, out):
-    """Runs it: what it gave or what ended it."""
-    failures.remember(asked.source)
+def _run(asked):
+    """Runs it: what it gave or what ended it, each part as JSON text."""
     try:
         code = _compiled(asked.form, asked.source)
     except _COMPILER as error:
-        return {"error": failures.of_compiler(error)}
-    # What is left when the program has used up its memory, to say so.
-    spare = bytearray(256 * 1024)
-    program = _prepared(asked, out)
+        return {"error": _json(failures.of_compiler(error))}
+    program = _prepared(asked)
     try:
         clock.start(asked.time_ms)
         value = _FOLLOW[asked.form](code, program, asked)
@@ -104,21 +108,24 @@ def _run(asked, out):
         _end()
         return told
     except SystemExit as error:
-        del spare
         return _left(error, asked)
     except BaseException as error:
-        del spare
-        clock.stop()
-        return {"error": failures.of_program(error, asked.time_ms)}
+        return _failed(error, asked)
     finally:
         clock.stop()
 
 
-def _prepared(asked, out):
+def _failed(error, asked):
+    _spare.clear()
+    clock.stop()
+    return {"error": _json(failures.of_program(error, asked.time_ms))}
+
+
+def _prepared(asked):
     """The module the program runs in, and what has to be new for each program in an interpreter that is a copy."""
     random.seed()
     logging._startTime = time.time_ns()
-    sys.stdout, sys.stderr = out.stdout, out.stderr
+    sys.argv = ["program"]
     name = "program" if asked.form == "main" else "__main__"
     program = types.ModuleType(name)
     program.__builtins__ = builtins
@@ -222,20 +229,19 @@ def _takes_nothing(main):
 
 def _given(value, form):
     if value is _NOTHING:
-        return {"main": False} if form == "main" else {}
-    told = {"value": values.plain(value)}
-    text = json.dumps(told["value"], ensure_ascii=False, allow_nan=False)
+        return {"main": "false"} if form == "main" else {}
+    text = _json(values.plain(value))
     if len(text) <= LARGEST and len(text.encode()) <= LARGEST:
-        return told
-    told = {"value": f"<{type(value).__name__}: its JSON has {len(text):,} characters, more than an answer holds>"}
-    return _put(told, "value_artifact", "value.json", "application/json", text.encode())
+        return {"value": text}
+    note = f"<{type(value).__name__}: its JSON has {len(text):,} characters, more than an answer holds>"
+    return _put({"value": _json(note)}, "value_artifact", "value.json", "application/json", text.encode())
 
 
 def _put(told, key, name, kind, data):
     """Keeps what is too large; where it cannot be kept, the answer goes without."""
     try:
-        told[key] = artifact.put(name, kind, data)
-    except Exception:
+        told[key] = _json(artifact.put(name, kind, data))
+    except Err:
         pass
     return told
 
@@ -247,10 +253,10 @@ def _end():
 
 def _left(error, asked):
     """A program that ended itself: no error if it says so."""
-    if error.code is None or (type(error.code) is int and error.code == 0):
-        try:
-            _end()
-        except BaseException as other:
-            return {"error": failures.of_program(other, asked.time_ms)}
-        return {}
-    return {"error": failures.of_program(error, asked.time_ms)}
+    if error.code is not None and not (type(error.code) is int and error.code == 0):
+        return _failed(error, asked)
+    try:
+        _end()
+    except BaseException as other:
+        return _failed(other, asked)
+    return {}

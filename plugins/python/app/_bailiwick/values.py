@@ -15,7 +15,7 @@
 | `timedelta` | a number of seconds |
 | a member of an `Enum` | its value |
 | an exception | `"ValueError: …"` |
-| an object whose class says nothing of how it is shown | an object of its public attributes |
+| a `SimpleNamespace`, an object whose class says nothing of how it is shown | an object of its public attributes |
 | anything else | its `repr`, at most 1,000 characters |
 | what contains itself | `"<cycle>"` there; beyond 100 levels `"<too deep>"` |
 """
@@ -32,6 +32,7 @@ import fractions
 import math
 import pathlib
 import sys
+import types
 import uuid
 
 _EXACT = 2**53
@@ -41,6 +42,7 @@ _BITS = 100_000
 _TEXTS = (decimal.Decimal, fractions.Fraction, complex, uuid.UUID, pathlib.PurePath)
 _BYTES = (bytes, bytearray, memoryview)
 _LISTS = (list, tuple, range, collections.deque, array.array, collections.abc.MappingView, collections.abc.Sequence)
+_SILENT = (object.__repr__, types.SimpleNamespace.__repr__)
 _VIEWS = (collections.abc.Set, set, frozenset)
 
 
@@ -134,7 +136,7 @@ def _object(value, above):
         return shown(value)
     if dataclasses.is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name), above) for field in dataclasses.fields(value)}
-    if type(value).__repr__ is object.__repr__ and hasattr(value, "__dict__"):
+    if type(value).__repr__ in _SILENT and hasattr(value, "__dict__"):
         return {text(name): _plain(part, above) for name, part in vars(value).items() if not name.startswith("_")}
     return shown(value)
 

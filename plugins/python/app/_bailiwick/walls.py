@@ -5,6 +5,7 @@ errors that would be hard to understand.
 """
 
 import errno
+import os
 import socket
 import subprocess
 import threading
@@ -25,7 +26,7 @@ def build():
     for name in ("create_connection", "create_server", "socketpair", "getaddrinfo", "gethostbyname", "gethostname"):
         if hasattr(socket, name):
             setattr(socket, name, _no_network)
-    subprocess.Popen.__init__ = _no_processes
+    subprocess.Popen.__init__ = os.system = _no_processes
     threading.Thread.start = _no_threads
 
 
