@@ -11,8 +11,11 @@ time.sleep = clock.sleep
 import gc
 import importlib
 import importlib.abc
+import importlib.machinery
+import marshal
 import os
 import pkgutil
+import zlib
 
 MODULES = """
     __future__ _thread abc argparse array ast asyncio atexit base64 bdb binascii bisect builtins calendar cmath cmd code
@@ -40,25 +43,43 @@ MODULES = """
     _py_warnings _ast_unparse _json _struct _csv _random _datetime _decimal _bisect _heapq _statistics _queue _opcode
     _zoneinfo _elementtree _pickle _asyncio _contextvars _md5 _sha1 _sha2 _sha3 _blake2 _hmac _lsprof cProfile
     _multibytecodec _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw
-    curses.ascii dbm dbm.dumb dbm.sqlite3 mailbox
+    curses.ascii dbm dbm.dumb dbm.sqlite3 mailbox smtplib poplib imaplib
+    socketserver http.server xmlrpc.server
 """.split()
 _NOT_THESE = {"mbcs", "oem", "cp65001"}
+# The library looks for these and does without them; so does whatever a program tries first.
+_QUIET = {"_lzma", "_bz2", "_zstd", "_ssl", "_ctypes", "readline", "_posixsubprocess", "usercustomize", "sitecustomize"}
 missing = []
 
 
-class _Missing(importlib.abc.MetaPathFinder):
-    """The last one asked for a module: says that it is not part of this Python."""
+class Library(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """The last one asked for a module. It has the code of the library's modules, for a program that imports one anew,
+    and says of any other that it is not part of this Python."""
+
+    def __init__(self):
+        self._code = {}
+
+    def keep(self):
+        """Keeps the code of all modules that were imported from files so far."""
+        for name, module in sys.modules.items():
+            spec = getattr(module, "__spec__", None)
+            if spec and spec.origin and spec.origin.startswith("/python/") and hasattr(spec.loader, "get_code"):
+                code = zlib.compress(marshal.dumps(spec.loader.get_code(spec.name)))
+                self._code[name] = (code, spec.origin, spec.submodule_search_locations is not None)
 
     def find_spec(self, fullname, path, target=None):
+        if fullname in self._code:
+            _, origin, package = self._code[fullname]
+            return importlib.machinery.ModuleSpec(fullname, self, origin=origin, is_package=package)
         if path is not None or fullname in _QUIET:
             return None
         known = fullname in sys.stdlib_module_names
         why = "it was built without it" if known else "it has the standard library, and nothing can be installed"
         raise ModuleNotFoundError(f"`{fullname}` is not part of this Python: {why}", name=fullname)
 
-
-# The library looks for these and does without them; so does whatever a program tries first.
-_QUIET = {"_lzma", "_bz2", "_zstd", "_ssl", "_ctypes", "readline", "_posixsubprocess", "usercustomize", "sitecustomize"}
+    def exec_module(self, module):
+        code, module.__file__, _ = self._code[module.__name__]
+        exec(marshal.loads(zlib.decompress(code)), vars(module))
 
 
 def load():
@@ -88,12 +109,14 @@ def settle():
     import atexit
     import linecache
 
+    library = Library()
+    library.keep()
     os.environ.clear()
     sys.path[:] = []
     sys.orig_argv[:] = []
     sys.dont_write_bytecode = True
     sys.path_importer_cache.clear()
-    sys.meta_path.append(_Missing())
+    sys.meta_path.append(library)
     linecache.clearcache()
     atexit._clear()
     warm()
