@@ -47,19 +47,20 @@ install
 echo "python: building $component (half a minute)"
 mkdir -p "$built"
 site=$("$tools/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-# Into a folder of its own first: what is half written is nobody's component.
-work=$(mktemp -d "$built/.python.XXXXXX")
+work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp -r "$here/app" "$work/app"
 cp -r "$site/tzdata" "$work/app/tzdata"
 find "$work/app" -name __pycache__ -prune -exec rm -rf {} +
-(cd "$root" && "$tools/bin/componentize-py" --quiet -d wit -d plugins/python/wit \
-    -w "${BAILIWICK_PYTHON_WORLD:-bailiwick:python/interpreter}" \
-    componentize -p "$work/app" -o "$work/python.wasm" _bailiwick) > "$work/log" 2>&1 || {
+cd "$root"
+"$tools/bin/componentize-py" --quiet -d wit -d plugins/python/wit -w bailiwick:python/interpreter \
+    componentize -p "$work/app" -o "$work/python.wasm" _bailiwick > "$work/log" 2>&1 || {
     cat "$work/log" >&2
     fail "the component could not be built; see above"
 }
 cat "$work/log"
-mv "$work/python.wasm" "$component"
+# Under another name first: what is half written is nobody's component.
+mv "$work/python.wasm" "$component.new"
+mv "$component.new" "$component"
 echo "$hash" > "$component.inputs"
 echo "python: $component, $(wc -c < "$component") bytes"

@@ -39,7 +39,7 @@ def of_compiler(error):
 def of_program(error, milliseconds):
     """What a running program raised."""
     if isinstance(error, clock.OutOfTime):
-        return {"kind": "timeout", "message": f"execution timed out after {milliseconds} ms", **_place(error)}
+        return {"kind": "timeout", "message": f"execution timed out after {milliseconds}ms", **_place(error)}
     kind = "memory" if isinstance(error, MemoryError) else "stack" if isinstance(error, RecursionError) else "runtime"
     told = traceback.TracebackException.from_exception(error, max_group_width=10, max_group_depth=5)
     _own(told, set())
