@@ -1,8 +1,9 @@
 #!/bin/sh
 # Builds the Python interpreter, `plugins/built/python.wasm`: CPython 3.14 with its standard library, as a component.
 #
-# What builds it is installed once, by pinned versions, in a Python of its own below `$BAILIWICK_TOOLS` (or `target/tools`).
-# Does nothing when neither the sources nor the contracts have changed. Needs python3 (3.9 or later) with venv; no root.
+# What builds it is installed once, by pinned versions, in a Python of its own below `$BAILIWICK_TOOLS` (else
+# `target/tools`). Does nothing when neither the sources nor the contracts have changed. Needs python3 (3.9 or later)
+# with venv; no root.
 #
 #     build.sh [--force]
 set -eu

@@ -1,7 +1,7 @@
 """Runs one module of CPython's own tests within the interpreter. Not a test of ours: a program for the form `main`.
 
-`input` has the `module`, and the ids of tests to `leave_out`: those that would end the whole instance. The folder `/lib`
-has CPython's package `test`; `/tmp` can be written.
+`input` has the `module`, and the ids of tests to `leave_out`: those that would end the whole instance. The folder
+`/lib` has CPython's package `test`; `/tmp` can be written.
 """
 
 import io

@@ -1,8 +1,9 @@
 """The Python interpreter as a plugin: one tool, `run`, that the host calls for programs callers wrote.
 
-It is not for callers: the host checks what they ask, and makes a fresh instance of this component for each program, so
-nothing here is undone after a run. Read in this order: `run` what a program is and what comes of it, `printed`, `values`
-and `failures` the parts of an answer, `tools` and `waiting` code mode, `library` and `walls` what a program finds.
+It is not for callers: the host checks what they ask, and makes a fresh instance of this component for each program,
+so nothing here is undone after a run. Read in this order: `run` is what a program is and what comes of it; `printed`,
+`values` and `failures` are the parts of an answer; `tools` and `waiting` are code mode; `library` and `walls` are what
+a program finds.
 """
 
 import json

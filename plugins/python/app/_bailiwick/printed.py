@@ -26,8 +26,7 @@ class Printed:
         )
 
     def take(self, name, data):
-        """Takes bytes of a stream. Raises `OutOfTime`: a program that prints in a loop ends here."""
-        clock.check()
+        """Takes bytes of a stream. Then raises `OutOfTime` if so: a program that prints in a loop ends here."""
         error = name == "<stderr>"
         if error:
             flush(self.stdout)
@@ -42,6 +41,7 @@ class Printed:
         else:
             self._line_of = None if data.endswith(b"\n") else name
         self._keep(data)
+        clock.check()
 
     def _keep(self, data):
         self._total += len(data)

@@ -49,7 +49,10 @@ _ERROR = {
 OUTPUT = {
     "type": "object",
     "properties": {
-        "output": {"type": "string", "description": "What was printed; lines to standard error begin with `[stderr] `."},
+        "output": {
+            "type": "string",
+            "description": "What was printed; lines to standard error begin with `[stderr] `.",
+        },
         "artifact": {"type": "string", "description": "All that was printed, where `output` leaves out its middle."},
         "value": {"description": "What the program gave; absent when it gave nothing."},
         "value_artifact": {"type": "string", "description": "The value, where it is too large for an answer."},

@@ -8,7 +8,7 @@
 | `nan`, `inf`, `-inf` | `"NaN"`, `"Infinity"`, `"-Infinity"` |
 | `list`, `tuple`, `range`, `deque`, `array`, views of a `dict`, other sequences | an array |
 | `set`, `frozenset` | an array, sorted where it can be |
-| `dict` and other mappings, named tuples, dataclasses | an object; keys that are no strings as they would be in JSON, else their `str` |
+| `dict` and other mappings, named tuples, dataclasses | an object; other keys as JSON or `str` tells them |
 | `bytes`, `bytearray`, `memoryview` | `{"base64": "…"}` |
 | `Decimal`, `Fraction`, `complex`, `UUID`, paths | a string |
 | `datetime`, `date`, `time` | a string, ISO 8601 |

@@ -12,7 +12,7 @@ from wit_world.imports import monotonic_clock, poll
 
 
 def until_any(pollables, seconds=None):
-    """Waits until one of the pollables is ready or so many seconds are over; gives the places of those that are ready."""
+    """Waits until one of the pollables is ready or the seconds are over; gives the places of those that are ready."""
     if not pollables:
         clock.sleep(seconds)
         return []
