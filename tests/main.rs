@@ -40,6 +40,7 @@ mod manage;
 mod native;
 mod net_spellings;
 mod net_twins;
+mod python;
 mod registrations;
 mod review;
 mod sdk_readme;
