@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bailiwick_plugin_common::text;
-use bailiwick_sdk::{Content, Failure, Output, artifact};
+use bailiwick_sdk::artifact::Refusal;
+use bailiwick_sdk::{Content, Failure, Output, ResourceLink, artifact};
 use http::StatusCode;
 
 /// Most characters of a body in the result. The rest is in an artifact.
@@ -37,17 +38,25 @@ impl Answer {
     pub(crate) fn into_output(self) -> Result<Output, Failure> {
         if !(200..300).contains(&self.status) {
             let failure = Failure::upstream(self.shown(MAX_FAILED_CHARS), self.status);
-            return Err(self
-                .retry_after
-                .map_or(failure.clone(), |wait| failure.retry_after(Duration::from_secs(wait))));
+            return Err(match self.retry_after {
+                Some(seconds) => failure.retry_after(Duration::from_secs(seconds)),
+                None => failure,
+            });
         }
-        let output = Output::text(self.shown(MAX_CHARS));
-        Ok(match self.file(MAX_CHARS) {
-            Some(name) => match artifact::put(name, media_type(&self.content_type), &self.body) {
-                Ok(uri) => output.with(Content::link(uri, name)),
-                Err(_) => output,
-            },
-            None => output,
+        let shown = self.shown(MAX_CHARS);
+        let Some(name) = self.file(MAX_CHARS) else {
+            return Ok(Output::text(shown));
+        };
+        let media_type = media_type(&self.content_type);
+        Ok(match artifact::put(name, media_type, &self.body) {
+            Ok(uri) => Output::text(shown).with(link(uri, name, media_type, self.body.len())),
+            Err(refusal) => {
+                let why = match refusal {
+                    Refusal::TooLarge => "it is larger than `limits.artifacts` allows",
+                    Refusal::Unavailable => "the host's log says why",
+                };
+                Output::text(format!("{shown}\n[the whole could not be kept: {why}]"))
+            }
         })
     }
 
@@ -86,6 +95,11 @@ impl Answer {
             false => Some("body.txt"),
         }
     }
+}
+
+fn link(uri: String, name: &str, media_type: &str, n_bytes: usize) -> Content {
+    let (name, mime_type, size) = (name.to_owned(), Some(media_type.to_owned()), u64::try_from(n_bytes).ok());
+    ResourceLink { uri, name, title: None, description: None, mime_type, size }.into()
 }
 
 /// The media type without parameters.

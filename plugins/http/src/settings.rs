@@ -1,6 +1,8 @@
 //! What the operator wrote under `[plugins.NAME.config]`.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bailiwick_sdk::Failure;
@@ -51,17 +53,9 @@ impl Settings {
         for (key, text) in entries {
             match key.as_str() {
                 "timeout_ms" => {
-                    let most = 1..=LONGEST_TIMEOUT;
-                    let milliseconds = value::<u64>(&key, &text)?;
-                    let fits = most.contains(&milliseconds);
-                    settings.timeout =
-                        Duration::from_millis(if fits { milliseconds } else { return Err(range(&key, &most)) });
+                    settings.timeout = Duration::from_millis(within(&key, &text, 1..=LONGEST_TIMEOUT)?);
                 }
-                "max_response_bytes" => {
-                    let most = 1..=LARGEST_BODY;
-                    let bytes = value::<usize>(&key, &text)?;
-                    settings.max_body = if most.contains(&bytes) { bytes } else { return Err(range(&key, &most)) };
-                }
+                "max_response_bytes" => settings.max_body = within(&key, &text, 1..=LARGEST_BODY)?,
                 "default_headers" => settings.default_headers = headers(&key, value(&key, &text)?)?,
                 "presets" => settings.presets = presets(value(&key, &text)?)?,
                 unknown => {
@@ -84,16 +78,24 @@ fn value<T: DeserializeOwned>(key: &str, text: &str) -> Result<T, Failure> {
             "default_headers" => "a table such as `{ Accept = \"application/json\" }`",
             _ => "a whole number",
         };
-        Failure::not_configured(format!("The setting `{key}` cannot be used at {}: write {shape}.", place(&error)))
+        Failure::not_configured(format!(
+            "The setting `{key}` cannot be used at character {}: write {shape}.",
+            error.column()
+        ))
     })
 }
 
-fn place(error: &serde_json::Error) -> String {
-    format!("character {}", error.column())
-}
-
-fn range<T: std::fmt::Display>(key: &str, range: &std::ops::RangeInclusive<T>) -> Failure {
-    Failure::not_configured(format!("The setting `{key}` must be from {} to {}.", range.start(), range.end()))
+fn within<T: DeserializeOwned + Display + PartialOrd>(
+    key: &str,
+    text: &str,
+    range: RangeInclusive<T>,
+) -> Result<T, Failure> {
+    let number = value(key, text)?;
+    if !range.contains(&number) {
+        let sentence = format!("The setting `{key}` must be from {} to {}.", range.start(), range.end());
+        return Err(Failure::not_configured(sentence));
+    }
+    Ok(number)
 }
 
 fn presets(presets: BTreeMap<String, Preset>) -> Result<BTreeMap<String, Preset>, Failure> {
