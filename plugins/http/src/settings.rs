@@ -17,6 +17,9 @@ const MAX_BODY: usize = 1 << 20;
 const LONGEST_TIMEOUT: u64 = 600_000;
 const LARGEST_BODY: usize = 16 << 20;
 
+/// Fields that are nothing but a login.
+const LOGINS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
 /// Header fields as they were written.
 pub(crate) type Headers = BTreeMap<String, String>;
 
@@ -56,7 +59,7 @@ impl Settings {
                     settings.timeout = Duration::from_millis(within(&key, &text, 1..=LONGEST_TIMEOUT)?);
                 }
                 "max_response_bytes" => settings.max_body = within(&key, &text, 1..=LARGEST_BODY)?,
-                "default_headers" => settings.default_headers = headers(&key, value(&key, &text)?)?,
+                "default_headers" => settings.default_headers = defaults(headers(&key, value(&key, &text)?)?)?,
                 "presets" => settings.presets = presets(value(&key, &text)?)?,
                 unknown => {
                     return Err(Failure::not_configured(format!(
@@ -118,6 +121,18 @@ fn presets(presets: BTreeMap<String, Preset>) -> Result<BTreeMap<String, Preset>
     Ok(presets)
 }
 
+/// Refuses a login in what goes to every host.
+fn defaults(headers: Headers) -> Result<Headers, Failure> {
+    let is_login = |name: &&String| LOGINS.iter().any(|login| name.eq_ignore_ascii_case(login));
+    match headers.keys().find(is_login) {
+        Some(name) => Err(Failure::not_configured(format!(
+            "`default_headers` holds `{name}`, which would go to every host: write a secret with `origin` and `header`, or \
+             set it in a preset."
+        ))),
+        None => Ok(headers),
+    }
+}
+
 fn headers(key: &str, headers: Headers) -> Result<Headers, Failure> {
     match bailiwick_plugin_common::headers::check(&headers) {
         Err(Failure::InvalidArguments(why)) => Err(Failure::not_configured(why.replacen("headers", key, 1))),
@@ -165,6 +180,9 @@ mod tests {
         refused("timeout_ms", "0", "The setting `timeout_ms` must be from 1 to 600000.");
         refused("timeout_ms", "soon", "The setting `timeout_ms` cannot be used at character 1: write a whole number.");
         refused("max_response_bytes", "99999999", "The setting `max_response_bytes` must be from 1 to 16777216.");
+        let why = "holds `Cookie`, which would go to every host: write a secret with `origin` and `header`, or set it in a \
+                   preset.";
+        refused("default_headers", r#"{"Cookie":"s3cret"}"#, &format!("`default_headers` {why}"));
         let url = |url: &str| format!(r#"{{"a":{{"base_url":"{url}"}}}}"#);
         refused("presets", &url("ftp://a"), "`presets.a.base_url` must begin with `http://` or `https://`.");
         let why = "holds a user name or a password; write a secret with `basic` instead.";
