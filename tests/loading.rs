@@ -154,7 +154,8 @@ async fn what_the_configuration_names_has_to_be_there() {
         ),
         (
             "component = \"builtin:nothing\"",
-            "there is no `builtin:nothing`; there are `builtin:datetime`, `builtin:files`, `builtin:web-fetch`",
+            "there is no `builtin:nothing`; there are `builtin:datetime`, `builtin:files`, `builtin:web-answers`, \
+             `builtin:web-fetch`, `builtin:web-search`",
         ),
     ] {
         let world = World::new().file("file", "");

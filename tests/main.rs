@@ -51,5 +51,6 @@ mod typed;
 mod wall;
 mod web;
 mod web_mcp;
+mod web_search;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
