@@ -103,8 +103,7 @@ pub fn ask(service: &Service, request: &Request, time: Duration, web: &mut Web<'
 fn send(service: &Service, request: &Request, time: Duration, web: &mut Web<'_>) -> Result<Reply, Failure> {
     let left = time.saturating_sub((web.elapsed)());
     let name = service.name;
-    let late =
-        || Failure::upstream(format!("{name} gave no answer within {} s. Try again later.", time.as_secs()), None);
+    let late = || Failure::upstream(format!("{name} gave no answer in time. Try again later."), None);
     if left.is_zero() {
         return Err(late());
     }

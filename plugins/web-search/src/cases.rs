@@ -140,13 +140,11 @@ fn run(case: &Case) -> (Value, Vec<String>) {
 }
 
 fn told(failure: Failure, passed: Duration) -> Value {
-    match failure {
-        Failure::Upstream(upstream) => json!({
-            "upstream": upstream.message, "status": upstream.status, "retry_after": upstream.retry_after,
-            "took": u64::try_from(passed.as_millis()).expect("a short time"),
-        }),
-        other => json!({ "failure": format!("{other:?}") }),
-    }
+    let Failure::Upstream(upstream) = failure else { return json!({ "failure": format!("{failure:?}") }) };
+    json!({
+        "upstream": upstream.message, "status": upstream.status, "retry_after": upstream.retry_after,
+        "took": u64::try_from(passed.as_millis()).expect("a short time"),
+    })
 }
 
 #[test]
