@@ -12,6 +12,7 @@ mod approvals;
 mod asking;
 mod audit;
 mod builtins;
+mod calls;
 mod chat;
 mod cli;
 mod clients;

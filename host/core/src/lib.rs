@@ -43,6 +43,7 @@ pub mod approval;
 pub mod bucket;
 pub mod call;
 pub mod chain;
+pub mod code;
 pub mod context;
 pub mod key;
 pub mod policy;
