@@ -29,6 +29,7 @@ test: interpreters
     tests/install.sh clients models
     tests/install.sh servers auditor
     tests/install.sh services fastapi
+    tests/install.sh web_search
     cargo test --locked --workspace --exclude bailiwick-guests --exclude bailiwick-benches
 
 # Tests that take longer or need heavy components.
@@ -36,6 +37,7 @@ slow: interpreters
     tests/install.sh clients models
     tests/install.sh servers auditor
     tests/install.sh services fastapi
+    tests/install.sh web_search
     RUN_SLOW_TESTS=1 cargo test --locked --workspace --exclude bailiwick-guests --exclude bailiwick-benches --test bailiwick
 
 # Switch controls off, one at a time, and see that a test fails each time.

@@ -58,5 +58,6 @@ mod typescript;
 mod wall;
 mod web;
 mod web_mcp;
+mod web_search;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
