@@ -16,7 +16,7 @@ use crate::support::upstream::Received;
 use crate::support::{Reply, TestHost, Upstream, log, remedy, told};
 
 /// The forms of `canary` that stand in `bytes`.
-fn leaks(canary: &str, bytes: &[u8]) -> Vec<String> {
+pub(crate) fn leaks(canary: &str, bytes: &[u8]) -> Vec<String> {
     let mut forms = vec![
         canary.to_owned(),
         hex::encode(canary),

@@ -29,7 +29,7 @@ fn gather(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         if path.is_dir() {
-            if !matches!(name.as_str(), "node_modules" | "target" | ".venv" | ".documents" | ".git") {
+            if !matches!(name.as_str(), "node_modules" | "target" | ".venv" | ".documents" | ".packages" | ".git") {
                 gather(&path, endings, found);
             }
         } else if endings.iter().any(|ending| name.ends_with(ending)) {

@@ -11,9 +11,13 @@ use std::{env, fs};
 
 const TARGET: &str = "wasm32-wasip2";
 /// Folder under `plugins/`, which is also the name after `builtin:`.
-const BUILTINS: &[&str] = &["datetime", "files", "web-fetch"];
+const BUILTINS: &[&str] = &["datetime", "files", "http", "memory", "std", "web-answers", "web-fetch", "web-search"];
 /// What the host runs for itself, with the constant each becomes; no configuration can name them.
 const OWN: [(&str, &str); 2] = [("selftest", "SELFTEST"), ("openapi", "OPENAPI")];
+
+/// Interpreters, with the constant each becomes. They need compilers of other languages, so they are built beforehand, by
+/// `plugins/build-interpreters.sh`; without that, a program has none and says so.
+const INTERPRETERS: [(&str, &str); 2] = [("javascript", "JAVASCRIPT"), ("python", "PYTHON")];
 
 fn main() {
     let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
@@ -34,7 +38,28 @@ fn main() {
         println!("cargo::warning={sentence}; this build goes on without them");
         Vec::new()
     };
-    fs::write(out.join("builtins.rs"), source(&components)).expect("OUT_DIR can be written");
+    let text = source(&components) + &interpreters(&root);
+    fs::write(out.join("builtins.rs"), text).expect("OUT_DIR can be written");
+}
+
+/// The interpreters that are there.
+fn interpreters(root: &Path) -> String {
+    let mut text = String::new();
+    for (name, constant) in INTERPRETERS {
+        let file = root.join("plugins/built").join(format!("{name}.wasm"));
+        let bytes = match fs::canonicalize(&file) {
+            Ok(file) => format!("include_bytes!({file:?})"),
+            Err(_) => {
+                println!(
+                    "cargo::warning=there is no {name}.wasm in plugins/built: programs in it are not run; `./just interpreters` builds it"
+                );
+                "&[]".to_owned()
+            }
+        };
+        let doc = "/// Runs programs; empty in a program that was built without it.";
+        writeln!(text, "{doc}\npub const {constant}: &[u8] = {bytes};").expect("a String takes everything");
+    }
+    text
 }
 
 /// The version of a dependency in Cargo.lock.

@@ -1,5 +1,6 @@
 //! The way back to whoever made a call: progress, lines of its log, and questions that only the caller can answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use bailiwick_core::context::Role;
 use bailiwick_core::name::PluginName;
 
 use crate::artifact::Owner;
+use crate::deadline::Deadline;
 
 /// What a caller is able to hear and answer. Without a sender, there is no way back of that kind.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +26,8 @@ pub struct Channel {
     pub log: Option<LogSink>,
     /// Who can use what the call leaves, and whose artifacts it can use.
     pub owner: Owner,
+    /// The time of the call that made this one, if one did: it stands still while somebody is asked.
+    pub clock: Option<Arc<Deadline>>,
 }
 
 /// The kinds of questions that a caller who can be asked at all can answer.

@@ -18,6 +18,7 @@ use crate::artifact::Artifacts;
 use crate::channel::{Channel, LogLine, Progress};
 use crate::deadline::Deadline;
 use crate::egress::Egress;
+use crate::inner::Door;
 use crate::secrets::Secrets;
 use crate::telemetry::Trail;
 
@@ -58,6 +59,8 @@ pub struct CallContext {
     pub artifacts: Arc<Artifacts>,
     /// The way back to the caller.
     pub channel: Channel,
+    /// The way to other tools, if it may call any.
+    pub(crate) door: Option<Door>,
     /// Where its requests are counted, and where they stand in a trace.
     pub trail: Trail,
     /// When it has to be over.
@@ -88,6 +91,7 @@ impl CallContext {
             egress: Arc::clone(egress),
             artifacts: Arc::clone(artifacts),
             channel: Channel::default(),
+            door: None,
             trail: Trail::default(),
             ledger: Ledger::default(),
         })
@@ -106,6 +110,7 @@ impl CallContext {
             egress: Arc::clone(&self.egress),
             artifacts: Arc::clone(&self.artifacts),
             channel: self.channel.clone(),
+            door: None,
             trail: self.trail.clone(),
             ledger: Ledger::default(),
         })
@@ -189,6 +194,8 @@ pub struct Ledger {
     pub http_received: AtomicU64,
     /// Room for HTTP requests open at once; made by the first.
     pub http_slots: OnceLock<Arc<Semaphore>>,
+    /// Calls of other tools.
+    pub calls: AtomicU32,
     /// Questions asked.
     pub questions: AtomicU32,
     /// Bytes put into artifacts.

@@ -17,6 +17,8 @@ pub struct Deadline {
 struct State {
     ends: Instant,
     paused: Option<Instant>,
+    /// Those who want it to stand still.
+    pauses: u32,
 }
 
 /// While it lives, the call's time stands still.
@@ -27,13 +29,23 @@ impl Deadline {
     /// A deadline `time` from now.
     #[must_use]
     pub fn new(time: Duration) -> Self {
-        Self { state: Mutex::new(State { ends: Instant::now() + time, paused: None }), resumed: Notify::new() }
+        Self {
+            state: Mutex::new(State { ends: Instant::now() + time, paused: None, pauses: 0 }),
+            resumed: Notify::new(),
+        }
     }
 
-    /// Stops the clock until the answer is dropped.
+    /// There is no more time than `time` from now on.
+    pub fn shorten(&self, time: Duration) {
+        let mut state = self.state();
+        state.ends = state.ends.min(Instant::now() + time);
+    }
+
+    /// Stops the clock until the answer is dropped; of several answers, the last.
     pub fn pause(&self) -> Pause<'_> {
         let mut state = self.state();
         state.paused.get_or_insert_with(Instant::now);
+        state.pauses += 1;
         Pause(self)
     }
 
@@ -65,6 +77,10 @@ impl Deadline {
 impl Drop for Pause<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
+        state.pauses -= 1;
+        if state.pauses > 0 {
+            return;
+        }
         if let Some(since) = state.paused.take() {
             state.ends += since.elapsed();
         }

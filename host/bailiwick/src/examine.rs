@@ -128,6 +128,7 @@ impl Bench {
             Class::Mcp(_) | Class::Remote(_) => self.server(plugin).await,
             Class::Process(process) => programs(plugin, process).await,
             Class::Service(service) => self.service(plugin, service).await,
+            Class::Code(interpreted) => code(plugin, interpreted).await,
         };
         let digest = examined.surface.as_ref().map(|surface| surface.digest);
         examined.pinned = examined.pinned.or_else(|| pinned_name(&plugin.class, digest));
@@ -198,6 +199,20 @@ impl Bench {
     }
 }
 
+/// Looks at a tool that is a program, or runs some: nothing of it runs.
+async fn code(plugin: &config::Plugin, interpreted: &config::Interpreted) -> Examined {
+    match load::code::read(plugin, interpreted).await {
+        Ok(read) => {
+            let tools = vec![read.definition];
+            let described = Described { tools, ..Described::default() };
+            let fault = described.check().err();
+            let (definitions, pinned) = (Some(described.definitions()), Some(read.digest.to_string()));
+            Examined { surface: None, pinned, definitions, tools: described.tools, fault }
+        }
+        Err(fault) => Examined::broken(None, fault),
+    }
+}
+
 /// Looks at native programs: nothing of them runs.
 async fn programs(plugin: &config::Plugin, process: &config::Process) -> Examined {
     match Programs::read(plugin, process, None).await {
@@ -228,7 +243,7 @@ pub fn pinned_name(class: &Class, digest: Option<ComponentDigest>) -> Option<Str
         Class::Component(ComponentSource::Builtin(name)) => digest.map(|_| format!("builtin:{name}")),
         Class::Component(ComponentSource::Path(_)) => digest.map(|digest| digest.to_string()),
         Class::Mcp(_) | Class::Remote(_) | Class::Service(_) => Some(fleet::identity(class)),
-        Class::Process(_) => digest.map(|digest| digest.to_string()),
+        Class::Process(_) | Class::Code(_) => digest.map(|digest| digest.to_string()),
     }
 }
 

@@ -7,26 +7,30 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{AcquireError, Mutex, Semaphore, SemaphorePermit, watch};
 
 use bailiwick_core::aggregate;
 use bailiwick_core::call::{Call, CallId, Caller};
+use bailiwick_core::code::Interpreter;
 use bailiwick_core::config::{self, Config};
 use bailiwick_core::context::Wanted;
 use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::outcome::{Code, Failure, Outcome, Output};
 use bailiwick_core::policy::{Permitted, Verdict, permit_wanted};
 use bailiwick_core::registry::{Registry, Tool};
+use bailiwick_core::schema;
 
 use crate::approval::{Desk, Settled};
 use crate::artifact::Artifacts;
 use crate::audit::Audit;
 use crate::channel::Channel;
+use crate::code::{Interpreters, Program};
 use crate::confine::Wall;
 use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
 use crate::egress::Egress;
 use crate::fleet::Fleet;
+use crate::inner::{Door, Outer};
 use crate::keys::Keys;
 use crate::load::{self, Backend, Loader, Plugin, Problem, Setup, StartError};
 use crate::manage;
@@ -59,6 +63,7 @@ pub struct Host {
     pub(crate) wall: Option<Arc<Wall>>,
     fleet: Arc<Fleet>,
     pub(crate) services: Arc<Services>,
+    pub(crate) interpreters: Arc<Interpreters>,
     /// What it runs with.
     pub(crate) config: ArcSwap<Config>,
     /// Held while plugins are loaded: what was configured last is what is there last.
@@ -67,6 +72,8 @@ pub struct Host {
     pub(crate) managing: Mutex<()>,
     snapshot: ArcSwap<Snapshot>,
     slots: Semaphore,
+    /// Held beside by calls that may call tools: the other half of the slots is for what they call.
+    maker_slots: Semaphore,
     waiting: AtomicU32,
     queue: u32,
     /// More tools than this are searched and not listed; 0 for never.
@@ -125,11 +132,13 @@ impl Host {
             wall: parts.wall,
             fleet: parts.fleet,
             services: parts.services,
+            interpreters: parts.interpreters,
             config: ArcSwap::from_pointee(config.clone()),
             loading: Mutex::default(),
             managing: Mutex::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             slots: Semaphore::new(config.host.calls as usize),
+            maker_slots: Semaphore::new(config.host.calls as usize / 2),
             waiting: AtomicU32::new(0),
             queue: config.host.queue,
             search_above: config.gateway.search_above,
@@ -168,6 +177,7 @@ impl Host {
             wall: self.wall.as_ref(),
             fleet: &self.fleet,
             services: &self.services,
+            interpreters: &self.interpreters,
             vault: &merged.vault,
         };
         let snapshot = loader.merged(&merged).await;
@@ -203,8 +213,16 @@ impl Host {
         Ok(n_definitions)
     }
 
-    /// Keeps up with servers whose tools change, and with what other processes register, for as long as it is awaited.
+    /// Keeps up with servers whose tools change, with what other processes register, and with what has to be compiled, for as
+    /// long as it is awaited.
     pub async fn follow(&self) -> Infallible {
+        tokio::select! {
+            never = self.keep_up() => never,
+            never = self.keep_warm() => never,
+        }
+    }
+
+    async fn keep_up(&self) -> Infallible {
         /// Servers tell of changes one by one.
         const QUIET: Duration = Duration::from_millis(200);
         let mut changes = self.fleet.watch();
@@ -220,6 +238,45 @@ impl Host {
                 () = self.registered_elsewhere() => {}
             }
             self.refresh().await;
+        }
+    }
+
+    /// The interpreters that the programs among the plugins need.
+    pub(crate) fn interpreters_wanted(&self) -> Vec<Interpreter> {
+        let snapshot = self.snapshot();
+        let mut wanted: Vec<Interpreter> =
+            snapshot.plugins.iter().filter_map(Plugin::program).flat_map(Program::interpreters).collect();
+        wanted.sort();
+        wanted.dedup();
+        wanted
+    }
+
+    /// Makes ready what a call of `tool` with `arguments` needs and what may take long, if it does; a call would do so itself.
+    pub async fn prepare(&self, tool: &str, arguments: &str) {
+        let snapshot = self.snapshot();
+        let program =
+            snapshot.registry.resolve(tool).and_then(|(_, tool)| snapshot.plugins[tool.plugin_index].program());
+        let Some(run) = program.and_then(|program| program.kind.run(&schema::parse(arguments).ok()?).ok()) else {
+            return;
+        };
+        // Why not is told by the call.
+        drop(self.interpreters.ready(run.language.interpreter()).await);
+    }
+
+    /// Keeps the interpreters ready that plugins need, for as long as it is awaited.
+    async fn keep_warm(&self) -> Infallible {
+        let mut changes = self.watch();
+        loop {
+            for interpreter in self.interpreters_wanted() {
+                let name = interpreter.as_str();
+                match self.interpreters.ready(interpreter).await {
+                    Ok(_) => tracing::debug!(interpreter = name, "it is ready"),
+                    Err(failure) => tracing::error!(interpreter = name, %failure, "programs in it are not run"),
+                }
+            }
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
         }
     }
 
@@ -282,12 +339,17 @@ impl Host {
             .collect()
     }
 
-    /// What `caller` is offered: its tools, or those with which it searches them.
+    /// What `caller` is offered: its tools, those with which it searches them, or the one with which programs call them.
     #[must_use]
     pub fn offer(&self, caller: &Caller, menu: Menu) -> Vec<(ToolName, Arc<Tool>)> {
         let tools = self.list(caller);
+        let snapshot = self.snapshot.load();
         let searches = menu.searches(tools.len(), self.search_above);
         let mut offered = if searches { search::tools().to_vec() } else { tools };
+        if menu == Menu::Code && offered.iter().any(|(_, tool)| snapshot.is_code_mode(tool)) {
+            offered.retain(|(_, tool)| snapshot.is_code_mode(tool));
+        }
+        offered = offered.into_iter().map(|named| snapshot.described(named, caller)).collect();
         if manage::is_offered(caller) {
             offered.extend_from_slice(manage::tools());
             offered.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -347,6 +409,8 @@ impl Host {
                 let tool = Arc::clone(question.pending().tool());
                 recorder.asked(&tool);
                 recorder.approval("unanswered");
+                let clock = channel.clock.clone();
+                let _stands = clock.as_ref().map(|clock| clock.pause());
                 let _waits = recorder.waits("approval wait");
                 let Settled { result, how } =
                     self.desk.settle(*question, &snapshot.plugins[tool.plugin_index], &channel).await;
@@ -363,14 +427,26 @@ impl Host {
             Ok(slots) => slots,
             Err(failure) => return recorder.refused(Some(permitted.tool()), failure),
         };
+        if let Backend::Code(program) = &plugin.backend
+            && let Err(failure) = program.ready(&permitted).await
+        {
+            return recorder.refused(Some(permitted.tool()), failure);
+        }
         if let Err(failure) = recorder.intend(&permitted).await {
             return recorder.refused(Some(permitted.tool()), failure);
         }
         let _running = Counted::in_(&self.telemetry.metrics.levels.running);
-        let context = self.context(&permitted, plugin, channel, &recorder);
+        let (door, orders) = Door::of(&snapshot.registry, permitted.tool(), &permitted.call().caller).unzip();
+        let context = self.context(&permitted, plugin, (channel, door), &recorder);
         recorder.running(&context);
         spending.runs();
-        let result = invoke(&permitted, plugin, &context).await;
+        let result = match orders {
+            None => invoke(&permitted, plugin, &context).await,
+            Some(orders) => {
+                let maker = Outer::of(permitted.call(), &context);
+                self.with_inner(maker, orders, invoke(&permitted, plugin, &context)).await
+            }
+        };
         let outcome = seal(result, &permitted, &context).await;
         self.artifacts.note(&context.channel.owner, &context.id, &outcome);
         spending.done(&outcome);
@@ -410,9 +486,13 @@ impl Host {
         permitted: &Permitted,
         plugin: &'s Plugin,
         recorder: &Recorder,
-    ) -> Result<(SemaphorePermit<'s>, SemaphorePermit<'s>), Failure> {
-        if let (Ok(own), Ok(all)) = (plugin.slots.try_acquire(), self.slots.try_acquire()) {
-            return Ok((own, all));
+    ) -> Result<Slots<'s>, Failure> {
+        let makes_calls = !permitted.tool().effective.grants.call.is_empty();
+        let maker = makes_calls.then_some(&self.maker_slots);
+        if let (Ok(own), Ok(maker), Ok(all)) =
+            (plugin.slots.try_acquire(), maker.map(Semaphore::try_acquire).transpose(), self.slots.try_acquire())
+        {
+            return Ok((own, maker, all));
         }
         let busy = || {
             Failure::new(
@@ -427,7 +507,15 @@ impl Host {
         }
         let _waiting = Waiting(&self.waiting);
         let _seen = (Counted::in_(&self.telemetry.metrics.levels.waiting), recorder.waits("queue wait"));
-        let slots = async { tokio::try_join!(plugin.slots.acquire(), self.slots.acquire()) };
+        let slots = async {
+            let own = plugin.slots.acquire().await?;
+            // First the right to make calls: who waits for it takes no room from what is called.
+            let maker = match maker {
+                Some(maker) => Some(maker.acquire().await?),
+                None => None,
+            };
+            Ok::<_, AcquireError>((own, maker, self.slots.acquire().await?))
+        };
         match tokio::time::timeout(permitted.tool().effective.limits.time, slots).await {
             Ok(Ok(slots)) => Ok(slots),
             Ok(Err(_)) | Err(_) => Err(busy()),
@@ -439,7 +527,7 @@ impl Host {
         &self,
         permitted: &Permitted,
         plugin: &Plugin,
-        channel: Channel,
+        (channel, door): (Channel, Option<Door>),
         recorder: &Recorder,
     ) -> Arc<CallContext> {
         let tool = permitted.tool();
@@ -453,6 +541,7 @@ impl Host {
             egress: Arc::clone(&self.egress),
             artifacts: Arc::clone(&self.artifacts),
             channel,
+            door,
             trail: recorder.trail(),
             deadline: Arc::new(Deadline::new(tool.effective.limits.time)),
             ledger: Ledger::default(),
@@ -489,6 +578,9 @@ pub enum NotAccepted {
     Silent(Failure),
 }
 
+/// What a call holds while it runs: a slot of its plugin, the right to make calls if it may, and a slot of the host.
+type Slots<'s> = (SemaphorePermit<'s>, Option<SemaphorePermit<'s>>, SemaphorePermit<'s>);
+
 struct Waiting<'w>(&'w AtomicU32);
 
 impl Drop for Waiting<'_> {
@@ -506,6 +598,7 @@ async fn invoke(permitted: &Permitted, plugin: &Plugin, context: &Arc<CallContex
         Backend::Server(member) => member.call(permitted, context).await?,
         Backend::Programs(programs) => programs.call(permitted, context).await?,
         Backend::Service(service) => service.call(permitted, context).await?,
+        Backend::Code(program) => program.call(permitted, context).await?,
     };
     let tool = permitted.tool();
     match (&tool.results, &output.structured) {

@@ -37,6 +37,8 @@ pub enum Right {
     Net,
     /// Directories.
     Fs,
+    /// Other tools.
+    Call,
     /// Environment variables.
     Env,
     /// Settings.
@@ -51,6 +53,7 @@ impl Right {
         match self {
             Self::Net => "net",
             Self::Fs => "fs",
+            Self::Call => "call",
             Self::Env => "env",
             Self::Config => "config",
             Self::Secrets => "secrets",
@@ -119,6 +122,14 @@ pub const CAPABILITIES: &[Capability] = &[
         keys: &["secrets"],
         without: "no name is there",
         ask: "Which origin gets it? Is there a `reveal = true`, and why?",
+        version: HOST,
+    },
+    Capability {
+        imports: &["bailiwick:host/call"],
+        standing: Standing::Granted(Right::Call),
+        keys: &["call", "limits.calls"],
+        without: "no tool is there",
+        ask: "Why these tools? What could a program make of them together that none of them does alone?",
         version: HOST,
     },
     Capability {

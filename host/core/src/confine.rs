@@ -432,6 +432,11 @@ impl Confinement {
             }
             Class::Mcp(_) => self.programs.extend(ProgramRule::of(plugin)),
             Class::Remote(_) => {}
+            Class::Code(interpreted) => {
+                if let Some(file) = interpreted.file() {
+                    self.file(file, look, &format!("the program of `{name}`"), Some(grants.at.clone()));
+                }
+            }
             Class::Service(service) => {
                 if let Some(file) = service.file() {
                     self.file(file, look, &format!("the document of `{name}`"), Some(grants.at.clone()));

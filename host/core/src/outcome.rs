@@ -306,6 +306,8 @@ codes! {
     DeniedFsWrite = "denied.fs.write",
     /// The secret is not granted, or only for use by the host.
     DeniedSecret = "denied.secret",
+    /// No `call` grant names the tool that a plugin's code called.
+    DeniedCall = "denied.call",
     /// The command is not one the operator lets run, or asks for more trust than is granted.
     DeniedProcess = "denied.process",
     /// The caller may not manage tools.
@@ -322,6 +324,8 @@ codes! {
     LimitHandles = "limit.handles",
     /// The result is larger than `limits.output` and cannot be kept as an artifact, or more than the host takes at once.
     LimitOutput = "limit.output",
+    /// The plugin's code made more calls of other tools than it may.
+    LimitCalls = "limit.calls",
     /// Too many HTTP requests, or a body over its limit.
     LimitHttp = "limit.http",
     /// Too many calls at once; try again later.

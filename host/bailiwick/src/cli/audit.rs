@@ -273,7 +273,7 @@ fn rights(plugin: &config::Plugin, examined: &Examined) -> String {
     let imported = |standing: Standing| {
         imports.iter().any(|import| Capability::of(import).is_some_and(|known| known.standing == standing))
     };
-    for right in [Right::Net, Right::Fs, Right::Env, Right::Config, Right::Secrets] {
+    for right in [Right::Net, Right::Fs, Right::Call, Right::Env, Right::Config, Right::Secrets] {
         let granted = granted(plugin, right);
         let state = match (imported(Standing::Granted(right)), granted.is_empty()) {
             (true, true) => format!("{DIM}imported, not granted: denied{DIM:#}"),
@@ -311,6 +311,7 @@ fn granted(plugin: &config::Plugin, right: Right) -> String {
             grants.net.iter().map(|grant| grant.text().to_owned()).chain(danger).collect()
         }
         Right::Fs => grants.fs.iter().map(|grant| grant.text.clone()).collect(),
+        Right::Call => grants.call.entries(),
         Right::Env => grants.env.keys().cloned().collect(),
         Right::Config => plugin.config.keys().cloned().collect(),
         Right::Secrets => {

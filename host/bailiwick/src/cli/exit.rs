@@ -65,6 +65,7 @@ impl Exit {
             Code::DeniedExecute
             | Code::DeniedTool
             | Code::DeniedApproval
+            | Code::DeniedCall
             | Code::DeniedQuarantined
             | Code::DeniedNetHost
             | Code::DeniedNetScheme
@@ -84,6 +85,7 @@ impl Exit {
             | Code::LimitHandles
             | Code::LimitOutput
             | Code::LimitHttp
+            | Code::LimitCalls
             | Code::LimitConcurrency
             | Code::LimitRate
             | Code::LimitBudget

@@ -226,6 +226,7 @@ impl Inspected<'_> {
             text.push_str(match right {
                 Right::Net => "# net = [\"https://HOST/PATH\"]\n",
                 Right::Fs => "# fs = [\"./FOLDER:ro\"]\n",
+                Right::Call => "# call = [\"TOOL\"]\n",
                 Right::Env => "# env = { NAME = \"VALUE\" }\n",
                 Right::Config => "# config = { KEY = \"VALUE\" }\n",
                 Right::Secrets => {

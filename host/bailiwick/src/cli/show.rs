@@ -232,7 +232,7 @@ fn placement(binding: &Binding) -> String {
     format!("{place} of requests to {}", binding.origin)
 }
 
-fn limits(limits: &Limits) -> [(&'static str, String); 12] {
+fn limits(limits: &Limits) -> [(&'static str, String); 13] {
     let size = |bytes: u64| Size(bytes).to_string();
     [
         ("time", Span(limits.time).to_string()),
@@ -240,6 +240,7 @@ fn limits(limits: &Limits) -> [(&'static str, String); 12] {
         ("output", size(limits.output)),
         ("artifacts", size(limits.artifacts)),
         ("log", size(limits.log)),
+        ("calls", limits.calls.to_string()),
         ("http_requests", limits.http_requests.to_string()),
         ("http_concurrent", limits.http_concurrent.to_string()),
         ("http_request_body", size(limits.http_request_body)),

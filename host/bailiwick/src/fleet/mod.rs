@@ -96,7 +96,7 @@ impl Yard<'_> {
     ) -> Result<(Arc<Server>, Arc<Underway>), String> {
         let underway = Arc::new(Underway::default());
         let (way, idle, lifetime) = match &configured.class {
-            Class::Component(_) | Class::Process(_) | Class::Service(_) => {
+            Class::Component(_) | Class::Process(_) | Class::Service(_) | Class::Code(_) => {
                 return Err("it is no server".to_owned());
             }
             Class::Mcp(mcp) => {
@@ -335,7 +335,7 @@ fn keeper_of<'k>(keeper: Option<&'k Arc<Keeper>>, plugin: &PluginName) -> Result
 /// What a plugin runs, in one line: the digest of its command and of what it is started in, or of its URL.
 pub(crate) fn identity(class: &Class) -> String {
     let told = match class {
-        Class::Component(_) | Class::Process(_) => String::new(),
+        Class::Component(_) | Class::Process(_) | Class::Code(_) => String::new(),
         Class::Service(service) => format!("{:?}", (&service.url, &service.known)),
         Class::Mcp(mcp) => format!("{:?}", (&mcp.launch.command, &mcp.launch.cwd)),
         Class::Remote(remote) => remote.url.to_string(),

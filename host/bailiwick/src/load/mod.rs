@@ -1,6 +1,7 @@
 //! From a configuration to plugins that can be called: components compiled, directories opened, secrets read, tools
 //! described. Rights become handles here, once; no call looks at a path or a name again.
 
+pub(crate) mod code;
 mod programs;
 mod servers;
 mod services;
@@ -36,6 +37,7 @@ use crate::approval::Desk;
 use crate::artifact::Artifacts;
 use crate::audit::{Audit, Keeping};
 use crate::channel::Channel;
+use crate::code::{Interpreters, Program};
 use crate::confine::Wall;
 use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
@@ -261,7 +263,7 @@ pub struct Plugin {
     pub source: String,
     /// Of what runs: a component's bytes, or how a program is started.
     pub digest: ComponentDigest,
-    /// What it is: `component`, `mcp`, `openapi`, `http`, `process`.
+    /// What it is: `component`, `mcp`, `openapi`, `http`, `code`, `process`.
     pub class: &'static str,
     pub(crate) backend: Backend,
     pub(crate) secrets: Arc<Secrets>,
@@ -284,6 +286,8 @@ pub(crate) enum Backend {
     Programs(Box<Programs>),
     /// An HTTP service.
     Service(Box<Service>),
+    /// A program, or what runs some.
+    Code(Box<Program>),
 }
 
 impl Plugin {
@@ -291,7 +295,7 @@ impl Plugin {
     #[must_use]
     pub fn condition(&self) -> Option<String> {
         match &self.backend {
-            Backend::Component { .. } | Backend::Programs(_) | Backend::Service(_) => None,
+            Backend::Component { .. } | Backend::Programs(_) | Backend::Service(_) | Backend::Code(_) => None,
             Backend::Server(member) => Some(member.server.condition().to_string()),
         }
     }
@@ -300,10 +304,18 @@ impl Plugin {
     #[must_use]
     pub fn stderr(&self) -> Vec<String> {
         let lines = match &self.backend {
-            Backend::Component { .. } | Backend::Programs(_) | Backend::Service(_) => Vec::new(),
+            Backend::Component { .. } | Backend::Programs(_) | Backend::Service(_) | Backend::Code(_) => Vec::new(),
             Backend::Server(member) => member.server.stderr(),
         };
         lines.iter().map(|line| self.secrets.redactor().text(line).into_owned()).collect()
+    }
+
+    /// What runs its tool, if that is a program or runs some.
+    pub(crate) fn program(&self) -> Option<&Program> {
+        match &self.backend {
+            Backend::Code(program) => Some(program),
+            Backend::Component { .. } | Backend::Server(_) | Backend::Programs(_) | Backend::Service(_) => None,
+        }
     }
 
     /// What of a component or a service is no tool, and why.
@@ -312,7 +324,7 @@ impl Plugin {
         match &self.backend {
             Backend::Component { component, .. } => component.left_out.iter().map(ToString::to_string).collect(),
             Backend::Service(service) => service.left_out().to_vec(),
-            Backend::Server(_) | Backend::Programs(_) => Vec::new(),
+            Backend::Server(_) | Backend::Programs(_) | Backend::Code(_) => Vec::new(),
         }
     }
 
@@ -321,7 +333,7 @@ impl Plugin {
     pub fn advice(&self) -> &[String] {
         match &self.backend {
             Backend::Service(service) => service.advice(),
-            Backend::Component { .. } | Backend::Server(_) | Backend::Programs(_) => &[],
+            Backend::Component { .. } | Backend::Server(_) | Backend::Programs(_) | Backend::Code(_) => &[],
         }
     }
 
@@ -329,7 +341,9 @@ impl Plugin {
     pub(crate) fn settings(&self, tool: &Tool) -> Arc<BTreeMap<String, String>> {
         match &self.backend {
             Backend::Service(service) => service.settings(&tool.definition.name).cloned().unwrap_or_default(),
-            Backend::Component { .. } | Backend::Server(_) | Backend::Programs(_) => Arc::clone(&self.config),
+            Backend::Component { .. } | Backend::Server(_) | Backend::Programs(_) | Backend::Code(_) => {
+                Arc::clone(&self.config)
+            }
         }
     }
 }
@@ -363,6 +377,7 @@ pub(crate) struct Parts {
     pub(crate) wall: Option<Arc<Wall>>,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) services: Arc<Services>,
+    pub(crate) interpreters: Arc<Interpreters>,
 }
 
 impl Parts {
@@ -375,6 +390,7 @@ impl Parts {
             wall: self.wall.as_ref(),
             fleet: &self.fleet,
             services: &self.services,
+            interpreters: &self.interpreters,
             vault,
         }
     }
@@ -410,8 +426,10 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
     let (way, kept) = (Arc::clone(&egress), Some(Arc::clone(&store)));
     let sessions = Arc::new(Sessions::new(Arc::clone(&store), &key));
     let services = Services::new(way, kept, setup.afresh, fleet.changed()).with_sessions(sessions);
+    let runtime = Arc::new(runtime);
     Ok(Parts {
-        runtime: Arc::new(runtime),
+        interpreters: Arc::new(Interpreters::new(Arc::clone(&runtime))),
+        runtime,
         egress,
         artifacts,
         fleet: Arc::new(fleet),
@@ -480,6 +498,7 @@ pub(crate) struct Loader<'h> {
     pub(crate) wall: Option<&'h Arc<Wall>>,
     pub(crate) fleet: &'h Arc<Fleet>,
     pub(crate) services: &'h Arc<Services>,
+    pub(crate) interpreters: &'h Arc<Interpreters>,
     pub(crate) vault: &'h Vault,
 }
 
@@ -553,6 +572,10 @@ impl Loader<'_> {
                 Class::Service(service) => {
                     self.service(plugin, service, lock).await.map(|loaded| (loaded.described, loaded.known))
                 }
+                Class::Code(interpreted) => {
+                    let read = code::read(plugin, interpreted).await?;
+                    Ok((Described { tools: vec![read.definition], ..Described::default() }, BTreeSet::new()))
+                }
                 Class::Process(process) => {
                     let programs = Programs::read(plugin, process, None).await?;
                     Ok((programs.described(), BTreeSet::new()))
@@ -599,6 +622,7 @@ impl Loader<'_> {
             }
             Class::Process(process) => self.programs_plugin(configured, process, own, lock).await,
             Class::Service(service) => self.service(configured, service, lock).await,
+            Class::Code(interpreted) => self.code(configured, interpreted, own, lock).await,
         }
     }
 
@@ -677,6 +701,7 @@ impl Loader<'_> {
             egress: Arc::clone(self.egress),
             artifacts: Arc::clone(self.artifacts),
             channel: Channel::default(),
+            door: None,
             trail: Trail::default(),
             ledger: Ledger::default(),
         })
@@ -765,13 +790,15 @@ fn trust_in(class: &Class) -> Trust {
         Class::Component(source) => trust(source),
         Class::Mcp(_) | Class::Remote(_) => Trust::Foreign,
         // What is said of them the host itself says.
-        Class::Process(_) | Class::Service(_) => Trust::Builtin,
+        Class::Process(_) | Class::Service(_) | Class::Code(_) => Trust::Builtin,
     }
 }
 
 pub(crate) fn publisher(class: &Class) -> Publisher {
     match class {
-        Class::Component(_) | Class::Mcp(_) | Class::Remote(_) | Class::Process(_) => Publisher::Plugin,
+        Class::Component(_) | Class::Mcp(_) | Class::Remote(_) | Class::Process(_) | Class::Code(_) => {
+            Publisher::Plugin
+        }
         Class::Service(service) => match service.known {
             Known::Document(_) => Publisher::Service,
             Known::Request(_) => Publisher::Plugin,

@@ -48,7 +48,7 @@ impl Loader<'_> {
 }
 
 /// Checks that programs are what was pinned of them. Those that were never pinned may be anything.
-fn unchanged(configured: &config::Plugin, lock: &Lock, now: Published) -> Result<(), Fault> {
+pub(super) fn unchanged(configured: &config::Plugin, lock: &Lock, now: Published) -> Result<(), Fault> {
     let Some(pin) = lock.plugins.get(&configured.name) else { return Ok(()) };
     let Some(difference) = pin.published.difference(&now) else { return Ok(()) };
     let tools = pin.published.tools.keys().filter_map(|name| ToolName::parse(name).ok()).collect();

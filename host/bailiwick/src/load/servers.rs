@@ -64,7 +64,7 @@ impl Loader<'_> {
 /// The command, as a person would write it, or the URL.
 fn source(class: &Class) -> String {
     match class {
-        Class::Component(_) | Class::Process(_) | Class::Service(_) => String::new(),
+        Class::Component(_) | Class::Process(_) | Class::Service(_) | Class::Code(_) => String::new(),
         Class::Remote(remote) => remote.url.to_string(),
         Class::Mcp(mcp) => mcp.launch.to_string(),
     }

@@ -83,6 +83,31 @@ pub async fn call_as(
     context: &Arc<CallContext>,
 ) -> Result<Output, Failure> {
     let work = Work::of(component, permitted, asked)?;
+    run(component, work, directories, context).await
+}
+
+/// Runs a tool of one of the host's own components, for a call that was permitted or on behalf of nobody.
+///
+/// # Errors
+/// As [`call`].
+pub(crate) async fn call_own(
+    component: &Component,
+    (tool, arguments): (&str, &str),
+    directories: &Directories,
+    context: &Arc<CallContext>,
+) -> Result<Output, Failure> {
+    let Kind::Contract { pre, call, .. } = &component.kind else {
+        return Err(Failure::new(Code::PluginInvalid, "the component is none of the host's own"));
+    };
+    run(component, Work::Contract { pre, call: *call, tool, arguments }, directories, context).await
+}
+
+async fn run(
+    component: &Component,
+    work: Work<'_>,
+    directories: &Directories,
+    context: &Arc<CallContext>,
+) -> Result<Output, Failure> {
     let mut store = store(component, directories, context).map_err(|error| setup(&error))?;
     // Dropped before the store is: what waits to be sent is not sent any more while the store takes things down.
     let _closing = Closing(context);

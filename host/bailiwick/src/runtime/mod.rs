@@ -7,7 +7,7 @@ mod compile;
 mod context;
 mod engine;
 mod guard;
-mod imports;
+pub(crate) mod imports;
 pub mod precheck;
 mod proposals;
 mod state;
@@ -38,7 +38,7 @@ pub use turn::executor;
 
 /// What a plugin of any class asks its caller, and how: checked, redacted, counted and waited for in one place.
 pub(crate) use bindings::bailiwick::host::ask as question;
-pub(crate) use call::timed_out;
+pub(crate) use call::{call_own, timed_out};
 pub(crate) use imports::ask::put as ask;
 
 use crate::ambient;

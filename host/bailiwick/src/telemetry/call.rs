@@ -114,6 +114,11 @@ pub(crate) struct RequestWatch {
 }
 
 impl Trail {
+    /// Where it stands in a trace, if it is part of one.
+    pub(crate) fn trace(&self) -> Option<&TraceContext> {
+        self.trace.as_ref()
+    }
+
     /// A request that was let through.
     pub(crate) fn request(&self, plugin: &PluginName, method: &Method, to: &Origin) -> RequestWatch {
         let Some(telemetry) = &self.telemetry else { return RequestWatch::default() };

@@ -9,13 +9,13 @@ use super::mistake::{Flaw, Mistake, Place, code, shown};
 use super::plugin::{builtin, wasm_file};
 use super::process::Process;
 use super::reader::{At, Bytes, Given, joined};
-use super::{Remote, Service, Typing};
+use super::{Interpreted, Remote, Service, Typing};
 use crate::grant::limit::{Limits, Size};
 use crate::grant::{FsGrants, NetGrants};
 use crate::launcher::Installer;
 
 /// What a plugin can be: exactly one of these keys makes it one.
-const CLASSES: &str = "`component`, `mcp`, `openapi`, `http`, `process`";
+const CLASSES: &str = "`component`, `mcp`, `openapi`, `http`, `code`, `process`";
 
 /// What a plugin is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Class {
     Process(Process),
     /// An HTTP service.
     Service(Box<Service>),
+    /// Programs for an interpreter of the host's.
+    Code(Interpreted),
 }
 
 /// Where a component comes from.
@@ -219,7 +221,7 @@ impl Class {
     #[must_use]
     pub fn launch(&self) -> Option<&Launch> {
         match self {
-            Self::Component(_) | Self::Remote(_) | Self::Service(_) => None,
+            Self::Component(_) | Self::Remote(_) | Self::Service(_) | Self::Code(_) => None,
             Self::Mcp(mcp) => Some(&mcp.launch),
             Self::Process(process) => Some(&process.launch),
         }
@@ -229,7 +231,7 @@ impl Class {
     #[must_use]
     pub fn process(&self) -> Option<&Process> {
         match self {
-            Self::Component(_) | Self::Mcp(_) | Self::Remote(_) | Self::Service(_) => None,
+            Self::Component(_) | Self::Mcp(_) | Self::Remote(_) | Self::Service(_) | Self::Code(_) => None,
             Self::Process(process) => Some(process),
         }
     }
@@ -239,7 +241,7 @@ impl Class {
     pub fn is_component(&self) -> bool {
         match self {
             Self::Component(_) => true,
-            Self::Mcp(_) | Self::Remote(_) | Self::Process(_) | Self::Service(_) => false,
+            Self::Mcp(_) | Self::Remote(_) | Self::Process(_) | Self::Service(_) | Self::Code(_) => false,
         }
     }
 
@@ -247,7 +249,7 @@ impl Class {
     #[must_use]
     pub fn is_server(&self) -> bool {
         match self {
-            Self::Component(_) | Self::Process(_) | Self::Service(_) => false,
+            Self::Component(_) | Self::Process(_) | Self::Service(_) | Self::Code(_) => false,
             Self::Mcp(_) | Self::Remote(_) => true,
         }
     }
@@ -258,6 +260,7 @@ impl Class {
         match self {
             Self::Component(_) | Self::Remote(_) => Limits::DEFAULT,
             Self::Service(_) => Limits::OF_SERVICES,
+            Self::Code(_) => Limits::OF_CODE,
             Self::Mcp(_) => Limits::OF_PROGRAMS,
             Self::Process(process) => process.kind.limits(),
         }
@@ -267,7 +270,7 @@ impl Class {
     #[must_use]
     pub fn processes(&self) -> u32 {
         match self {
-            Self::Component(_) | Self::Remote(_) | Self::Service(_) => 0,
+            Self::Component(_) | Self::Remote(_) | Self::Service(_) | Self::Code(_) => 0,
             Self::Mcp(_) => 256,
             // As many as those before us gave a command.
             Self::Process(_) => 512,
@@ -282,6 +285,8 @@ impl Class {
             Self::Mcp(_) | Self::Remote(_) => "mcp",
             Self::Process(_) => "process",
             Self::Service(service) => service.key(),
+            Self::Code(Interpreted::Executor | Interpreted::Mode | Interpreted::Runner) => "component",
+            Self::Code(Interpreted::Tool(_)) => "code",
         }
     }
 }
@@ -294,6 +299,7 @@ impl Typing<'_, '_> {
             table.mcp.is_some(),
             table.openapi.is_some(),
             table.http.is_some(),
+            table.code.is_some(),
             table.process.is_some(),
         ];
         match given.into_iter().filter(|given| *given).count() {
@@ -318,6 +324,11 @@ impl Typing<'_, '_> {
             let At { value, place, .. } = process.0?;
             return self.process(&joined(path, "process"), &place, value).map(Class::Process);
         }
+        if let Some(program) = table.code.take() {
+            let At { value, place, .. } = program.0?;
+            let tool = self.code_tool(&joined(path, "code"), &place, value)?;
+            return Some(Class::Code(Interpreted::Tool(Box::new(tool))));
+        }
         if let Some(openapi) = table.openapi.take() {
             let At { value, place, .. } = openapi.0?;
             return self.openapi(&joined(path, "openapi"), &place, value).map(Box::new).map(Class::Service);
@@ -333,6 +344,7 @@ impl Typing<'_, '_> {
     fn component(&mut self, component: Given<At<String>>) -> Option<Class> {
         let component = component.0?;
         let source = match component.value.strip_prefix("builtin:") {
+            Some(name) if Interpreted::builtin(name).is_some() => return Interpreted::builtin(name).map(Class::Code),
             Some(name) => self.reading.accept(builtin(name), &component.place).map(ComponentSource::Builtin),
             None => {
                 self.reading.accept(wasm_file(&component.value), &component.place)?;
@@ -457,6 +469,7 @@ impl Typing<'_, '_> {
         for (name, secret) in table.secrets.iter().flat_map(|secrets| &secrets.0) {
             self.secret_fits(&name.value, class, &secret.value);
         }
+        self.code_fits(path, class, table);
         if class.remote().is_some() {
             self.remote_fits(path, table);
         }
@@ -540,6 +553,8 @@ impl Typing<'_, '_> {
                     "it is had with `origin` and `header`, `basic` or `query`",
                 )
             }
+            // It has none at all, which is noted once for all of them.
+            Class::Code(_) => return,
             Class::Mcp(_) | Class::Process(_) => {
                 (bound.chain(reveal).collect(), "a program has it with `variable = \"NAME\"`")
             }

@@ -211,6 +211,9 @@ table! {
         openapi: Given<At<OpenApiTable>>,
         /// One HTTP request as a tool, named like the plugin.
         http: Given<At<HttpTable>>,
+        /// A program as a tool, named like the plugin, for an interpreter of the host's: it reaches no more than `fs` and `call`
+        /// say.
+        code: Given<At<CodeTable>>,
         /// Whether its tools are tools (`flat`), or commands of one tool (`aggregate`). For MCP servers.
         expose: At<Expose> = Expose::default().as_str(),
         /// When its tools have its name before their own: on a `conflict` of names, or `always`.
@@ -223,6 +226,9 @@ table! {
         danger_metadata_addresses: At<bool> = false,
         /// The directories it sees, such as `./docs:ro` or `~/notes:/notes:rw`.
         fs: List = json!([]),
+        /// Other tools that its code may call: `*` for all, names, and `!name` for all but these. Never more than its caller
+        /// may use. For components that import `bailiwick:host/call`, and for code.
+        call: List = json!([]),
         /// Environment variables as it sees them.
         env: Named<At<String>> = json!({}),
         /// Settings as it reads them: strings as they are, everything else as JSON.
@@ -352,6 +358,22 @@ table! {
 }
 
 table! {
+    /// A program as a tool. It defines `main`, which is called with the arguments and gives the result.
+    struct CodeTable {
+        /// Its language: `javascript`, `typescript` or `python`; without this, what the file's ending says.
+        language: At<String>,
+        /// The file it is in, relative to this file.
+        file: At<String>,
+        /// Its text, if it is in no file.
+        source: At<String>,
+        /// What callers are told.
+        description: At<String> = "",
+        /// JSON Schema of its arguments; without this, any object.
+        input: At<JsonTable>,
+    }
+}
+
+table! {
     /// Native programs of this machine as tools.
     struct ProcessTable {
         /// Which: `bash` and `sandbox_exec` run command lines, `scripts` the programs of a folder, `code_agent` (or
@@ -412,6 +434,8 @@ table! {
         log: At<Bytes> = Size(Limits::DEFAULT.log).to_string(),
         /// Artifacts that are kept.
         artifacts: At<Bytes> = Size(Limits::DEFAULT.artifacts).to_string(),
+        /// Calls of other tools.
+        calls: At<u32> = Limits::DEFAULT.calls,
         /// HTTP requests.
         http_requests: At<u32> = Limits::DEFAULT.http_requests,
         /// HTTP requests at once.

@@ -6,6 +6,7 @@
 mod class;
 mod file;
 mod gateway;
+mod interpreted;
 mod locate;
 mod mistake;
 mod plugin;
@@ -29,6 +30,7 @@ use toml::de::DeTable;
 
 pub use self::class::{Class, ComponentSource, Expose, Launch, Lifetime, Mcp, Prefix, Sandbox, Start};
 pub use self::gateway::{ApprovalSettings, GatewaySettings, Key, Metrics, OauthSettings, TelemetrySettings, Webhook};
+pub use self::interpreted::{CodeSource, CodeTool, Interpreted};
 pub use self::locate::locate;
 pub(crate) use self::mistake::Lines;
 pub use self::mistake::{Flaw, Mistake, Place, Source, code, render};

@@ -15,13 +15,24 @@ use crate::grant::fs::Roots;
 use crate::grant::limit::Limits;
 use crate::grant::pattern::HostPattern;
 use crate::grant::{
-    Access, AddressClass, AddressRange, FsGrant, FsGrants, Grants, NetGrant, NetGrants, SecretGrant, SecretSource,
-    Section, classify,
+    Access, AddressClass, AddressRange, CallGrants, FsGrant, FsGrants, Grants, NetGrant, NetGrants, SecretGrant,
+    SecretSource, Section, classify,
 };
 use crate::name::{PluginName, SecretName, ToolName};
 use crate::schema::ArgumentSchema;
 
 type List = At<Vec<At<String>>>;
+
+/// What a service that may be anybody is reached by is so too.
+fn net_of(class: Option<&Class>, net: NetGrants) -> NetGrants {
+    let unverified = class.and_then(Class::service).is_some_and(|service| service.unverified_tls);
+    if unverified { net.with_unverified_tls() } else { net }
+}
+
+fn call_grants(list: Option<&List>, section: &Section) -> CallGrants {
+    let entries = list.iter().flat_map(|list| &list.value);
+    CallGrants::new(entries.map(|entry| entry.value.as_str()), section.clone())
+}
 
 impl Typing<'_, '_> {
     pub(super) fn plugin(&mut self, name: &At<String>, table: At<PluginTable>, own: &OwnPaths) -> Option<Plugin> {
@@ -52,10 +63,10 @@ impl Typing<'_, '_> {
             self.keep_out(&fs, own, class.as_ref(), &secrets);
         }
         let limits = self.limits(&path, table.limits, None);
-        let unverified = class.as_ref().and_then(Class::service).is_some_and(|service| service.unverified_tls);
         let grants = Arc::new(Grants {
-            net: if unverified { net.with_unverified_tls() } else { net },
+            net: net_of(class.as_ref(), net),
             fs,
+            call: call_grants(table.call.as_ref(), &section),
             env: self.env(table.env.unwrap_or_default()),
             secrets,
             table: section.table.to_string(),

@@ -321,7 +321,7 @@ impl Class {
     pub fn remote(&self) -> Option<&Remote> {
         match self {
             Self::Remote(remote) => Some(remote),
-            Self::Component(_) | Self::Mcp(_) | Self::Process(_) | Self::Service(_) => None,
+            Self::Component(_) | Self::Mcp(_) | Self::Process(_) | Self::Service(_) | Self::Code(_) => None,
         }
     }
 }

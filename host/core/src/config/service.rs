@@ -203,7 +203,7 @@ impl Class {
     pub fn service(&self) -> Option<&Service> {
         match self {
             Self::Service(service) => Some(service),
-            Self::Component(_) | Self::Mcp(_) | Self::Remote(_) | Self::Process(_) => None,
+            Self::Component(_) | Self::Mcp(_) | Self::Remote(_) | Self::Process(_) | Self::Code(_) => None,
         }
     }
 }

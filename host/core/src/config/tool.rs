@@ -187,6 +187,7 @@ impl Typing<'_, '_> {
             output: limit!(output, Bytes(size) => size, show_size),
             log: limit!(log, Bytes(size) => size, show_size),
             artifacts: limit!(artifacts, Bytes(size) => size, show_size),
+            calls: limit!(calls, count => count, show_count),
             http_requests: limit!(http_requests, count => count, show_count),
             http_concurrent: limit!(http_concurrent, count => count, show_count),
             http_request_body: limit!(http_request_body, Bytes(size) => size, show_size),

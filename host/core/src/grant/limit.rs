@@ -22,6 +22,8 @@ pub struct Limits {
     pub log: u64,
     /// Bytes of artifacts kept.
     pub artifacts: u64,
+    /// Calls of other tools.
+    pub calls: u32,
     /// HTTP requests sent.
     pub http_requests: u32,
     /// HTTP requests open at once.
@@ -46,6 +48,7 @@ impl Limits {
         output: 256 * KIB,
         log: 64 * KIB,
         artifacts: 16 * MIB,
+        calls: 100,
         http_requests: 100,
         http_concurrent: 6,
         http_request_body: MIB,
@@ -57,6 +60,10 @@ impl Limits {
 
     /// What one call of an HTTP service may use where the config says nothing: it answers soon, or not at all.
     pub const OF_SERVICES: Self = Self { time: Duration::from_secs(10), ..Self::DEFAULT };
+
+    /// What one program may use that an interpreter runs, where the config says nothing: the interpreter takes some of it.
+    pub const OF_CODE: Self =
+        Self { time: Duration::from_secs(40), memory: 256 * MIB, concurrency: 8, ..Self::DEFAULT };
 
     /// What holds where the configuration says nothing, of programs that the host starts: interpreters need more memory.
     pub const OF_PROGRAMS: Self = Self { memory: GIB, ..Self::DEFAULT };
@@ -71,6 +78,7 @@ impl Limits {
         output: 1,
         log: 0,
         artifacts: 0,
+        calls: 0,
         http_requests: 0,
         http_concurrent: 1,
         http_request_body: 0,
@@ -87,6 +95,7 @@ impl Limits {
         output: 64 * MIB,
         log: 64 * MIB,
         artifacts: 4 * GIB,
+        calls: 10_000,
         http_requests: 1_000_000,
         http_concurrent: 1_000,
         http_request_body: 4 * GIB,
@@ -116,6 +125,8 @@ pub struct SomeLimits {
     pub log: Option<u64>,
     /// See [`Limits::artifacts`].
     pub artifacts: Option<u64>,
+    /// See [`Limits::calls`].
+    pub calls: Option<u32>,
     /// See [`Limits::http_requests`].
     pub http_requests: Option<u32>,
     /// See [`Limits::http_concurrent`].
@@ -141,6 +152,7 @@ impl SomeLimits {
             output: self.output.unwrap_or(rest.output),
             log: self.log.unwrap_or(rest.log),
             artifacts: self.artifacts.unwrap_or(rest.artifacts),
+            calls: self.calls.unwrap_or(rest.calls),
             http_requests: self.http_requests.unwrap_or(rest.http_requests),
             http_concurrent: self.http_concurrent.unwrap_or(rest.http_concurrent),
             http_request_body: self.http_request_body.unwrap_or(rest.http_request_body),

@@ -5,6 +5,7 @@
 //! change the answer, and it never decides anything by itself: every door asks again.
 
 pub mod address;
+pub mod call;
 pub mod fs;
 pub mod limit;
 pub mod net;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use crate::config::Place;
 
 pub use address::{AddressClass, AddressRange, classify};
+pub use call::CallGrants;
 pub use fs::{Access, FsDenial, FsDenialKind, FsGrant, FsGrants};
 pub use limit::{Limits, SomeLimits, parse_duration, parse_size};
 pub use net::{NetDenial, NetDenialKind, NetGrant, NetGrants, NetRequest};
@@ -56,6 +58,8 @@ pub struct Grants {
     pub net: NetGrants,
     /// Directories.
     pub fs: FsGrants,
+    /// Other tools.
+    pub call: CallGrants,
     /// Environment variables as the plugin sees them.
     pub env: BTreeMap<String, String>,
     /// Secrets that may be used for it.
@@ -85,6 +89,7 @@ impl fmt::Debug for Grants {
         f.debug_struct("Grants")
             .field("net", &self.net)
             .field("fs", &self.fs)
+            .field("call", &self.call)
             .field("env", &self.env.keys())
             .field("secrets", &self.secrets)
             .field("table", &self.table)

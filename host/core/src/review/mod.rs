@@ -319,7 +319,7 @@ impl Review<'_> {
             return;
         }
         let name = self.plugin().name.clone();
-        for right in [Right::Net, Right::Fs, Right::Env, Right::Config] {
+        for right in [Right::Net, Right::Fs, Right::Call, Right::Env, Right::Config] {
             if has(self.plugin(), right) && !self.imports(right) {
                 let key = right.key();
                 let message = format!("`{key}` of `{name}` has no effect: its component imports nothing that uses it");
@@ -365,6 +365,7 @@ pub fn has(plugin: &Plugin, right: Right) -> bool {
     match right {
         Right::Net => !grants.net.is_empty(),
         Right::Fs => !grants.fs.is_empty(),
+        Right::Call => !grants.call.is_empty(),
         Right::Env => !grants.env.is_empty(),
         Right::Config => !plugin.config.is_empty(),
         Right::Secrets => !grants.secrets.is_empty(),

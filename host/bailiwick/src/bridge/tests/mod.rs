@@ -142,6 +142,7 @@ impl World {
             egress: Arc::new(egress),
             artifacts: Arc::new(Artifacts::new("/does/not/exist".into())),
             channel: self.channel.clone(),
+            door: None,
             trail: Trail::default(),
             ledger: Ledger::default(),
         })

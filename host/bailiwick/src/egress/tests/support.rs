@@ -288,6 +288,7 @@ impl World {
             egress: Arc::clone(&self.egress),
             artifacts: Arc::new(Artifacts::new("/does/not/exist".into())),
             channel: Channel::default(),
+            door: None,
             trail: Trail::default(),
             ledger: Ledger::default(),
         })

@@ -211,6 +211,7 @@ impl Connection {
             able: able(context),
             log: self.least(context).map(|least| LogSink { least: wire::level(least), lines }),
             owner: asker.owner.clone(),
+            clock: None,
         };
         let (kind, call, span) = self.read(asker, asked, context.into());
         let (id, tool, arguments) = (call.id.clone(), call.tool.clone(), call.arguments.clone());

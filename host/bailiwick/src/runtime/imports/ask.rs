@@ -82,6 +82,7 @@ pub(crate) async fn put(
     let matters: Vec<Matter> = asked.iter().map(|(_, matter)| matter.clone()).collect();
     let asker = Asker::Plugin(call.plugin.clone());
     let _pause = call.deadline.pause();
+    let _waits = call.channel.clock.as_ref().map(|clock| clock.pause());
     let answers = tokio::time::timeout(PATIENCE, call.channel.ask_all(&asker, asked)).await;
     let answers = answers.map_err(|_| ask::Refusal::TimedOut)?;
     matters.iter().zip(answers).map(|(matter, answer)| reply(matter, answer, &call)).collect()

@@ -2,6 +2,8 @@
 
 pub(super) mod artifact;
 pub(crate) mod ask;
+#[expect(unreachable_pub, reason = "the generated bindings re-export a resource of it")]
+pub mod call;
 pub(super) mod config;
 pub(super) mod files;
 pub(super) mod http;
@@ -26,6 +28,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     super::bindings::bailiwick::host::ask::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
     super::bindings::bailiwick::host::secret::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
     super::bindings::bailiwick::host::artifact::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    super::bindings::bailiwick::host::call::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
     super::bindings::wasi::config::store::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
     http::replace(linker)?;
     files::replace(linker)
