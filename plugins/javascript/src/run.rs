@@ -215,7 +215,14 @@ impl<'js> Run<'_, 'js> {
             let runtime = qjs::JS_GetRuntime(self.ctx.as_raw().as_ptr());
             qjs::JS_ExecutePendingJob(runtime, &raw mut of)
         };
-        if ran < 0 { Err(self.trouble(&rquickjs::Error::Exception)) } else { Ok(ran > 0) }
+        if ran >= 0 {
+            return Ok(ran > 0);
+        }
+        let thrown = self.ctx.catch();
+        self.in_time()?;
+        // Where there is no memory for an error either, the engine throws `null`.
+        let is_empty = thrown.is_null();
+        Err(if is_empty { Trouble::plain(Kind::Memory, "out of memory") } else { Trouble::thrown(self.own, thrown) })
     }
 
     /// Waits for the next timer or answer, whichever is first, and hands answers on.
