@@ -308,6 +308,7 @@ impl<'js> Run<'_, 'js> {
     }
 
     /// What an error of the engine means for the program.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest are mistakes of this component")]
     fn trouble(&self, error: &rquickjs::Error) -> Trouble {
         if state::is_late() {
             self.ctx.catch();
