@@ -369,7 +369,9 @@ fn authority(effective: &Effective) -> Authority {
         Methods::Only(methods) => methods.iter().all(|method| matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS")),
     };
     let sends = grants.net.iter().any(|grant| !only_reads(grant.methods()));
-    Authority { changes_nothing: !writes_files && !sends, reaches_network: !grants.net.is_empty() }
+    // What other tools do is theirs to say.
+    let calls = !grants.call.is_empty();
+    Authority { changes_nothing: !writes_files && !sends && !calls, reaches_network: !grants.net.is_empty() || calls }
 }
 
 /// A tool before it has the name callers use.
