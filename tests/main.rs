@@ -32,6 +32,7 @@ mod generators;
 mod hostile;
 mod http_presets;
 mod http_tools;
+mod javascript;
 mod keeper;
 mod keys;
 mod killed;
