@@ -155,7 +155,7 @@ async fn what_the_configuration_names_has_to_be_there() {
         (
             "component = \"builtin:nothing\"",
             "there is no `builtin:nothing`; there are `builtin:datetime`, `builtin:files`, `builtin:web-answers`, \
-             `builtin:web-fetch`, `builtin:web-search`",
+             `builtin:web-fetch`, `builtin:web-search`, `builtin:code-executor`, `builtin:code-mode`, `builtin:std-run-code`",
         ),
     ] {
         let world = World::new().file("file", "");
