@@ -11,7 +11,7 @@ use std::{env, fs};
 
 const TARGET: &str = "wasm32-wasip2";
 /// Folder under `plugins/`, which is also the name after `builtin:`.
-const BUILTINS: &[&str] = &["datetime", "files", "web-answers", "web-fetch", "web-search"];
+const BUILTINS: &[&str] = &["datetime", "files", "http", "memory", "std", "web-answers", "web-fetch", "web-search"];
 /// What the host runs for itself, with the constant each becomes; no configuration can name them.
 const OWN: [(&str, &str); 2] = [("selftest", "SELFTEST"), ("openapi", "OPENAPI")];
 

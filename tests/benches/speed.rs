@@ -7,6 +7,7 @@
 
 mod bridge;
 mod call;
+mod code;
 mod front;
 mod gate;
 mod http;
@@ -20,8 +21,8 @@ mod world;
 
 use report::Report;
 
-const SECTIONS: [&str; 10] =
-    ["call", "gate", "load", "neighbours", "plugins", "http", "stdio", "front", "bridge", "service"];
+const SECTIONS: [&str; 11] =
+    ["call", "gate", "load", "neighbours", "plugins", "http", "stdio", "front", "bridge", "service", "code"];
 
 fn main() {
     // As the program does.
@@ -57,7 +58,8 @@ async fn measure() {
             "stdio" => stdio::run(&mut report),
             "front" => front::run(&mut report),
             "bridge" => bridge::run(&mut report),
-            _ => service::run(&mut report).await,
+            "service" => service::run(&mut report).await,
+            _ => code::run(&mut report).await,
         }
     }
     report.end(plot.as_deref());

@@ -9,6 +9,7 @@ use bailiwick::load::Setup;
 use bailiwick_core::call::{Call, Caller};
 use bailiwick_core::config::{Config, Source, read};
 use bailiwick_core::outcome::Outcome;
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// A folder for state, cache and files.
@@ -77,6 +78,13 @@ impl BenchHost {
         if let Err(failure) = outcome.result {
             panic!("`{tool}` failed: {failure}");
         }
+    }
+
+    /// A call that has to succeed, and its structured result.
+    pub(crate) async fn value(&self, tool: &str, arguments: &str) -> Value {
+        let outcome = self.try_call(tool, arguments).await;
+        let output = outcome.result.unwrap_or_else(|failure| panic!("`{tool}` failed: {failure}"));
+        output.structured.expect("the result is structured")
     }
 }
 

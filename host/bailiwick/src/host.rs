@@ -339,12 +339,17 @@ impl Host {
             .collect()
     }
 
-    /// What `caller` is offered: its tools, or those with which it searches them.
+    /// What `caller` is offered: its tools, those with which it searches them, or the one with which programs call them.
     #[must_use]
     pub fn offer(&self, caller: &Caller, menu: Menu) -> Vec<(ToolName, Arc<Tool>)> {
         let tools = self.list(caller);
+        let snapshot = self.snapshot.load();
         let searches = menu.searches(tools.len(), self.search_above);
         let mut offered = if searches { search::tools().to_vec() } else { tools };
+        if menu == Menu::Code && offered.iter().any(|(_, tool)| snapshot.is_code_mode(tool)) {
+            offered.retain(|(_, tool)| snapshot.is_code_mode(tool));
+        }
+        offered = offered.into_iter().map(|named| snapshot.described(named, caller)).collect();
         if manage::is_offered(caller) {
             offered.extend_from_slice(manage::tools());
             offered.sort_by(|(one, _), (other, _)| one.cmp(other));

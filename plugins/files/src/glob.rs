@@ -10,8 +10,8 @@ use bailiwick_sdk::{Failure, Output};
 use crate::grants::{Grants, Place};
 use crate::pattern;
 use crate::text;
-use crate::trouble::Wish;
 use crate::walk::{self, Entry, Skip};
+use bailiwick_plugin_common::trouble::Wish;
 
 /// What `glob` found.
 #[derive(Debug, PartialEq, Serialize, JsonSchema)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bailiwick_sdk::Failure;
 
-use crate::trouble::Wish;
+use bailiwick_plugin_common::trouble::Wish;
 
 /// The guest paths of the granted directories, in the operator's order. The first is the workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,15 +36,8 @@ impl Grants {
     }
 
     /// What the host gave this plugin.
-    #[cfg(target_family = "wasm")]
     pub(crate) fn of_this_plugin() -> Self {
-        Self::new(wasip2::filesystem::preopens::get_directories().into_iter().map(|(_, path)| path))
-    }
-
-    /// A native build is for tests only, and has nothing.
-    #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn of_this_plugin() -> Self {
-        Self::new([""; 0])
+        Self::new(bailiwick_plugin_common::granted_directories())
     }
 
     /// Where the path is that the caller wrote in the argument `argument`.

@@ -15,8 +15,8 @@ use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContex
 use crate::grants::{Grants, Place};
 use crate::pattern;
 use crate::text::{self, MAX_CHARS};
-use crate::trouble::{self, Wish};
 use crate::walk::{self, Entry, Skip, Walked};
+use bailiwick_plugin_common::trouble::{self, Wish};
 
 /// What to look for.
 #[derive(Clone, Debug, Default)]

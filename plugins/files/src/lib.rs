@@ -7,13 +7,11 @@
 mod glob;
 mod grants;
 mod grep;
-mod listing;
 mod pattern;
 mod read;
 #[cfg(test)]
 mod tests;
 mod text;
-mod trouble;
 mod walk;
 mod write;
 

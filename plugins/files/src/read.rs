@@ -9,7 +9,7 @@ use bailiwick_sdk::{Content, Failure, Output};
 
 use crate::grants::{Grants, Place};
 use crate::text::{self, MAX_CHARS};
-use crate::trouble::{self, Wish};
+use bailiwick_plugin_common::trouble::{self, Wish};
 
 /// Which lines to give.
 #[derive(Clone, Copy, Debug, Default)]

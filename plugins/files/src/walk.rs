@@ -11,8 +11,8 @@ use bailiwick_sdk::Failure;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::grants::Place;
-use crate::listing::{Kind, Lister};
-use crate::trouble::Wish;
+use bailiwick_plugin_common::listing::{Kind, Lister};
+use bailiwick_plugin_common::trouble::Wish;
 
 /// What a walk leaves out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub(crate) fn walk(
 ) -> Result<Walked, Failure> {
     fs::read_dir(&root.path).map_err(|error| Wish::Read.failure(&root.written, &error))?;
     let rules = if skip.ignored { Rules::above(root) } else { None };
-    let lister = &Lister::new();
+    let lister = &Lister::open();
     let mut walk = Walk {
         lister,
         root: &root.path,

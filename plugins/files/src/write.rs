@@ -1,19 +1,17 @@
 //! `write`: a whole file, replaced in one step.
-//!
-//! The new content goes into a file of its own beside the old one, which then takes its name. What the host cannot
-//! carry over is lost: a replaced file gets the mode of a new one, and other hard links keep the old content.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
+use bailiwick_plugin_common::replace;
+use bailiwick_plugin_common::trouble::{self, Wish};
 use bailiwick_sdk::schemars::JsonSchema;
 use bailiwick_sdk::serde::Serialize;
 use bailiwick_sdk::{Failure, Output};
 
 use crate::grants::{Grants, Place};
 use crate::text;
-use crate::trouble::{self, Wish};
 
 /// What `write` did.
 #[derive(Debug, PartialEq, Serialize, JsonSchema)]
@@ -38,35 +36,14 @@ pub(crate) struct Summary {
 pub(crate) fn write(grants: &Grants, written: &str, content: &str) -> Result<Output, Failure> {
     let place = grants.find("filePath", written, Wish::Write)?;
     let fail = |error: io::Error| Wish::Write.failure(written, &error);
-    let target = target(&place).map_err(fail)?;
+    let target = replace::target(&place.path).map_err(fail)?;
     let created = is_new(&place, &target)?;
     let parent = target.parent().ok_or_else(|| trouble::is_directory(written))?;
-    make_directories(parent).map_err(fail)?;
-    replace(parent, &target, content.as_bytes()).map_err(fail)?;
+    replace::make_directories(parent).map_err(fail)?;
+    replace::replace(&target, content.as_bytes()).map_err(fail)?;
     let characters = content.chars().count();
     let summary = Summary { path: text::of_path(&place.path), characters, bytes: content.len(), created };
     Ok(Output::text(format!("Wrote {characters} characters to {written}")).with_structured(&summary))
-}
-
-/// Most links followed to a file: what Linux follows.
-const MAX_LINKS: usize = 40;
-
-/// The file to replace: where `place` is a link, what it leads to, so that the link stays one. Each step is taken by
-/// the host, which refuses to leave the grant.
-fn target(place: &Place) -> io::Result<PathBuf> {
-    let mut target = place.path.clone();
-    for _ in 0..MAX_LINKS {
-        match fs::symlink_metadata(&target) {
-            Ok(metadata) if metadata.is_symlink() => {}
-            _ => return Ok(target),
-        }
-        let to = fs::read_link(&target)?;
-        if to.is_absolute() {
-            return Err(ErrorKind::PermissionDenied.into());
-        }
-        target = target.parent().unwrap_or(&place.grant).join(to);
-    }
-    Err(io::Error::other("too many links lead on from it"))
 }
 
 /// Whether nothing is there yet.
@@ -80,57 +57,6 @@ fn is_new(place: &Place, target: &Path) -> Result<bool, Failure> {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(true),
         Err(error) => Err(Wish::Write.failure(written, &error)),
     }
-}
-
-/// Makes the directory and those above it. Not `create_dir_all`: that recurses once per missing directory.
-fn make_directories(directory: &Path) -> io::Result<()> {
-    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && fs::metadata(path).is_err();
-    let missing: Vec<&Path> = directory.ancestors().take_while(is_missing).collect();
-    for directory in missing.into_iter().rev() {
-        match fs::create_dir(directory) {
-            // Somebody else made it meanwhile.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            done => done?,
-        }
-    }
-    Ok(())
-}
-
-/// Puts a file with this content in the place of `target`, in one step.
-fn replace(parent: &Path, target: &Path, content: &[u8]) -> io::Result<()> {
-    let (path, file) = make_temporary(parent, content)?;
-    let done = fill(file, content).and_then(|()| fs::rename(&path, target));
-    if done.is_err() {
-        // The first failure is the one to tell; this one would only follow from it.
-        let _ = fs::remove_file(&path);
-    }
-    done
-}
-
-fn fill(mut file: File, content: &[u8]) -> io::Result<()> {
-    file.write_all(content)?;
-    // Before the rename: else the name may survive a power cut, and the content not.
-    file.sync_all()
-}
-
-/// Most files left over from calls that were killed, before a call gives up.
-const MAX_LEFT_OVER: u64 = 64;
-
-/// A new file under a name that no other call uses. The name comes from the content: two calls rarely collide, and the
-/// plugin need not ask for random numbers.
-fn make_temporary(parent: &Path, content: &[u8]) -> io::Result<(PathBuf, File)> {
-    let start = content.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
-    });
-    for n in 0..MAX_LEFT_OVER {
-        let path = parent.join(format!(".bailiwick-{:016x}.tmp", start.wrapping_add(n)));
-        match File::create_new(&path) {
-            Ok(file) => return Ok((path, file)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::other("too many .bailiwick-*.tmp files are beside it; remove them"))
 }
 
 #[cfg(test)]
@@ -187,13 +113,5 @@ mod tests {
         check_failure(&folder, "round", Failure::failed("Cannot write round: too many links lead on from it."));
         check_failure(&folder, "dir/a.txt/b", Failure::not_found("File not found: dir/a.txt/b"));
         assert_eq!(["dir/a.txt"].as_slice(), folder.files());
-    }
-
-    #[test]
-    fn a_file_left_over_from_a_killed_call_is_in_nobodys_way() {
-        let folder = Folder::new(&[]);
-        let (left_over, _) = make_temporary(&folder.path(""), b"x").unwrap();
-        check(&folder, "a.txt", "x", 1);
-        assert_eq!("", fs::read_to_string(left_over).unwrap());
     }
 }

@@ -5,13 +5,16 @@
 
 /// What an entry is. A link is neither, whatever it leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A regular file.
     File,
+    /// A directory.
     Directory,
+    /// A link, a device, a pipe, a socket.
     Other,
 }
 
-pub(crate) use imp::Lister;
+pub use imp::Lister;
 
 #[cfg(target_family = "wasm")]
 mod imp {
@@ -23,17 +26,19 @@ mod imp {
     use super::Kind;
 
     /// Lists directories below the grants.
-    pub(crate) struct Lister(Vec<(Descriptor, PathBuf)>);
+    pub struct Lister(Vec<(Descriptor, PathBuf)>);
 
     impl Lister {
-        pub(crate) fn new() -> Self {
+        /// Opens what is granted, for one call.
+        #[must_use]
+        pub fn open() -> Self {
             let grants = preopens::get_directories().into_iter();
             Self(grants.map(|(descriptor, path)| (descriptor, PathBuf::from(path))).collect())
         }
 
         /// The names in a directory and what they are; an entry is none if the host cannot tell. None at all: the
         /// directory cannot be listed.
-        pub(crate) fn list(&self, directory: &Path) -> Option<impl Iterator<Item = Option<(String, Kind)>>> {
+        pub fn list(&self, directory: &Path) -> Option<impl Iterator<Item = Option<(String, Kind)>>> {
             let around = self.0.iter().filter(|(_, path)| directory.starts_with(path));
             let (grant, path) = around.max_by_key(|(_, path)| path.components().count())?;
             let below = directory.strip_prefix(path).ok()?.to_str()?;
@@ -69,14 +74,17 @@ mod imp {
     use super::Kind;
 
     /// Lists directories, for tests.
-    pub(crate) struct Lister;
+    pub struct Lister;
 
     impl Lister {
-        pub(crate) fn new() -> Self {
+        /// Opens what is granted, for one call.
+        #[must_use]
+        pub fn open() -> Self {
             Self
         }
 
-        pub(crate) fn list(&self, directory: &Path) -> Option<impl Iterator<Item = Option<(String, Kind)>>> {
+        /// The names in a directory and what they are; an entry is none if they cannot be told.
+        pub fn list(&self, directory: &Path) -> Option<impl Iterator<Item = Option<(String, Kind)>>> {
             let entries = fs::read_dir(directory).ok()?;
             Some(entries.map(|entry| {
                 let entry = entry.ok()?;

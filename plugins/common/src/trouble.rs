@@ -6,7 +6,7 @@ use bailiwick_sdk::Failure;
 
 /// What was to be done with a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub enum Wish {
     /// Read it, list it, look at it.
     Read,
     /// Change or make it.
@@ -15,7 +15,7 @@ pub(crate) enum Wish {
 
 impl Wish {
     /// The failure for a path that may not be reached, as the caller wrote it.
-    pub(crate) fn denied(self, written: &str) -> Failure {
+    pub fn denied(self, written: &str) -> Failure {
         match self {
             Self::Read => Failure::denied_read(written),
             Self::Write => Failure::denied_write(written),
@@ -25,7 +25,7 @@ impl Wish {
     /// The failure for `error`, which came of wishing this of the path the caller wrote.
     ///
     /// A link out of the grant and a write under a read-only grant both come back from the host as "not permitted".
-    pub(crate) fn failure(self, written: &str, error: &io::Error) -> Failure {
+    pub fn failure(self, written: &str, error: &io::Error) -> Failure {
         let is = |kinds: &[ErrorKind]| kinds.contains(&error.kind());
         if is(&[ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem]) || is_not_capable(error) {
             return self.denied(written);
@@ -57,17 +57,17 @@ impl Wish {
 }
 
 /// `tool.not-found`, in the words other systems use.
-pub(crate) fn not_found(written: &str) -> Failure {
+pub fn not_found(written: &str) -> Failure {
     Failure::not_found(format!("File not found: {written}"))
 }
 
 /// `arguments.invalid` for a directory where a file belongs.
-pub(crate) fn is_directory(written: &str) -> Failure {
+pub fn is_directory(written: &str) -> Failure {
     Failure::invalid(format!("{written} is a directory; use glob to see what is in it."))
 }
 
 /// `tool.failed` for devices, pipes and sockets: opening one can wait for ever.
-pub(crate) fn is_not_regular(written: &str) -> Failure {
+pub fn is_not_regular(written: &str) -> Failure {
     Failure::failed(format!("{written} is not a regular file but a device, a pipe or a socket."))
 }
 
