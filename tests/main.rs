@@ -15,6 +15,7 @@ mod builtins;
 mod chat;
 mod cli;
 mod clients;
+mod code_tools;
 mod compile;
 mod conformance;
 mod context;
