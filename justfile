@@ -10,8 +10,12 @@ default:
 setup:
     @rustup target list --installed | grep -q '^{{wasm}}$' || rustup target add {{wasm}}
 
+# Build the interpreters for JavaScript and Python, which become part of the program. Needs python3; gets compilers itself.
+interpreters: setup
+    plugins/build-interpreters.sh
+
 # Build everything, built-in plugins included.
-build: setup
+build: interpreters
     cargo build --locked
 
 # Call real tools through the host: fetch a page, search files, tell the time, see a denial and the audit.
@@ -19,7 +23,7 @@ demo: build
     python3 examples/demo/demo.py target/debug/bailiwick
 
 # All tests: format, lints, core, host, guests, real MCP clients.
-test: setup
+test: interpreters
     cargo fmt --all --check
     cargo clippy --locked --workspace --exclude bailiwick-guests --all-targets -- -D warnings
     tests/install.sh clients models
@@ -28,14 +32,14 @@ test: setup
     cargo test --locked --workspace --exclude bailiwick-guests --exclude bailiwick-benches
 
 # Tests that take longer or need heavy components.
-slow: setup
+slow: interpreters
     tests/install.sh clients models
     tests/install.sh servers auditor
     tests/install.sh services fastapi
     RUN_SLOW_TESTS=1 cargo test --locked --workspace --exclude bailiwick-guests --exclude bailiwick-benches --test bailiwick
 
 # Switch controls off, one at a time, and see that a test fails each time.
-teeth *names: setup
+teeth *names: interpreters
     python3 tests/teeth/run.py {{names}}
 
 # Fuzz the core, so many seconds for each target.
@@ -52,7 +56,7 @@ deny:
     cargo deny --offline check bans licenses sources
 
 # Measure; see BENCH.md.
-bench *args: setup
+bench *args: interpreters
     cargo bench --locked -p bailiwick-benches -- {{args}}
 
 # Rewrite golden files after looking at what changed.
@@ -60,5 +64,5 @@ golden:
     UPDATE=1 cargo test --locked -p bailiwick-core -p bailiwick-tests
 
 # One program, optimised for shipping.
-release: setup
+release: interpreters
     cargo build --locked --profile dist -p bailiwick

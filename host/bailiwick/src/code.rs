@@ -91,6 +91,14 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// The interpreters that its calls may need.
+    pub(crate) fn interpreters(&self) -> Vec<Interpreter> {
+        match &self.kind {
+            Kind::Executor | Kind::Mode | Kind::Runner => Interpreter::ALL.to_vec(),
+            Kind::Custom(custom) => vec![custom.language.interpreter()],
+        }
+    }
+
     /// Waits until what runs a call is there. The time of a call begins afterwards.
     ///
     /// # Errors

@@ -11,18 +11,20 @@ use tokio::sync::{AcquireError, Mutex, Semaphore, SemaphorePermit, watch};
 
 use bailiwick_core::aggregate;
 use bailiwick_core::call::{Call, CallId, Caller};
+use bailiwick_core::code::Interpreter;
 use bailiwick_core::config::{self, Config};
 use bailiwick_core::context::Wanted;
 use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::outcome::{Code, Failure, Outcome, Output};
 use bailiwick_core::policy::{Permitted, Verdict, permit_wanted};
 use bailiwick_core::registry::{Registry, Tool};
+use bailiwick_core::schema;
 
 use crate::approval::{Desk, Settled};
 use crate::artifact::Artifacts;
 use crate::audit::Audit;
 use crate::channel::Channel;
-use crate::code::Interpreters;
+use crate::code::{Interpreters, Program};
 use crate::confine::Wall;
 use crate::context::{CallContext, Ledger};
 use crate::deadline::Deadline;
@@ -211,8 +213,16 @@ impl Host {
         Ok(n_definitions)
     }
 
-    /// Keeps up with servers whose tools change, and with what other processes register, for as long as it is awaited.
+    /// Keeps up with servers whose tools change, with what other processes register, and with what has to be compiled, for as
+    /// long as it is awaited.
     pub async fn follow(&self) -> Infallible {
+        tokio::select! {
+            never = self.keep_up() => never,
+            never = self.keep_warm() => never,
+        }
+    }
+
+    async fn keep_up(&self) -> Infallible {
         /// Servers tell of changes one by one.
         const QUIET: Duration = Duration::from_millis(200);
         let mut changes = self.fleet.watch();
@@ -228,6 +238,45 @@ impl Host {
                 () = self.registered_elsewhere() => {}
             }
             self.refresh().await;
+        }
+    }
+
+    /// The interpreters that the programs among the plugins need.
+    pub(crate) fn interpreters_wanted(&self) -> Vec<Interpreter> {
+        let snapshot = self.snapshot();
+        let mut wanted: Vec<Interpreter> =
+            snapshot.plugins.iter().filter_map(Plugin::program).flat_map(Program::interpreters).collect();
+        wanted.sort();
+        wanted.dedup();
+        wanted
+    }
+
+    /// Makes ready what a call of `tool` with `arguments` needs and what may take long, if it does; a call would do so itself.
+    pub async fn prepare(&self, tool: &str, arguments: &str) {
+        let snapshot = self.snapshot();
+        let program =
+            snapshot.registry.resolve(tool).and_then(|(_, tool)| snapshot.plugins[tool.plugin_index].program());
+        let Some(run) = program.and_then(|program| program.kind.run(&schema::parse(arguments).ok()?).ok()) else {
+            return;
+        };
+        // Why not is told by the call.
+        drop(self.interpreters.ready(run.language.interpreter()).await);
+    }
+
+    /// Keeps the interpreters ready that plugins need, for as long as it is awaited.
+    async fn keep_warm(&self) -> Infallible {
+        let mut changes = self.watch();
+        loop {
+            for interpreter in self.interpreters_wanted() {
+                let name = interpreter.as_str();
+                match self.interpreters.ready(interpreter).await {
+                    Ok(_) => tracing::debug!(interpreter = name, "it is ready"),
+                    Err(failure) => tracing::error!(interpreter = name, %failure, "programs in it are not run"),
+                }
+            }
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
         }
     }
 
@@ -290,12 +339,17 @@ impl Host {
             .collect()
     }
 
-    /// What `caller` is offered: its tools, or those with which it searches them.
+    /// What `caller` is offered: its tools, those with which it searches them, or the one with which programs call them.
     #[must_use]
     pub fn offer(&self, caller: &Caller, menu: Menu) -> Vec<(ToolName, Arc<Tool>)> {
         let tools = self.list(caller);
+        let snapshot = self.snapshot.load();
         let searches = menu.searches(tools.len(), self.search_above);
         let mut offered = if searches { search::tools().to_vec() } else { tools };
+        if menu == Menu::Code && offered.iter().any(|(_, tool)| snapshot.is_code_mode(tool)) {
+            offered.retain(|(_, tool)| snapshot.is_code_mode(tool));
+        }
+        offered = offered.into_iter().map(|named| snapshot.described(named, caller)).collect();
         if manage::is_offered(caller) {
             offered.extend_from_slice(manage::tools());
             offered.sort_by(|(one, _), (other, _)| one.cmp(other));

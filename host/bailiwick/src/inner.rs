@@ -60,13 +60,7 @@ impl Door {
         if grants.is_empty() {
             return None;
         }
-        let granted = registry.visible(&caller.tools).filter(|(name, _)| grants.allows(name));
-        let (mut names, mut barred) = (Vec::new(), Vec::new());
-        for (name, tool) in granted {
-            let calls_none = tool.effective.grants.call.is_empty();
-            if calls_none { &mut names } else { &mut barred }.push(name.clone());
-        }
-        names.sort();
+        let (names, barred) = callable(registry, tool, caller);
         let (orders, taken) = mpsc::unbounded_channel();
         Some((Self { names, barred, orders }, taken))
     }
@@ -111,6 +105,20 @@ impl Door {
         door.orders.send(Order { tool, arguments, reply }).map_err(|_| gone())?;
         Ok(answer)
     }
+}
+
+/// The tools of `caller` that `tool` may call, sorted; and those that it is granted and may not, because they call tools
+/// themselves.
+pub(crate) fn callable(registry: &Registry, tool: &Tool, caller: &Caller) -> (Vec<ToolName>, Vec<ToolName>) {
+    let grants = &tool.effective.grants.call;
+    let granted = registry.visible(&caller.tools).filter(|(name, _)| grants.allows(name));
+    let (mut names, mut barred) = (Vec::new(), Vec::new());
+    for (name, tool) in granted {
+        let calls_none = tool.effective.grants.call.is_empty();
+        if calls_none { &mut names } else { &mut barred }.push(name.clone());
+    }
+    names.sort();
+    (names, barred)
 }
 
 impl Outer {

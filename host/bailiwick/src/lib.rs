@@ -20,6 +20,7 @@ pub mod bridge;
 pub mod builtin;
 pub mod channel;
 mod code;
+mod code_mode;
 pub mod context;
 pub mod contexts;
 pub mod deadline;

@@ -34,16 +34,19 @@ pub enum Menu {
     All,
     /// The search.
     Search,
+    /// The tool with which programs call the others; all tools where there is none.
+    Code,
 }
 
 impl Menu {
-    /// The menu of this name: `auto`, `all` or `search`.
+    /// The menu of this name: `auto`, `all`, `search` or `code`.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "auto" => Some(Self::Auto),
             "all" => Some(Self::All),
             "search" => Some(Self::Search),
+            "code" => Some(Self::Code),
             _ => None,
         }
     }
@@ -53,7 +56,7 @@ impl Menu {
     pub fn searches(self, n_tools: usize, above: u32) -> bool {
         match self {
             Self::Auto => above > 0 && n_tools > above as usize,
-            Self::All => false,
+            Self::All | Self::Code => false,
             Self::Search => true,
         }
     }

@@ -14,6 +14,7 @@
 //! 5. [`lock`] is what was pinned and what became of it, [`review`] what a reviewer is told of all this, [`capability`]
 //!    what a component's imports mean.
 //! 6. [`dialect`] is the shape of tools, calls and answers for each model provider; [`render`] writes tools into a text.
+//!    [`code`] is what programs are told of the tools that they call.
 //! 7. [`outcome`] is the one result type; [`redact`] takes secrets and control characters out of whatever leaves.
 //!
 //! Of plugins that are services with an OpenAPI document, [`openapi`] makes the tools. [`registration`] is a plugin that is
@@ -43,7 +44,6 @@ pub mod approval;
 pub mod bucket;
 pub mod call;
 pub mod chain;
-pub mod code;
 pub mod context;
 pub mod key;
 pub mod policy;
@@ -52,6 +52,7 @@ pub mod schema;
 pub mod trace;
 pub mod typed;
 
+pub mod code;
 pub mod dialect;
 pub mod render;
 

@@ -13,6 +13,7 @@ wit_bindgen::generate!({
             import bailiwick:host/ask@0.1.0;
             import bailiwick:host/secret@0.1.0;
             import bailiwick:host/artifact@0.1.0;
+            import bailiwick:host/call@0.1.0;
             import wasi:config/store@0.2.0-rc.1;
             export bailiwick:tool/tool@0.1.0;
             export bailiwick:tool/context@0.1.0;

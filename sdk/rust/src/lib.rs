@@ -38,6 +38,7 @@ pub mod bindings;
 
 pub mod artifact;
 pub mod ask;
+pub mod call;
 pub mod config;
 pub mod context;
 mod failure;
@@ -64,7 +65,7 @@ pub mod prelude {
     #[cfg(feature = "http")]
     pub use crate::http;
     pub use crate::{
-        Args, Content, Failure, IntoOutput, Json, Output, artifact, ask, check, complete, config, context, log, plugin,
-        progress, prompt, resource, secret, tool,
+        Args, Content, Failure, IntoOutput, Json, Output, artifact, ask, call, check, complete, config, context, log,
+        plugin, progress, prompt, resource, secret, tool,
     };
 }

@@ -51,6 +51,7 @@ async fn answer(terminal: &Terminal, ground: &Ground, call: CallArguments, argum
     let caller = Arc::new(Caller::operator("cli"));
     let request =
         Call { id: host.new_call_id(), tool: call.tool.clone(), arguments, caller, trace: None, session: None };
+    start::patiently(terminal, host.prepare(&request.tool, &request.arguments)).await;
     let ended = tokio::select! {
         outcome = host.call(request, channel) => Ok(outcome),
         () = interrupted() => Err(Trouble::new(Exit::Interrupted, Code::Cancelled.as_str(), "interrupted")),

@@ -34,6 +34,7 @@ mod show;
 mod suggest;
 mod tools;
 mod version;
+mod warm;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -200,6 +201,9 @@ enum Command {
     /// Serve the tools over HTTP, or to one MCP client
     #[command(after_long_help = serve::EXAMPLES)]
     Serve(ServeArguments),
+    /// Compile what has to be compiled, so that no call waits for it
+    #[command(after_long_help = warm::EXAMPLES)]
+    Warm,
     /// Run hostile tools on this machine and see that they get nowhere
     #[command(after_long_help = selftest::EXAMPLES)]
     Selftest,
@@ -426,6 +430,7 @@ impl Cli {
             | Command::ConfigSchema
             | Command::Completions { .. }
             | Command::Version
+            | Command::Warm
             | Command::Help { .. } => &["bailiwick::load"],
         };
         let level = if self.global.quiet { "error".to_owned() } else { self.global.log.clone() };
@@ -464,6 +469,7 @@ fn dispatch(command: Command, global: &Global, terminal: &Terminal) -> Result<Ex
         Command::Login { plugin, port } => login::run(terminal, global, &plugin, port),
         Command::Logout { plugin } => login::logout(terminal, global, &plugin),
         Command::Serve(arguments) => serve::run(terminal, global, &arguments),
+        Command::Warm => warm::run(terminal, global),
         Command::Selftest => selftest::run(terminal),
         Command::Codes => codes::run(terminal),
         Command::ConfigSchema => config_schema::run(terminal),

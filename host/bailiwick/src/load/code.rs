@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use bailiwick_core::code::tools::{Custom, Kind, custom, executor, mode};
+use bailiwick_core::code::tools::{Custom, Kind, custom, executor, mode, runner};
 use bailiwick_core::config::{self, CodeSource, CodeTool, Interpreted};
 use bailiwick_core::context::Catalogue;
 use bailiwick_core::grant::FsGrants;
@@ -39,6 +39,7 @@ pub(crate) async fn read(configured: &config::Plugin, interpreted: &Interpreted)
     let (kind, definition) = match interpreted {
         Interpreted::Executor => (Kind::Executor, executor()),
         Interpreted::Mode => (Kind::Mode, mode()),
+        Interpreted::Runner => (Kind::Runner, runner()),
         Interpreted::Tool(tool) => {
             let source = text(tool).await?;
             let definition = custom(configured.name.as_str(), tool);
@@ -46,7 +47,7 @@ pub(crate) async fn read(configured: &config::Plugin, interpreted: &Interpreted)
         }
     };
     let identity = match &kind {
-        Kind::Executor | Kind::Mode => interpreted.source(),
+        Kind::Executor | Kind::Mode | Kind::Runner => interpreted.source(),
         Kind::Custom(custom) => format!("{} {}", custom.language, custom.source),
     };
     Ok(Read { kind, definition, digest: ComponentDigest::of(identity.as_bytes()) })

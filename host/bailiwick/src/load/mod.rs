@@ -310,6 +310,14 @@ impl Plugin {
         lines.iter().map(|line| self.secrets.redactor().text(line).into_owned()).collect()
     }
 
+    /// What runs its tool, if that is a program or runs some.
+    pub(crate) fn program(&self) -> Option<&Program> {
+        match &self.backend {
+            Backend::Code(program) => Some(program),
+            Backend::Component { .. } | Backend::Server(_) | Backend::Programs(_) | Backend::Service(_) => None,
+        }
+    }
+
     /// What of a component or a service is no tool, and why.
     #[must_use]
     pub fn left_out(&self) -> Vec<String> {

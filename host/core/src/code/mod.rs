@@ -3,6 +3,7 @@
 
 pub mod run;
 pub mod tools;
+pub mod typescript;
 
 use std::fmt;
 

@@ -168,7 +168,11 @@ impl Ran {
     /// # Errors
     /// It is not what one says.
     pub fn read(said: Value) -> Result<Self, String> {
-        serde_json::from_value(said).map_err(|error| format!("the interpreter's answer cannot be read: {error}"))
+        let ran: Self = serde_json::from_value(said)
+            .map_err(|error| format!("the interpreter's answer cannot be read: {error}"))?;
+        // What ends a line belongs to it, and not to a line after it.
+        let output = ran.output.strip_suffix('\n').unwrap_or(&ran.output).to_owned();
+        Ok(Self { output, ..ran })
     }
 
     /// A program that was ended from outside.

@@ -34,6 +34,8 @@ pub enum Kind {
     Executor,
     /// The same, with the caller's other tools at hand.
     Mode,
+    /// Runs `main` of what its caller sends, with the input that comes with it.
+    Runner,
     /// Runs what it was made of.
     Custom(Custom),
 }
@@ -105,6 +107,33 @@ pub fn mode() -> Definition {
     }
 }
 
+/// The tool that runs `main` of programs.
+#[must_use]
+pub fn runner() -> Definition {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "language": language_schema("javascript"),
+            "code": {"type": "string", "description": "The program. It defines `main(input)`, in JavaScript and TypeScript also asynchronous; what that returns is the result."},
+            "input": {"description": "What `main` is called with."},
+        },
+        "required": ["code"],
+        "additionalProperties": false,
+    });
+    Definition {
+        name: "std-run-code".to_owned(),
+        title: Some("Run main".to_owned()),
+        description: "Runs `main(input)` of a program in JavaScript, TypeScript or Python, in a fresh interpreter that \
+                      reaches nothing. The result is what `main` returns: an object as it is, anything else in `output`. \
+                      A program that fails gives `error`, `stdout`, `stderr` and `exitCode`."
+            .to_owned(),
+        input_schema: schema.to_string(),
+        output_schema: None,
+        annotations: harmless(),
+        risk: Risk::Low,
+    }
+}
+
 /// A program that is a tool, called `name`.
 #[must_use]
 pub fn custom(name: &str, tool: &CodeTool) -> Definition {
@@ -160,6 +189,14 @@ impl Kind {
                 time: MODE_TIME,
                 tools: true,
             }),
+            Self::Runner => Ok(Run {
+                language: language(Language::JavaScript),
+                form: Form::Main,
+                source: program("std-run-code")?,
+                input: Some(arguments.get("input").cloned().unwrap_or(Value::Null)),
+                time: MODE_TIME,
+                tools: false,
+            }),
             Self::Custom(custom) => Ok(Run {
                 language: custom.language,
                 form: Form::Main,
@@ -180,7 +217,8 @@ impl Kind {
         match self {
             Self::Executor => Ok(executed(ran)),
             Self::Mode => returned(ran).map(|(logs, value)| mode_output(&logs, value)),
-            Self::Custom(_) if !ran.main => Ok(structured(json!({"output": "No main() defined"}))),
+            Self::Runner | Self::Custom(_) if !ran.main => Ok(structured(json!({"output": "No main() defined"}))),
+            Self::Runner => Ok(ran_main(ran)),
             Self::Custom(_) => returned(ran).map(|(_, value)| custom_output(value)),
         }
     }
@@ -244,6 +282,17 @@ fn mode_output(logs: &str, value: Option<Value>) -> Output {
         fields.insert("logs".to_owned(), logs.into());
     }
     Output { content: vec![Content::Text(text)], structured: Some(Value::Object(fields)), ..Output::default() }
+}
+
+/// A result of [`runner`].
+fn ran_main(ran: Ran) -> Output {
+    match ran.error {
+        None => custom_output(ran.value),
+        Some(fault) => {
+            let stack = fault.stack.clone().unwrap_or_default();
+            structured(json!({"error": fault.sentence(), "stdout": ran.output, "stderr": stack, "exitCode": 1}))
+        }
+    }
 }
 
 /// A result of a program that is a tool: an object as it is, anything else in `output`.

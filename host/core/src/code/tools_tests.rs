@@ -68,7 +68,21 @@ fn g13_an_object_is_the_result_and_anything_else_is_its_output() {
 
 #[test]
 fn definitions_are_such_as_callers_can_be_shown() {
-    for definition in [executor(), mode()] {
+    for definition in [executor(), mode(), runner()] {
         crate::registry::check_definitions(&[definition]).unwrap();
     }
+}
+
+#[test]
+fn g16_std_run_code_runs_main_and_tells_how_it_failed() {
+    let run = Kind::Runner.run(&json!({"language": "python", "code": "def main(x): return x", "input": [1]})).unwrap();
+    assert_eq!((run.language, run.form, run.input), (Language::Python, Form::Main, Some(json!([1]))));
+    let told = |said: Value| Kind::Runner.answer(ran(said)).unwrap().structured.unwrap();
+    assert_eq!(told(json!({"value": 5})), json!({"output": 5}));
+    let fault = json!({"kind": "runtime", "message": "ValueError: no", "stack": "Traceback …"});
+    assert_eq!(
+        told(json!({"output": "before", "error": fault})),
+        json!({"error": "runtime error: ValueError: no", "stdout": "before", "stderr": "Traceback …", "exitCode": 1})
+    );
+    assert_eq!(Kind::Runner.run(&json!({"code": ""})).unwrap_err().message, "std-run-code: code must not be empty");
 }

@@ -285,7 +285,7 @@ impl Class {
             Self::Mcp(_) | Self::Remote(_) => "mcp",
             Self::Process(_) => "process",
             Self::Service(service) => service.key(),
-            Self::Code(Interpreted::Executor | Interpreted::Mode) => "component",
+            Self::Code(Interpreted::Executor | Interpreted::Mode | Interpreted::Runner) => "component",
             Self::Code(Interpreted::Tool(_)) => "code",
         }
     }

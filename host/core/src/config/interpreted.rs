@@ -18,6 +18,8 @@ pub enum Interpreted {
     Executor,
     /// What callers send, with their other tools at hand.
     Mode,
+    /// `main` of what callers send.
+    Runner,
     /// What the operator wrote.
     Tool(Box<CodeTool>),
 }
@@ -50,21 +52,22 @@ impl Interpreted {
         match name {
             "code-executor" => Some(Self::Executor),
             "code-mode" => Some(Self::Mode),
+            "std-run-code" => Some(Self::Runner),
             _ => None,
         }
     }
 
     /// The names of what is built in.
     #[must_use]
-    pub fn builtins() -> [&'static str; 2] {
-        ["code-executor", "code-mode"]
+    pub fn builtins() -> [&'static str; 3] {
+        ["code-executor", "code-mode", "std-run-code"]
     }
 
     /// The file that it is in, if it is.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {
-            Self::Executor | Self::Mode => None,
+            Self::Executor | Self::Mode | Self::Runner => None,
             Self::Tool(tool) => match &tool.source {
                 CodeSource::File(file) => Some(file),
                 CodeSource::Text(_) => None,
@@ -78,6 +81,7 @@ impl Interpreted {
         match self {
             Self::Executor => "builtin:code-executor".to_owned(),
             Self::Mode => "builtin:code-mode".to_owned(),
+            Self::Runner => "builtin:std-run-code".to_owned(),
             Self::Tool(tool) => match &tool.source {
                 CodeSource::File(file) => file.display().to_string(),
                 CodeSource::Text(_) => tool.language.to_string(),
@@ -185,8 +189,8 @@ impl Typing<'_, '_> {
                 format!("`{key}` has no effect: programs reach files by `fs`, and all else by tools they `call`");
             self.reading.note(Mistake::new(code::UNUSED, place, message));
         }
-        if let (Interpreted::Executor, Some(call)) = (interpreted, &table.call) {
-            let message = format!("`call` of `[{path}]` has no effect: `builtin:code-executor` calls no tools");
+        if let (Interpreted::Executor | Interpreted::Runner, Some(call)) = (interpreted, &table.call) {
+            let message = format!("`call` of `[{path}]` has no effect: `{}` calls no tools", interpreted.source());
             let mistake = Mistake::new(code::UNUSED, call.place.clone(), message);
             self.reading.note(mistake.suggest("`builtin:code-mode` does"));
         }

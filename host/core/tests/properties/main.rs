@@ -19,6 +19,7 @@ mod net;
 mod redact;
 mod schema;
 mod texts;
+mod typescript;
 mod url;
 
 use std::cell::Cell;

@@ -10,6 +10,7 @@ mod auth;
 mod auxot;
 mod batch;
 mod body;
+mod code_mode;
 mod context;
 pub(crate) mod guard;
 mod limits;
@@ -148,6 +149,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .merge(manage::routes())
         .merge(tools::routes())
         .merge(batch::routes())
+        .merge(code_mode::routes())
         .merge(render::routes())
         .merge(context::routes())
         .merge(artifacts::routes())

@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{OpenApi as _, ToSchema};
 
 use super::refusal::Face;
-use super::{approvals, artifacts, auxot, batch, body, context, manage, plugins, render, tools};
+use super::{approvals, artifacts, auxot, batch, body, code_mode, context, manage, plugins, render, tools};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -21,6 +21,7 @@ use super::{approvals, artifacts, auxot, batch, body, context, manage, plugins, 
         tools::describe,
         tools::execute,
         batch::run,
+        code_mode::types,
         render::render,
         context::list,
         artifacts::fetch,

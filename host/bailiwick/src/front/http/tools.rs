@@ -47,8 +47,8 @@ pub(super) struct Wanted {
     /// The shape of the definitions; `tools` of the answer goes into a request to that provider as it is.
     #[param(inline, value_type = Option<FormatName>)]
     format: Option<String>,
-    /// What to list: `all` tools, the three with which they are searched (`search`), or those where there are too many
-    /// (`auto`). Without it, the header `X-Bailiwick-Tools` says so, and else it is `auto`.
+    /// What to list: `all` tools, the three with which they are searched (`search`), those where there are too many
+    /// (`auto`), or the one with which programs call the others (`code`). Without it, the header `X-Bailiwick-Tools` says so, and else it is `auto`.
     #[param(inline, value_type = Option<MenuName>)]
     tools: Option<String>,
     /// Lists the tools that have one of these words, the best first.
@@ -78,13 +78,14 @@ pub(super) enum MenuName {
     Auto,
     All,
     Search,
+    Code,
 }
 
 impl Wanted {
     fn menu(&self, headers: &HeaderMap) -> Result<Menu, Invalid> {
         let header = || headers.get(TOOLS_HEADER).map(|value| value.to_str().unwrap_or_default());
         let Some(name) = self.tools.as_deref().or_else(header) else { return Ok(Menu::Auto) };
-        let wrong = || Invalid::one(FieldError::new("tools", "Input should be one of auto, all, search", "enum"));
+        let wrong = || Invalid::one(FieldError::new("tools", "Input should be one of auto, all, search, code", "enum"));
         Menu::parse(name).ok_or_else(wrong)
     }
 

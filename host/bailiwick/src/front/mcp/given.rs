@@ -9,12 +9,16 @@ use serde_json::{Value, json};
 
 use bailiwick_core::call::Call;
 use bailiwick_core::context::{Completion, Conversation, Family, OfferedPrompt, Role, Subject};
-use bailiwick_core::outcome::{EmbeddedResource, Failure};
+use bailiwick_core::outcome::{EmbeddedResource, Failure, ResourceBody, ResourceLink};
 
 use super::desk::Asker;
 use super::wire::{self, Vocabulary};
+use crate::code_mode::TYPES_URI;
 use crate::contexts::is_unknown;
 use crate::host::Host;
+
+/// The media type of TypeScript.
+const TYPESCRIPT: &str = "application/typescript";
 
 /// The prompts of a page, and where the next one begins.
 pub(super) fn prompts(host: &Host, asker: &Asker, cursor: Option<&str>) -> Result<ListPromptsResult, ErrorData> {
@@ -44,11 +48,37 @@ fn prompt(offered: &OfferedPrompt) -> model::Prompt {
 pub(super) fn resources(host: &Host, asker: &Asker, cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
     let published = host.contexts(&asker.caller).resources;
     let (page, next_cursor) = wire::slice(&published, cursor, |offered| offered.link.uri.as_str())?;
-    let own = if cursor.is_none() { asker.desk.artifacts.list() } else { Vec::new() };
+    let mut own = if cursor.is_none() { asker.desk.artifacts.list() } else { Vec::new() };
+    if cursor.is_none() && host.code_mode_types(&asker.caller).is_some() {
+        own.push(wire::resource(ResourceLink {
+            uri: TYPES_URI.to_owned(),
+            name: "code-mode-types".to_owned(),
+            title: Some("Types of the tools that programs may call".to_owned()),
+            description: None,
+            mime_type: Some(TYPESCRIPT.to_owned()),
+            size: None,
+        }));
+    }
     let page = page.iter().map(|offered| wire::resource(offered.link.clone()));
     let mut result = ListResourcesResult::with_all_items(own.into_iter().chain(page).collect());
     result.next_cursor = next_cursor;
     Ok(result)
+}
+
+/// The declarations of what programs may call, if that is what `uri` names and there are any.
+pub(super) fn types(
+    host: &Host,
+    asker: &Asker,
+    uri: &str,
+    vocabulary: Vocabulary,
+) -> Option<Result<ReadResourceResult, ErrorData>> {
+    let types = (uri == TYPES_URI).then(|| host.code_mode_types(&asker.caller)).flatten()?;
+    let document = EmbeddedResource {
+        uri: uri.to_owned(),
+        mime_type: Some(TYPESCRIPT.to_owned()),
+        body: ResourceBody::Text(types),
+    };
+    Some(documents(Ok(vec![document]), uri, vocabulary))
 }
 
 /// The templates of a page.

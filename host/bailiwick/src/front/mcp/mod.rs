@@ -258,7 +258,7 @@ async fn tell(client: Peer<RoleServer>, mut changes: watch::Receiver<u64>, here:
     }
 }
 
-/// Where a client says how it wants the tools: `auto`, `all` or `search`.
+/// Where a client says how it wants the tools: `auto`, `all`, `search` or `code`.
 const TOOLS: &str = "bailiwick/tools";
 
 /// What a client asks to be offered: in its request's `_meta`, or over HTTP in a header.
@@ -369,6 +369,9 @@ impl ServerHandler for Connection {
         let (asker, uri) = (self.askers.of(&context.extensions)?, request.uri.as_str());
         if uri.starts_with("artifact:") {
             return asker.desk.artifacts.read(&self.host.artifacts, uri).await.map(Into::into);
+        }
+        if let Some(types) = given::types(&self.host, &asker, uri, Vocabulary::of(&context)) {
+            return types.map(Into::into);
         }
         let call = contexts::call(&self.host, &asker.caller, uri, String::new());
         let call = Call { session: self.session(), ..call };

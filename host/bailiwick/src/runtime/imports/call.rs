@@ -9,6 +9,7 @@ use wasmtime::component::Resource;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
 use bailiwick_core::outcome::{Content, Failure, Output};
+use bailiwick_core::schema;
 
 use crate::inner::{Answer, Door};
 use crate::runtime::bindings::bailiwick::host::call;
@@ -98,13 +99,21 @@ fn sentence(failure: &Failure) -> String {
     }
 }
 
-/// A result as one value.
+/// A result as one value: the structured one, with the text beside it where that says something else.
 fn value(output: Output) -> Value {
-    if let Some(structured) = output.structured {
-        return structured;
-    }
     let has_text = output.content.iter().any(|piece| matches!(piece, Content::Text(_)));
-    if has_text { output.plain().into() } else { Value::Null }
+    let text = has_text.then(|| output.plain());
+    match (output.structured, text) {
+        (None, text) => text.map_or(Value::Null, Value::from),
+        (Some(Value::Object(mut fields)), Some(text)) => {
+            let says_the_same = schema::parse(&text).is_ok_and(|said| said.as_object() == Some(&fields));
+            if !says_the_same {
+                fields.entry("text").or_insert(text.into());
+            }
+            Value::Object(fields)
+        }
+        (Some(structured), _) => structured,
+    }
 }
 
 #[cfg(test)]
@@ -117,8 +126,11 @@ mod tests {
 
     #[test]
     fn a_result_is_its_value_and_else_its_text() {
-        let structured = Output { structured: Some(json!({"n": 1})), ..Output::text("one") };
-        assert_eq!(told(Ok(structured)).output, "{\"n\":1}");
+        let both = |text: &str| Output { structured: Some(json!({"n": 1})), ..Output::text(text) };
+        assert_eq!(told(Ok(both("{ \"n\": 1 }"))).output, "{\"n\":1}");
+        assert_eq!(told(Ok(both("one"))).output, "{\"n\":1,\"text\":\"one\"}");
+        let structured = Output { structured: Some(json!([1])), ..Output::text("one") };
+        assert_eq!(told(Ok(structured)).output, "[1]");
         assert_eq!(told(Ok(Output::text("one"))).output, "\"one\"");
         assert_eq!(told(Ok(Output::default())).output, "null");
     }
