@@ -264,8 +264,9 @@ fn g14_versions_of_a_program_are_kept_with_who_gave_them_and_old_ones_go() {
     registrations.update(&of, &none, "key:two").unwrap();
     next(&mut of, "second canary");
     registrations.update(&of, &none, "key:two").unwrap();
+    let id = of.id.clone();
     let told = |registrations: &Registrations| -> Vec<(u32, String)> {
-        let versions = registrations.versions(&of.id).unwrap();
+        let versions = registrations.versions(&id).unwrap();
         versions.into_iter().map(|version| (version.number, version.caller)).collect()
     };
     assert_eq!(told(&registrations), [(2, "key:two".to_owned()), (1, "key:one".to_owned())]);

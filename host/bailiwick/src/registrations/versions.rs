@@ -12,7 +12,7 @@ use crate::store::StoreError;
 /// Versions of a program that are kept, the one that is with them.
 pub const MAX_VERSIONS: u32 = 20;
 /// Bytes of them: of larger programs fewer are kept, but always the one that is and the one before.
-const MAX_BYTES: u64 = 4 << 20;
+const MAX_BYTES: i64 = 4 << 20;
 
 /// A version of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
