@@ -17,6 +17,7 @@ mod chat;
 mod cli;
 mod clients;
 mod code_mode;
+mod code_tools;
 mod compile;
 mod conformance;
 mod context;
