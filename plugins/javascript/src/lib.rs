@@ -17,8 +17,10 @@
 //! folders. Timers run in real time. There is no network, no `require` or `import`, no `process`, no `Intl`, no
 //! `WebAssembly` and no threads.
 //!
-//! **Time** is that of the run alone: waiting for a tool does not count, waiting for a timer does. Memory and stack are the
-//! host's to limit; a program that needs more of either gets an exception where QuickJS notices in time.
+//! **Time** is that of the run alone: waiting for a tool does not count, waiting for a timer does. It is looked at every
+//! 10,000 steps of the engine (calls, turns of loops, steps of a pattern); a program whose steps are slow, such as one that
+//! fills all of its memory again and again, is ended by the host's deadline instead. Memory and stack are the host's to
+//! limit; a program that needs more of either gets an exception where QuickJS notices in time (see `engine::STACK`).
 //!
 //! The first call of `describe` sets the interpreter up. `plugins/prepare` calls it when the component is built and keeps
 //! the memory, so that an instance starts with globals ready.
