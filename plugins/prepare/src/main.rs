@@ -129,7 +129,11 @@ fn host(linker: &mut Linker<Nothing>, component: &Component, engine: &Engine) ->
                     instance.resource(name, ResourceType::host::<DynPollable>(), |_, _| Ok(()))?;
                 }
                 ComponentItem::Resource(_) => instance.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?,
-                _ => {}
+                ComponentItem::CoreFunc(_)
+                | ComponentItem::Module(_)
+                | ComponentItem::Component(_)
+                | ComponentItem::ComponentInstance(_)
+                | ComponentItem::Type(_) => {}
             }
         }
     }
