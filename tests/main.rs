@@ -16,6 +16,7 @@ mod calls;
 mod chat;
 mod cli;
 mod clients;
+mod code;
 mod code_mode;
 mod code_tools;
 mod compile;
