@@ -1,19 +1,23 @@
 #!/bin/sh
-# Builds the interpreter for JavaScript and TypeScript: `build.sh OUTPUT` writes the component to OUTPUT.
+# Builds the interpreter for JavaScript and TypeScript, `plugins/built/javascript.wasm`: QuickJS and oxc as a component.
 #
-# It needs rustup's cargo with the target wasm32-wasip2, and python3 with venv: the C compiler is that of the package
-# `ziglang`, which is kept with its cache under $BAILIWICK_TOOLS (default: `target/tools` of the repository).
+# It needs rustup's cargo, and python3 with venv: the C compiler is that of the package `ziglang`, which is installed once,
+# with its cache, below `$BAILIWICK_TOOLS` (else `target/tools`). Does nothing when neither the sources nor the contracts
+# have changed.
+#
+#     build.sh [--force]
 set -eu
 
-zig=0.17.0
 target=wasm32-wasip2
-root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
-tools=${BAILIWICK_TOOLS:-$root/target/tools}
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+root=$(CDPATH='' cd -- "$here/../.." && pwd)
+tools=${BAILIWICK_TOOLS:-$root/target/tools}/javascript
 folder=${CARGO_TARGET_DIR:-$root/target}
-output=${1:?usage: build.sh OUTPUT}
+output=$root/plugins/built/javascript.wasm
+python=$tools/bin/python
 
 fail() {
-    echo "build.sh: $1" >&2
+    echo "plugins/javascript/build.sh: $1" >&2
     exit 1
 }
 
@@ -21,23 +25,28 @@ say() {
     echo "javascript: $1"
 }
 
-# The C compiler, in an environment of its own that is made once.
+# One hash over all that the component is made of.
+inputs() {
+    cd "$root"
+    find plugins/javascript plugins/prepare wit Cargo.toml Cargo.lock rust-toolchain.toml -type f | LC_ALL=C sort |
+        xargs sha256sum | sha256sum | cut -d ' ' -f 1
+}
+
+# The C compiler, in a Python of its own.
 compiler() {
-    python=$tools/zig-$zig/bin/python
-    if ! "$python" -c 'import ziglang' 2>/dev/null; then
-        say "fetching the C compiler (ziglang $zig)"
-        command -v python3 >/dev/null || fail "python3 is missing: install it, with venv (Debian: apt-get install python3-venv)"
-        mkdir -p "$tools"
-        rm -rf "$tools/zig-$zig"
-        python3 -m venv "$tools/zig-$zig" || fail "python3 cannot make an environment: install its venv (Debian: apt-get install python3-venv)"
-        "$tools/zig-$zig/bin/pip" install --quiet --disable-pip-version-check "ziglang==$zig" ||
-            fail "the package ziglang $zig cannot be installed; pip's own message stands above"
-    fi
+    cmp -s "$here/requirements.txt" "$tools/.installed" && return
+    command -v python3 >/dev/null || fail "there is no python3; install it (Debian: apt-get install python3-venv)"
+    say "installing the C compiler in $tools"
+    rm -rf "$tools"
+    mkdir -p "$(dirname -- "$tools")"
+    python3 -m venv "$tools" || fail "python3 cannot make a venv; install it (Debian: apt-get install python3-venv)"
+    "$python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+        --requirement "$here/requirements.txt" || fail "the C compiler could not be installed; see above"
+    cp "$here/requirements.txt" "$tools/.installed"
 }
 
 # Cargo calls a C compiler by one name; these are the names.
 wrappers() {
-    mkdir -p "$tools/bin"
     cat >"$tools/bin/zig-cc" <<END
 #!/bin/sh
 # Compiles for $target. Rust's name for the target is not zig's, and linking is Rust's.
@@ -60,16 +69,16 @@ END
 component() {
     say "compiling the component"
     home=${CARGO_HOME:-$HOME/.cargo}
-    cflags="-O3 -include $root/plugins/javascript/c/stack.h -DNDEBUG -fno-sanitize=all -fwrapv -ffile-prefix-map=$home=cargo -ffile-prefix-map=$folder=target"
+    cflags="-O3 -include $here/c/stack.h -DNDEBUG -fno-sanitize=all -fwrapv -ffile-prefix-map=$home=cargo -ffile-prefix-map=$folder=target -ffile-prefix-map=$tools=tools"
     separator=$(printf '\037')
     (
         cd "$root"
-        export RQUICKJS_SYS_NO_WASI_SDK=1 ZIG_GLOBAL_CACHE_DIR="$tools/zig-cache" ZIG_LOCAL_CACHE_DIR="$tools/zig-cache"
+        export RQUICKJS_SYS_NO_WASI_SDK=1 ZIG_GLOBAL_CACHE_DIR="$tools/cache" ZIG_LOCAL_CACHE_DIR="$tools/cache"
         export CC_wasm32_wasip2="$tools/bin/zig-cc" AR_wasm32_wasip2="$tools/bin/zig-ar" CFLAGS_wasm32_wasip2="$cflags"
         unset RUSTFLAGS RUSTC_WORKSPACE_WRAPPER CARGO_BUILD_TARGET || true
         export CARGO_ENCODED_RUSTFLAGS="--remap-path-prefix=$home=cargo${separator}--remap-path-prefix=$root=."
         cargo build --locked --profile guest --target $target --target-dir "$folder/plugins" -p bailiwick-plugin-javascript
-    ) || fail "the interpreter does not compile; cargo's own messages stand above"
+    ) || fail "the interpreter does not compile; see above"
     built=$folder/plugins/$target/guest/bailiwick_plugin_javascript.wasm
 }
 
@@ -77,13 +86,21 @@ component() {
 prepare() {
     say "preparing it"
     (cd "$root" && cargo run --locked --quiet -p bailiwick-prepare -- "$built" "$output") ||
-        fail "the component cannot be prepared; the reason stands above"
+        fail "the component cannot be prepared; see above"
 }
 
-rustup target list --installed 2>/dev/null | grep -q "^$target\$" || fail "the wasm target is missing: run \`rustup target add $target\`"
+hash=$(inputs)
+if [ "${1:-}" != --force ] && [ -e "$output" ] && [ "$(cat "$output.inputs" 2>/dev/null)" = "$hash" ]; then
+    say "$output is up to date"
+    exit 0
+fi
+command -v cargo >/dev/null || fail "there is no cargo; install rustup"
+[ -d "$(cd "$root" && rustc --print target-libdir --target $target)" ] || fail "the target $target is missing: run \`rustup target add $target\`"
 compiler
 wrappers
 component
-mkdir -p "$(dirname -- "$output")"
+mkdir -p "$root/plugins/built"
+rm -f "$output.inputs"
 prepare
-say "$(wc -c <"$output") bytes in $output"
+echo "$hash" >"$output.inputs"
+say "$output, $(wc -c <"$output") bytes"

@@ -103,7 +103,9 @@ fn described<'js>(own: &Object<'js>, value: Value<'js>) -> rquickjs::Result<(Str
 
 fn kind(name: &str, message: &str) -> Kind {
     match (name, message) {
-        ("InternalError", "out of memory") => Kind::Memory,
+        ("InternalError", "out of memory" | "string too long") | ("RangeError", "invalid string length") => {
+            Kind::Memory
+        }
         ("InternalError", "stack overflow") | ("RangeError", "Maximum call stack size exceeded") => Kind::Stack,
         _ => Kind::Runtime,
     }

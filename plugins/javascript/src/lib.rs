@@ -8,8 +8,8 @@
 //! **Values.** The value of a run is JSON. What JSON has no word for is given as the nearest thing: `NaN` and the infinities
 //! as their names, a bigint as its digits, a date as its ISO text, an error, a regular expression, a symbol and a function
 //! as text, a `Map` as an object (as a list of pairs, where a key is no string), a `Set` and a typed array as a list, a
-//! value within itself as `"[Circular]"`, what lies deeper than 100 levels as `"[Object]"`. No value fails a run but one
-//! that is too large.
+//! value within itself as `"[Circular]"`, what lies deeper than 100 levels as `"[Object]"`. No value fails a run; one
+//! whose JSON is larger than 1 MiB goes to the artifact `value.json`, and what is printed beyond 96 KiB to `output.txt`.
 //!
 //! **Globals.** Those of the language, and `console`, `setTimeout` and its kin, `queueMicrotask`, `structuredClone`, `btoa`,
 //! `atob`, `Buffer`, `TextEncoder`, `TextDecoder`, `URL`, `URLSearchParams`, `crypto.randomUUID` and `getRandomValues`,
@@ -17,8 +17,10 @@
 //! folders. Timers run in real time. There is no network, no `require` or `import`, no `process`, no `Intl`, no
 //! `WebAssembly` and no threads.
 //!
-//! **Time** is that of the run alone: waiting for a tool does not count, waiting for a timer does. Memory and stack are the
-//! host's to limit; a program that needs more of either gets an exception where QuickJS notices in time.
+//! **Time** is that of the run alone: waiting for a tool does not count, waiting for a timer does. It is looked at every
+//! 10,000 steps of the engine (calls, turns of loops, steps of a pattern); a program whose steps are slow, such as one that
+//! fills all of its memory again and again, is ended by the host's deadline instead. Memory and stack are the host's to
+//! limit; a program that needs more of either gets an exception where QuickJS notices in time (see `engine::STACK`).
 //!
 //! The first call of `describe` sets the interpreter up. `plugins/prepare` calls it when the component is built and keeps
 //! the memory, so that an instance starts with globals ready.

@@ -5,6 +5,7 @@ use rquickjs::{Ctx, Function, Object, Value};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::bindings::bailiwick::host::artifact;
 use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::io::poll::{self, Pollable};
 use crate::failure::{Kind, Trouble};
@@ -13,8 +14,8 @@ use crate::position::FILE;
 use crate::source::{self, Script};
 use crate::{engine, files, state, syntax};
 
-/// The largest value, as JSON, in bytes.
-const LARGEST: usize = 4 << 20;
+/// The largest value, as JSON, in bytes; a larger one goes to an artifact.
+const LARGEST: usize = 1 << 20;
 
 /// What came of a run.
 #[derive(Debug, Default, Serialize)]
@@ -25,11 +26,13 @@ pub(crate) struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    value_artifact: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     main: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Trouble>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<Trouble>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Vec<Trouble>>,
     duration_ms: f64,
 }
 
@@ -54,13 +57,11 @@ pub(crate) fn run(request: &Request) -> Answer {
     state::begin(request.time_ms);
     let mut answer = Answer::default();
     let came = match request.form {
-        Form::Check => match syntax::mistakes(&request.source, request.language) {
-            mistakes if mistakes.is_empty() => Ok(None),
-            mistakes => Err(Stop::Mistakes(mistakes)),
-        },
-        Form::Script | Form::Body | Form::Main => {
-            engine::with(|ctx, own| Run { ctx, own, request }.all(&mut answer.value))
+        Form::Check => {
+            answer.errors = Some(syntax::mistakes(&request.source, request.language));
+            Ok(None)
         }
+        Form::Script | Form::Body | Form::Main => engine::with(|ctx, own| Run { ctx, own, request }.all(&mut answer)),
     };
     answer.duration_ms = (state::elapsed() * 1000.0).round() / 1000.0;
     let printed = state::end().finish();
@@ -69,10 +70,7 @@ pub(crate) fn run(request: &Request) -> Answer {
         Ok(trouble) => answer.error = trouble,
         Err(Stop::Trouble(trouble)) => answer.error = Some(trouble),
         Err(Stop::NoMain) => answer.main = Some(false),
-        Err(Stop::Mistakes(mistakes)) => {
-            answer.error = mistakes.first().cloned();
-            answer.errors = if request.form == Form::Check { mistakes } else { Vec::new() };
-        }
+        Err(Stop::Mistakes(mistakes)) => answer.error = mistakes.into_iter().next(),
     }
     answer
 }
@@ -94,7 +92,7 @@ struct Run<'a, 'js> {
 
 impl<'js> Run<'_, 'js> {
     /// Runs all of it. What it gives beside the value is what went wrong after there was one.
-    fn all(&self, value: &mut Option<Box<RawValue>>) -> Result<Option<Trouble>, Stop> {
+    fn all(&self, answer: &mut Answer) -> Result<Option<Trouble>, Stop> {
         self.globals().map_err(|error| self.trouble(&error))?;
         let evaluated = self.evaluate()?;
         let watched = self.watch(evaluated, true)?;
@@ -111,7 +109,7 @@ impl<'js> Run<'_, 'js> {
             (Err(trouble), Ok(())) => return Err(trouble.into()),
             (Err(_), Err(late)) => return Err(late.into()),
             (Ok(settled), ended) => {
-                *value = self.json(settled)?;
+                self.give(settled, answer)?;
                 ended?;
             }
         }
@@ -261,19 +259,22 @@ impl<'js> Run<'_, 'js> {
         }
     }
 
-    fn json(&self, value: Value<'js>) -> Result<Option<Box<RawValue>>, Trouble> {
+    /// Puts the value into the answer.
+    fn give(&self, value: Value<'js>, answer: &mut Answer) -> Result<(), Trouble> {
+        let kind = value.type_of();
         let text: Option<rquickjs::String<'js>> = self.hook("json", (value,))?;
-        let Some(text) = text else { return Ok(None) };
+        let Some(text) = text else { return Ok(()) };
         let text = text.to_cstring().map_err(|error| self.trouble(&error))?;
-        if text.len() > LARGEST {
-            let message = format!(
-                "the value takes {} bytes as JSON, and the most is {LARGEST}: give back less of it",
-                text.len()
-            );
-            return Err(Trouble::plain(Kind::Memory, message));
-        }
-        let raw = RawValue::from_string(text.as_str().to_owned());
-        raw.map(Some).map_err(|error| Trouble::plain(Kind::Runtime, format!("the value is no JSON: {error}")))
+        let given = if text.len() > LARGEST {
+            answer.value_artifact = artifact::put("value.json", "application/json", text.as_str().as_bytes()).ok();
+            format!("\"<{kind}: its JSON has {} bytes, more than an answer holds>\"", text.len())
+        } else {
+            text.as_str().to_owned()
+        };
+        let raw = RawValue::from_string(given);
+        answer.value =
+            Some(raw.map_err(|error| Trouble::plain(Kind::Runtime, format!("the value is no JSON: {error}")))?);
+        Ok(())
     }
 
     /// A rejection that nobody took.

@@ -7,22 +7,59 @@
 #![expect(clippy::print_stderr, reason = "it is a program")]
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use wasmtime::component::{Component, ComponentNamedList, Func, Instance, Lift, Linker, ResourceTable, Val, WasmList};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{
+    Component, ComponentNamedList, Func, Instance, Lift, Linker, ResourceTable, ResourceType, Val, WasmList,
+};
 use wasmtime::{Config, Engine, Store};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::p2::DynPollable;
+use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wizer::{ComponentInstanceState, Wizer};
 
 /// The interface and the function that set a plugin up.
 const INTERFACE: &str = "bailiwick:tool/tool@0.1.0";
 const FUNCTION: &str = "describe";
 
-/// A world without anything in it.
-#[derive(Default)]
+/// A world without anything in it, in which no time passes and chance always says the same: what is made of a component is
+/// the same each time.
 struct Nothing {
     wasi: WasiCtx,
     table: ResourceTable,
+}
+
+impl Nothing {
+    fn new() -> Self {
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.secure_random(Deterministic::new(vec![4])).insecure_random(Deterministic::new(vec![4]));
+        wasi.insecure_random_seed(4).wall_clock(Stopped).monotonic_clock(Stopped);
+        Self { wasi: wasi.build(), table: ResourceTable::new() }
+    }
+}
+
+/// A clock that stands still.
+struct Stopped;
+
+impl HostWallClock for Stopped {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+impl HostMonotonicClock for Stopped {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        0
+    }
 }
 
 impl WasiView for Nothing {
@@ -63,14 +100,44 @@ async fn run(wasm: &[u8]) -> Result<Vec<u8>> {
     let component = told(Component::new(&engine, &instrumented), "the component does not compile")?;
     let mut linker = Linker::<Nothing>::new(&engine);
     told(wasmtime_wasi::p2::add_to_linker_async(&mut linker), "no WASI")?;
-    told(linker.define_unknown_imports_as_traps(&component), "the component's imports cannot be filled in")?;
-    let mut store = Store::new(&engine, Nothing::default());
+    told(host(&mut linker, &component, &engine), "the component's imports cannot be filled in")?;
+    let mut store = Store::new(&engine, Nothing::new());
     let instance = told(linker.instantiate_async(&mut store, &component).await, "the component does not start")?;
     let describe = function(&mut store, &instance, INTERFACE, FUNCTION)?;
     let mut results = [Val::Bool(false)];
     told(describe.call_async(&mut store, &[], &mut results).await, "the set-up failed")?;
     let mut prepared = Prepared { store, instance };
     told(wizer.snapshot_component(&context, &mut prepared).await, "its memory cannot be kept")
+}
+
+/// Puts the host's own interfaces there, in name only: whoever calls one of their functions fails. What they share with WASI
+/// is WASI's.
+fn host(linker: &mut Linker<Nothing>, component: &Component, engine: &Engine) -> wasmtime::Result<()> {
+    for (name, item) in component.component_type().imports(engine) {
+        let ComponentItem::ComponentInstance(interface) = item.ty else { continue };
+        if !name.starts_with("bailiwick:") {
+            continue;
+        }
+        let mut instance = linker.instance(name)?;
+        for (name, item) in interface.exports(engine) {
+            let called = name.to_owned();
+            match item.ty {
+                ComponentItem::ComponentFunc(_) => instance.func_new(name, move |_, _, _, _| {
+                    Err(wasmtime::format_err!("it calls `{called}`, which is not there before it is run"))
+                })?,
+                ComponentItem::Resource(_) if name == "pollable" => {
+                    instance.resource(name, ResourceType::host::<DynPollable>(), |_, _| Ok(()))?;
+                }
+                ComponentItem::Resource(_) => instance.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?,
+                ComponentItem::CoreFunc(_)
+                | ComponentItem::Module(_)
+                | ComponentItem::Component(_)
+                | ComponentItem::ComponentInstance(_)
+                | ComponentItem::Type(_) => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The engine's error, under a sentence of ours.

@@ -7,6 +7,7 @@
 mod document;
 mod draft;
 mod found;
+mod functions;
 mod tools;
 
 use std::sync::Arc;
@@ -79,7 +80,7 @@ impl Host {
     /// in which they were.
     pub(crate) fn tools_made(&self, caller: &Caller) -> Vec<Made> {
         let standard = self.standard(caller).into_iter();
-        standard.chain(self.kept().iter().map(|kept| self.shown(kept))).collect()
+        standard.chain(self.kept().iter().map(|kept| self.shown(kept).without_source())).collect()
     }
 
     /// One of them.
@@ -109,6 +110,7 @@ impl Host {
         usable(protocol)?;
         draft.registration.fit(&caller.ceiling);
         self.may_be(caller, &draft.registration)?;
+        self.compiles(&draft.registration, None).await?;
         self.added(caller, draft).await
     }
 
@@ -120,6 +122,7 @@ impl Host {
             let failure = Failure::new(Code::LimitBudget, format!("{MOST_MADE} tools are made already"));
             return Err(failure.with_fix("delete those that nobody needs").into());
         }
+        self.has_room(&draft.registration)?;
         draft.registration.name = resource::slug(&draft.title(), |name| self.is_taken(name));
         let id = draft.registration.id.clone();
         let by = caller.name.clone();
@@ -154,6 +157,7 @@ impl Host {
         if let Some(config) = &wanted.config {
             let made = match &draft.registration.protocol {
                 Protocol::OpenApi(service) => resource::Made::service(service, config)?,
+                Protocol::Code(code) => resource::Made::code(Some(code), config)?,
                 Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) => resource::Made::new(kind, config)?,
             };
             draft.put(made)?;
@@ -162,6 +166,8 @@ impl Host {
         draft.registration.protocol.set_schemas(wanted.input_schema, wanted.output_schema)?;
         usable(&draft.registration.protocol)?;
         self.may_be(caller, &draft.registration)?;
+        self.compiles(&draft.registration, Some(&kept.registration)).await?;
+        self.has_room(&draft.registration)?;
         draft.registration.updated_at = now();
         let (id, by) = (draft.registration.id.clone(), caller.name.clone());
         self.keep(move |kept| kept.update(&draft.registration, &draft.values, &by)).await?;

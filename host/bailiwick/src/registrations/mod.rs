@@ -8,6 +8,7 @@ mod change;
 mod merged;
 mod narrowed;
 mod sealing;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use merged::{Merged, Vault, with_registrations};
 pub use narrowed::Narrowings;
 pub(crate) use sealing::{Purpose, Seal};
 pub use sealing::{SealError, Values};
+pub use versions::{MAX_VERSIONS, Version};
 
 /// All registrations of this host.
 #[derive(Debug)]
@@ -197,6 +199,7 @@ impl Registrations {
                 write.execute("INSERT INTO registration_documents (id, body) VALUES (?1, ?2)", params![new.id, document])?;
             }
             forget(write, new.name.as_str())?;
+            versions::keep(write, new, None, caller)?;
             noted(write, Action::Add, caller, new, &record)?;
             Ok(true)
         })?;
@@ -227,6 +230,7 @@ impl Registrations {
                 sessions::forget(write, name)?;
             }
             let before = before.and_then(|row| serde_json::from_str::<Registration>(&row.record).ok());
+            versions::keep(write, new, before.as_ref(), caller)?;
             if !before.is_some_and(|before| new.publishes_as(&before)) {
                 forget(write, new.name.as_str())?;
             }
@@ -245,6 +249,7 @@ impl Registrations {
             let Some(row) = found(write, name_or_id)? else { return Ok(None) };
             write.execute("DELETE FROM registrations WHERE id = ?1", [&row.id])?;
             write.execute("DELETE FROM registration_documents WHERE id = ?1", [&row.id])?;
+            versions::forget(write, &row.id)?;
             forget(write, &row.name)?;
             note(write, Action::Remove, caller, (&row.id, &row.name), &row.record)?;
             Ok(Some(row))
@@ -349,6 +354,7 @@ fn note(
     (id, name): (&str, &str),
     record: &str,
 ) -> rusqlite::Result<()> {
+    let record = versions::without_source(record);
     let insert =
         "INSERT INTO registration_changes (time, caller, action, id, name, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     write.execute(insert, params![now(), caller, action.as_str(), id, name, record]).map(drop)
