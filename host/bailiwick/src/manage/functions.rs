@@ -142,7 +142,7 @@ impl Host {
         let (Some(mut shown), Some(program)) = (code::function(&kept.registration), program(&kept.registration)) else {
             return Err(Refused::Unknown);
         };
-        let number = number.map_or(Ok(program.version), |number| u32::try_from(number).or(Err(Refused::Unknown)))?;
+        let number = number.map_or(program.version, |number| u32::try_from(number).unwrap_or(u32::MAX));
         let (registrations, id) = (Arc::clone(&self.registrations), kept.registration.id.clone());
         let read = tokio::task::spawn_blocking(move || {
             Ok::<_, RegistrationError>((registrations.versions(&id)?, registrations.source(&id, number)?))
@@ -212,7 +212,8 @@ fn created(made: &Made) -> Value {
 
 fn not_kept(number: u32, versions: &[Version]) -> Flaw {
     let numbers: Vec<String> = versions.iter().map(|version| version.number.to_string()).collect();
-    Flaw::new(format!("version {number} of this function is not kept")).legal(numbers.join(", "))
+    let flaw = Flaw::new(format!("version {number} of this function is not kept"));
+    flaw.suggest(format!("ask for one of {}", numbers.join(", ")))
 }
 
 fn told(version: &Version) -> Value {

@@ -67,7 +67,17 @@ impl From<RegistrationError> for Refused {
             RegistrationError::Unfit(flaw) => flaw.into(),
             RegistrationError::Unknown(_) => Self::Unknown,
             RegistrationError::Exists(_) => Self::Taken(Failure::new(Code::ArgumentsInvalid, error.to_string())),
-            RegistrationError::Unreadable(..) | RegistrationError::Seal(_) | RegistrationError::Store(_) => {
+            RegistrationError::Changed(_) => {
+                let failure = Failure::new(Code::ArgumentsInvalid, error.to_string());
+                Self::Taken(failure.with_fix("look at it, and change it once more"))
+            }
+            // Where it is, is the operator's affair.
+            RegistrationError::Store(_) => {
+                tracing::error!(%error, "what is registered cannot be used");
+                let message = "the database of what is registered cannot be used";
+                Self::Other(Failure::new(Code::Internal, message).with_fix("the host's log says why"))
+            }
+            RegistrationError::Unreadable(..) | RegistrationError::Seal(_) => {
                 tracing::error!(%error, "what is registered cannot be used");
                 Self::Other(Failure::new(Code::Internal, error.to_string()))
             }

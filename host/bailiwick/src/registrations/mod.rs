@@ -103,6 +103,9 @@ pub enum RegistrationError {
     /// There is none of this name or id.
     #[error("tools {0:?} not found")]
     Unknown(String),
+    /// Somebody else changed its program in the meantime.
+    #[error("tools {0:?} was changed by somebody else meanwhile")]
+    Changed(String),
     /// There is a record, which cannot be read.
     #[error("tools {0:?} cannot be read: {1}")]
     Unreadable(String, String),
@@ -122,6 +125,7 @@ impl RegistrationError {
             Self::Unfit(_) => "tools.unfit",
             Self::Exists(_) => "tools.exists",
             Self::Unknown(_) => "tools.unknown",
+            Self::Changed(_) => "tools.changed",
             Self::Unreadable(..) => "tools.unreadable",
             Self::Seal(_) => "tools.sealed",
             Self::Store(_) => "host.file",
@@ -212,7 +216,7 @@ impl Registrations {
     /// Puts another one in the place of the one with the same id.
     ///
     /// # Errors
-    /// It is no plugin, another one has its name, or there is none of this id.
+    /// It is no plugin, another one has its name, there is none of this id, or its program was changed meanwhile.
     pub fn update(&self, new: &Registration, values: &Values, caller: &str) -> Result<Change, RegistrationError> {
         let (record, sealed) = self.sealed(new, values)?;
         let done = self.store.write(|write| {
@@ -220,6 +224,10 @@ impl Registrations {
             let holder = found(write, new.name.as_str())?;
             if holder.is_some_and(|holder| holder.id != new.id) {
                 return Ok(Err(RegistrationError::Exists(new.name.to_string())));
+            }
+            let record_before = before.as_ref().and_then(|row| serde_json::from_str::<Registration>(&row.record).ok());
+            if record_before.as_ref().is_some_and(|before| !versions::follows(new, before)) {
+                return Ok(Err(RegistrationError::Changed(new.name.to_string())));
             }
             let update = "UPDATE registrations SET name = ?2, record = ?3, sealed = ?4, updated = ?5 WHERE id = ?1";
             let changed = write.execute(update, params![new.id, new.name.as_str(), record, sealed, new.updated_at])?;
@@ -229,9 +237,8 @@ impl Registrations {
             for name in before.iter().map(|row| row.name.as_str()).chain([new.name.as_str()]) {
                 sessions::forget(write, name)?;
             }
-            let before = before.and_then(|row| serde_json::from_str::<Registration>(&row.record).ok());
-            versions::keep(write, new, before.as_ref(), caller)?;
-            if !before.is_some_and(|before| new.publishes_as(&before)) {
+            versions::keep(write, new, record_before.as_ref(), caller)?;
+            if !record_before.is_some_and(|before| new.publishes_as(&before)) {
                 forget(write, new.name.as_str())?;
             }
             noted(write, Action::Update, caller, new, &record)?;

@@ -270,6 +270,12 @@ fn g14_versions_of_a_program_are_kept_with_who_gave_them_and_old_ones_go() {
         versions.into_iter().map(|version| (version.number, version.caller)).collect()
     };
     assert_eq!(told(&registrations), [(2, "key:two".to_owned()), (1, "key:one".to_owned())]);
+    // Whoever did not know of that changes nothing.
+    let mut late = program("adder");
+    late.id.clone_from(&of.id);
+    assert_eq!(registrations.update(&late, &none, "key:three").unwrap_err().code(), "tools.changed");
+    next(&mut late, "third");
+    assert_eq!(registrations.update(&late, &none, "key:three").unwrap_err().code(), "tools.changed");
     let first = registrations.source(&of.id, 1).unwrap().unwrap();
     assert_eq!(first, (Language::Python, "def main(input): return 'first canary'".to_owned()));
     assert_eq!(registrations.source(&of.id, 3).unwrap(), None);

@@ -55,6 +55,13 @@ fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
     Ok(Version { number: row.get(0)?, time: row.get(1)?, caller: row.get(2)? })
 }
 
+/// Whether a change of a registration knew the program that is there: it leaves it as it is, or puts the next one in its place.
+pub(super) fn follows(new: &Registration, before: &Registration) -> bool {
+    let (Some(new), Some(before)) = (code(new), code(before)) else { return true };
+    let stays = new.version == before.version && new.is_same_program(before);
+    stays || before.version.checked_add(1) == Some(new.version)
+}
+
 /// Keeps the source of a registration, if it is a program and another one than before.
 pub(super) fn keep(
     write: &Transaction<'_>,

@@ -188,6 +188,7 @@ fn refused(error: &RegistrationError) -> Trouble {
         RegistrationError::Unreadable(name, _) => {
             trouble(Exit::Failed).with("fix", &format!("`bailiwick tools remove {name}`, and add it once more"))
         }
+        RegistrationError::Changed(_) => trouble(Exit::Failed).with("fix", "look at it, and change it once more"),
         RegistrationError::Seal(_) => {
             trouble(Exit::Failed).with("fix", "remove it with `bailiwick tools remove`, and add it once more")
         }
