@@ -169,7 +169,7 @@ async fn programs_that_mean_harm_end() {
     let mut wrong = Vec::new();
     for (source, wanted) in HARMFUL {
         let mut arguments = program("script", source);
-        arguments["time_ms"] = json!(1000);
+        arguments["time_ms"] = json!(if wanted == "timeout" { 1000 } else { 20_000 });
         let outcome = host.call("run", arguments).await;
         let ended = match &outcome.result {
             Ok(output) => {
@@ -189,13 +189,14 @@ async fn programs_that_mean_harm_end() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-const HARMFUL: [(&str, &str); 46] = [
+const HARMFUL: [(&str, &str); 47] = [
     ("while (true) {}", "timeout"),
     ("for (;;) { try { while (true) {} } catch {} finally { continue } }", "timeout"),
     ("/(a+)+$/.test('a'.repeat(40) + '!')", "timeout"),
     ("[3, 1, 2].sort(() => { while (true) {} })", "timeout"),
     ("new Array(2 ** 32 - 2).indexOf(1)", "timeout"),
-    ("async function f() { await null; return f() } await f()", "timeout"),
+    ("async function f() { while (true) await null } await f()", "timeout"),
+    ("async function f() { await null; return f() } await f()", "memory"),
     ("(function f() { Promise.resolve().then(f) })()", "timeout"),
     ("(function f() { setTimeout(f, 0) })()", "timeout"),
     ("await new Promise(r => setTimeout(r, 1e9))", "timeout"),
@@ -279,7 +280,7 @@ async fn chance_and_time_are_live() {
 
 #[tokio::test]
 async fn what_is_too_large_is_shown_in_part_and_kept_whole() {
-    let host = TestHost::new(&interpreter("")).await;
+    let host = TestHost::new(&interpreter("limits.output = \"8MiB\"")).await;
     let answer = host.value("run", program("script", "for (let n = 0; n < 1e5; n++) console.log('line', n)")).await;
     let output = answer["output"].as_str().expect("text");
     assert!(output.starts_with("line 0\n") && output.ends_with("line 99999"), "both ends are there");

@@ -33,18 +33,21 @@ fn small(number: usize) -> u32 {
 pub(crate) struct Map {
     /// Columns before the first line.
     before: u32,
+    /// The last line that is the author's.
+    last: u32,
     written: Option<SourceMap<'static>>,
 }
 
 impl Map {
     /// It does not differ.
     pub(crate) const fn none() -> Self {
-        Self { before: 0, written: None }
+        Self { before: 0, last: u32::MAX, written: None }
     }
 
-    /// It has `before` columns more in its first line, and was made of what `written` says.
-    pub(crate) fn new(before: usize, written: Option<SourceMap<'static>>) -> Self {
-        Self { before: small(before), written }
+    /// It is `text`, with `before` columns more in its first line, and was made of what `written` says.
+    pub(crate) fn new(text: &str, before: usize, written: Option<SourceMap<'static>>) -> Self {
+        let last = small(text.bytes().filter(|byte| *byte == b'\n').count() + 1);
+        Self { before: small(before), last, written }
     }
 
     /// The place its author knows.
@@ -64,7 +67,7 @@ impl Map {
         let mut first = None;
         let mut lines = Vec::new();
         for frame in stack.lines() {
-            let Some((name, place)) = read(frame) else { continue };
+            let Some((name, place)) = read(frame).filter(|(_, place)| place.line <= self.last) else { continue };
             let place = self.original(place);
             first = first.or(Some(place));
             let at = format!("{FILE}:{}:{}", place.line, place.column);

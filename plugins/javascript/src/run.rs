@@ -1,7 +1,7 @@
 //! One run: evaluates, waits, and gathers what came of it.
 
 use rquickjs::context::EvalOptions;
-use rquickjs::{Ctx, Function, Object, Value};
+use rquickjs::{Ctx, Function, Object, Value, qjs};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -185,7 +185,7 @@ impl<'js> Run<'_, 'js> {
     /// Runs what is ready and waits for what is not.
     fn drive(&self, watched: &Object<'js>, until: Until) -> Result<(), Trouble> {
         loop {
-            while self.ctx.execute_pending_job() {
+            while self.job()? {
                 self.in_time()?;
             }
             self.in_time()?;
@@ -203,6 +203,26 @@ impl<'js> Run<'_, 'js> {
             }
             self.wait((due >= 0.0).then_some(due))?;
         }
+    }
+
+    /// Runs what a promise has ready; false, if nothing is. What a program throws there rejects a promise, so an exception that
+    /// comes out of it is the engine's own, and the end: it had no memory left.
+    fn job(&self) -> Result<bool, Trouble> {
+        let mut of = std::ptr::null_mut();
+        // SAFETY: the context lives as long as this run does, and there is one of its runtime.
+        #[expect(unsafe_code, reason = "the safe function drops the exception")]
+        let ran = unsafe {
+            let runtime = qjs::JS_GetRuntime(self.ctx.as_raw().as_ptr());
+            qjs::JS_ExecutePendingJob(runtime, &raw mut of)
+        };
+        if ran >= 0 {
+            return Ok(ran > 0);
+        }
+        let thrown = self.ctx.catch();
+        self.in_time()?;
+        // Where there is no memory for an error either, the engine throws `null`.
+        let is_empty = thrown.is_null();
+        Err(if is_empty { Trouble::plain(Kind::Memory, "out of memory") } else { Trouble::thrown(self.own, thrown) })
     }
 
     /// Waits for the next timer or answer, whichever is first, and hands answers on.

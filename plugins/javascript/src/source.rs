@@ -38,8 +38,8 @@ fn script(translated: Translated, form: Form) -> Script {
     match form {
         Form::Body => {
             let (before, behind) = BODY;
-            Script { text: format!("{before}{text}{behind}"), map: Map::new(before.len(), map) }
+            Script { map: Map::new(&text, before.len(), map), text: format!("{before}{text}{behind}") }
         }
-        Form::Script | Form::Main | Form::Check => Script { text, map: Map::new(0, map) },
+        Form::Script | Form::Main | Form::Check => Script { map: Map::new(&text, 0, map), text },
     }
 }

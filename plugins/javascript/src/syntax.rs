@@ -14,7 +14,7 @@ use oxc_transformer::{HelperLoaderMode, TransformOptions, Transformer};
 
 use crate::failure::Trouble;
 use crate::input::{Form, Language};
-use crate::position::Place;
+use crate::position::{Map, Place};
 
 /// JavaScript that QuickJS can run as a script, and where it comes from.
 pub(crate) struct Translated {
@@ -96,7 +96,7 @@ pub(crate) fn translate(source: &str, language: Language, form: Form) -> Result<
         .build(&parsed.program);
     let map = printed.map.map(SourceMap::into_owned);
     let text = without_exports(&printed.code, form).map_err(|(message, place)| {
-        let place = crate::position::Map::new(0, map.clone()).original(place);
+        let place = Map::new(&printed.code, 0, map.clone()).original(place);
         vec![Trouble::syntax(message, Some(place))]
     })?;
     Ok(Translated { text, map })
