@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use rquickjs::context::EvalOptions;
 use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value};
 
+use crate::memory::Memory;
 use crate::position::PRELUDE;
 use crate::{natives, state};
 
@@ -52,7 +53,7 @@ pub(crate) fn with<T>(run: impl for<'js> FnOnce(&Ctx<'js>, &Object<'js>) -> T) -
 }
 
 fn make() -> rquickjs::Result<Engine> {
-    let runtime = Runtime::new()?;
+    let runtime = Runtime::new_with_alloc(Memory)?;
     runtime.set_max_stack_size(STACK);
     runtime.set_interrupt_handler(Some(Box::new(state::is_late)));
     let context = Context::full(&runtime)?;

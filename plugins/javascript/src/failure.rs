@@ -4,7 +4,7 @@ use rquickjs::{Ctx, Object, Value};
 use serde::Serialize;
 
 use crate::position::Place;
-use crate::state;
+use crate::{memory, state};
 
 /// What kind of thing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -73,7 +73,8 @@ impl Trouble {
 
     /// Of what the program threw.
     pub(crate) fn thrown<'js>(own: &Object<'js>, value: Value<'js>) -> Self {
-        let Ok((name, message, stack)) = described(own, value) else {
+        let is_empty = value.is_null() && memory::was_refused();
+        let Some((name, message, stack)) = (!is_empty).then(|| described(own, value).ok()).flatten() else {
             return Self::plain(Kind::Memory, "out of memory");
         };
         let (stack, place) = state::map(|map| map.stack(&stack));

@@ -78,6 +78,7 @@ fn value<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Object<'js>> {
     Ok(object)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the standard library's enum is open")]
 fn failure<'js>(ctx: &Ctx<'js>, what: &str, path: &str, error: &std::io::Error) -> Result<Object<'js>> {
     let (code, reason) = match error.kind() {
         ErrorKind::NotFound => ("ENOENT", "there is no such file or folder".to_owned()),

@@ -31,6 +31,7 @@ mod engine;
 mod failure;
 mod files;
 mod input;
+mod memory;
 mod natives;
 mod output;
 mod position;

@@ -112,7 +112,7 @@ fn from_base64<'js>(ctx: Ctx<'js>, text: Text<'js>, strict: bool) -> Result<Opti
             _ => {}
         }
     }
-    if strict && plain.len() % 4 == 0 {
+    if strict && plain.len().is_multiple_of(4) {
         plain.truncate(plain.strip_suffix("==").or_else(|| plain.strip_suffix('=')).unwrap_or(&plain).len());
     }
     if plain.len() % 4 == 1 {

@@ -218,11 +218,7 @@ impl<'js> Run<'_, 'js> {
         if ran >= 0 {
             return Ok(ran > 0);
         }
-        let thrown = self.ctx.catch();
-        self.in_time()?;
-        // Where there is no memory for an error either, the engine throws `null`.
-        let is_empty = thrown.is_null();
-        Err(if is_empty { Trouble::plain(Kind::Memory, "out of memory") } else { Trouble::thrown(self.own, thrown) })
+        Err(self.trouble(&rquickjs::Error::Exception))
     }
 
     /// Waits for the next timer or answer, whichever is first, and hands answers on.
@@ -312,6 +308,7 @@ impl<'js> Run<'_, 'js> {
     }
 
     /// What an error of the engine means for the program.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest are mistakes of this component")]
     fn trouble(&self, error: &rquickjs::Error) -> Trouble {
         if state::is_late() {
             self.ctx.catch();
