@@ -90,6 +90,12 @@ async fn what_its_caller_may_not_use_it_may_not_call() {
     let names: Vec<&str> = names.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
     assert!(!names.contains(&"echo") && names.contains(&"counted"), "{names:?}");
     assert!(!names.contains(&"together"), "what calls tools is not called: {names:?}");
+    let tools = host.host.list(&host.who());
+    let hints =
+        |name: &str| tools.iter().find(|(known, _)| known.as_str() == name).expect("it is listed").1.annotations;
+    let (maker, counted) = (hints("together"), hints("counted"));
+    assert_eq!((maker.read_only, maker.open_world), (Some(false), Some(true)), "what it calls may do anything");
+    assert_eq!((counted.read_only, counted.open_world), (Some(true), Some(false)));
     let refused = answers(&host, "together", one("echo", json!({"name": "x"}))).await;
     let directly = host.call("echo", json!({"name": "x"})).await;
     assert_eq!(refused[0]["code"], directly.code(), "it is told what its caller would be told");

@@ -47,7 +47,7 @@ fn document(servers: &[String]) -> Value {
 }
 
 /// Two keys: one that manages, within these lines, and one that may do all but that.
-fn config(plugins: &str, lines: &str) -> String {
+pub(crate) fn config(plugins: &str, lines: &str) -> String {
     format!(
         "{plugins}\n[gateway]\nper_ip = 0\nper_key = 0\n[gateway.api]\nenable_tool_execute = true\n\
          [policies.maker]\ntools = [\"*\"]\nexecute = true\nmanage = true\n{lines}\n\
@@ -56,7 +56,7 @@ fn config(plugins: &str, lines: &str) -> String {
     )
 }
 
-fn serve(plugins: &str, lines: &str) -> Served {
+pub(crate) fn serve(plugins: &str, lines: &str) -> Served {
     World::new().serve_http(&config(plugins, lines))
 }
 
@@ -65,29 +65,29 @@ fn serve_for(service: &Upstream, plugins: &str) -> Served {
     serve(plugins, &format!("create = [\"GET,POST {}\"]", service.url("")))
 }
 
-fn ask(served: &Served, key: &str, method: &str, path: &str, body: &Value) -> Answer {
+pub(crate) fn ask(served: &Served, key: &str, method: &str, path: &str, body: &Value) -> Answer {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     served.request(method, path, &[("Authorization", &bearer(key))], &body)
 }
 
-fn made(served: &Served, path: &str, body: &Value) -> Value {
+pub(crate) fn made(served: &Served, path: &str, body: &Value) -> Value {
     let answer = ask(served, KEY, "POST", path, body);
     assert_eq!(answer.status, 201, "{answer:?}");
     answer.json()
 }
 
-fn told(served: &Served, method: &str, path: &str, body: &Value) -> (u16, Value) {
+pub(crate) fn told(served: &Served, method: &str, path: &str, body: &Value) -> (u16, Value) {
     ask(served, KEY, method, path, body).told()
 }
 
 /// Calls a tool through the tools API.
-fn run(served: &Served, key: &str, tool: &str, parameters: &Value) -> Value {
+pub(crate) fn run(served: &Served, key: &str, tool: &str, parameters: &Value) -> Value {
     let path = format!("/api/v1/tools/{tool}/execute");
     ask(served, key, "POST", &path, &json!({ "parameters": parameters })).json()
 }
 
 /// Calls a tool over MCP: its texts, and whether it is an error.
-fn call(served: &Served, key: &str, tool: &str, arguments: &Value) -> (String, bool) {
+pub(crate) fn call(served: &Served, key: &str, tool: &str, arguments: &Value) -> (String, bool) {
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
         "params": {"name": tool, "arguments": arguments, "_meta": meta(json!({}))}});
     let key = bearer(key);
@@ -97,14 +97,14 @@ fn call(served: &Served, key: &str, tool: &str, arguments: &Value) -> (String, b
 }
 
 /// The same, of an answer that is JSON.
-fn call_json(served: &Served, tool: &str, arguments: &Value) -> Value {
+pub(crate) fn call_json(served: &Served, tool: &str, arguments: &Value) -> Value {
     let (text, is_error) = call(served, KEY, tool, arguments);
     assert!(!is_error, "{text}");
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 /// The names of all tools that a key is told of over MCP.
-fn listed(served: &Served, key: &str) -> Vec<String> {
+pub(crate) fn listed(served: &Served, key: &str) -> Vec<String> {
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta(json!({}))}});
     let key = bearer(key);
     let answer = served.post("/mcp", &modern("tools/list", None, &key), &message).json();

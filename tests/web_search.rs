@@ -210,13 +210,13 @@ async fn is_configured_by_its_sentence(component: &str, tool: &str, variable: &s
          config.base_url = \"{origin}\"\n"
     );
     let host = start(&text).await;
-    let sentence = format!("{tool} is not configured. Set {variable} to enable it: write `");
+    let sentence = format!("Set {variable} to enable it: write `");
     let told = host.told(tool, arguments.clone()).await;
-    assert!(told.starts_with(&format!("plugin.not-configured: {sentence}")), "{told}");
+    assert!(told.starts_with(&format!("plugin.not-configured: {tool} is not configured. {sentence}")), "{told}");
     let listed = host.host.list(&host.who());
     let described: Vec<String> = listed.iter().map(|(_, tool)| tool.description()).collect();
-    assert!(described.iter().all(|description| description.contains(" [NOT CONFIGURED] ")), "{described:?}");
-    assert!(described.iter().any(|description| description.contains(&sentence)), "{described:?}");
+    let noted = format!(" [NOT CONFIGURED] {sentence}");
+    assert!(described.iter().all(|description| description.contains(&noted)), "{described:?}");
     assert_eq!(web.connections(), 0);
     let line = told.split('`').nth(1).expect("a line stands in it");
     let line = line.replace(&format!("env = \"{variable}\""), "file = \"canary\"");

@@ -5,13 +5,14 @@
 # `target/tools`). Does nothing when neither the sources nor the contracts have changed. Needs python3 (3.9 or later)
 # with venv; no root.
 #
-#     build.sh [--force]
+#     build.sh [COMPONENT]
+#
+# COMPONENT is where it goes, if not there.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 tools=${BAILIWICK_TOOLS:-$root/target/tools}/python
-built=$root/plugins/built
-component=$built/python.wasm
+component=${1:-$root/plugins/built/python.wasm}
 
 fail() {
     echo "plugins/python/build.sh: $*" >&2
@@ -40,13 +41,14 @@ install() {
 }
 
 hash=$(inputs)
-if [ "${1:-}" != --force ] && [ -e "$component" ] && [ "$(cat "$component.inputs" 2> /dev/null)" = "$hash" ]; then
+if [ -e "$component" ] && [ "$(cat "$component.inputs" 2> /dev/null)" = "$hash" ]; then
     echo "python: $component is up to date"
     exit 0
 fi
 install
 echo "python: building $component (half a minute)"
-mkdir -p "$built"
+mkdir -p "$(dirname "$component")"
+component=$(cd "$(dirname "$component")" && pwd)/$(basename "$component")
 site=$("$tools/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
-use bailiwick_core::code::Interpreter;
-use bailiwick_core::code::run::{Fault, RUN, Ran, Run};
+use bailiwick_core::code::run::{Fault, Form, RUN, Ran, Run};
 use bailiwick_core::code::tools::Kind;
+use bailiwick_core::code::{Interpreter, Language};
 use bailiwick_core::outcome::{Code as FailureCode, Failure, Output};
 use bailiwick_core::policy::Permitted;
 use bailiwick_core::registry::Trust;
@@ -22,16 +22,24 @@ use crate::runtime::{self, Component, Directories, Runtime};
 /// What an interpreter has to stop a program by itself, and say what it printed, before it is ended.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// Programs that are read at once without being run; each can keep a processor busy.
+const MAX_CHECKS: usize = 2;
+
+/// How long that may take.
+const CHECK_TIME: Duration = Duration::from_secs(10);
+
 /// The interpreters of a host. Each is compiled when it is first needed, and stays.
 pub(crate) struct Interpreters {
     runtime: Arc<Runtime>,
     javascript: OnceCell<Arc<Component>>,
     python: OnceCell<Arc<Component>>,
+    checks: Semaphore,
 }
 
 impl Interpreters {
     pub(crate) fn new(runtime: Arc<Runtime>) -> Self {
-        Self { runtime, javascript: OnceCell::new(), python: OnceCell::new() }
+        let checks = Semaphore::new(MAX_CHECKS);
+        Self { runtime, javascript: OnceCell::new(), python: OnceCell::new(), checks }
     }
 
     /// An interpreter, ready to run. The first time on a machine that takes seconds: it is compiled.
@@ -44,6 +52,27 @@ impl Interpreters {
             Interpreter::Python => &self.python,
         };
         place.get_or_try_init(|| self.load(interpreter)).await
+    }
+
+    /// What is wrong with the text of a program, without running it. `context` is made once it begins, because its time
+    /// begins then.
+    ///
+    /// # Errors
+    /// It could not be read at all: there is no interpreter, or it took too long or too much.
+    pub(crate) async fn check(
+        &self,
+        language: Language,
+        source: &str,
+        context: impl FnOnce() -> Arc<CallContext>,
+    ) -> Result<Vec<Fault>, Failure> {
+        let component = self.ready(language.interpreter()).await?;
+        let _turn = self.checks.acquire().await.ok();
+        let context = context();
+        context.deadline.shorten(CHECK_TIME);
+        let (form, source) = (Form::Check, source.to_owned());
+        let run = Run { language, form, source, input: None, time: CHECK_TIME, tools: false };
+        let ran = read(runtime::call_aside(component, (RUN, &run.text()), &context).await?)?;
+        Ok(ran.errors.into_iter().chain(ran.error).collect())
     }
 
     async fn load(&self, interpreter: Interpreter) -> Result<Arc<Component>, Failure> {

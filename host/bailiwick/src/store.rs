@@ -20,7 +20,7 @@ pub const FILE: &str = "bailiwick.db";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What was released is never changed; a new version adds a step.
-const STEPS: [M<'static>; 7] = [
+const STEPS: [M<'static>; 8] = [
     M::up(concat!(include_str!("store/keys.sql"), include_str!("store/approvals.sql"))),
     M::up(include_str!("store/servers.sql")),
     M::up(include_str!("store/logins.sql")),
@@ -28,6 +28,7 @@ const STEPS: [M<'static>; 7] = [
     M::up(include_str!("store/registrations.sql")),
     M::up(include_str!("store/created.sql")),
     M::up(include_str!("store/sessions.sql")),
+    M::up(include_str!("store/versions.sql")),
 ];
 
 /// A database, opened by this process.

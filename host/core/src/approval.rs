@@ -166,7 +166,9 @@ pub(crate) fn in_words(grants: &Grants) -> Vec<String> {
     });
     let variables: Vec<&str> = grants.env.keys().map(String::as_str).collect();
     let env = (!variables.is_empty()).then(|| format!("read the variables {}", variables.join(", ")));
-    net.chain(fs).chain(secrets).chain(env).collect()
+    let tools = grants.call.entries();
+    let call = (!tools.is_empty()).then(|| format!("call other tools: {}", tools.join(", ")));
+    net.chain(fs).chain(call).chain(secrets).chain(env).collect()
 }
 
 /// `value` with every secret in its texts, names and numbers replaced.

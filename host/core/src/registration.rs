@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use url::{Host, Url};
 
-use crate::config::{self, Class, Flaw, Known, Mistake, Plugin, Source, Spec};
+use crate::config::{self, Class, CodeSource, Flaw, Interpreted, Known, Mistake, Plugin, Source, Spec};
 use crate::grant::limit::Span;
 use crate::grant::{Origin, Placement, SecretSource};
 use crate::name::{PluginName, SecretName, ToolName};
 
 mod ceiling;
+pub mod code;
 pub mod login;
 pub mod resource;
 mod table;
@@ -24,6 +25,7 @@ mod table;
 mod tests;
 
 pub use self::ceiling::{reader, unfit, within};
+pub use self::code::Code;
 
 /// How long a call may take where nobody says.
 pub const DEFAULT_TIMEOUT_MS: u64 = 10_000;
@@ -85,6 +87,8 @@ pub enum Protocol {
     Mcp(Mcp),
     /// Another name for a tool that is there.
     Native(Native),
+    /// A program for an interpreter of the host's, which reaches nothing.
+    Code(Code),
 }
 
 impl Protocol {
@@ -96,6 +100,7 @@ impl Protocol {
             Self::Http(_) => "http",
             Self::Mcp(_) => "mcp",
             Self::Native(_) => "native",
+            Self::Code(_) => "code",
         }
     }
 }
@@ -328,7 +333,7 @@ impl Registration {
             Protocol::OpenApi(OpenApi { url, .. })
             | Protocol::Http(Http { url, .. })
             | Protocol::Mcp(Mcp { url, .. }) => Some(url),
-            Protocol::Native(_) => None,
+            Protocol::Native(_) | Protocol::Code(_) => None,
         }
     }
 
@@ -339,7 +344,7 @@ impl Registration {
             Protocol::OpenApi(OpenApi { unverified_tls, .. }) | Protocol::Http(Http { unverified_tls, .. }) => {
                 *unverified_tls
             }
-            Protocol::Mcp(_) | Protocol::Native(_) => false,
+            Protocol::Mcp(_) | Protocol::Native(_) | Protocol::Code(_) => false,
         }
     }
 
@@ -380,7 +385,7 @@ impl Registration {
             }
             Protocol::Http(Http { method, .. }) => vec![format!("{method} {origin}")],
             Protocol::Mcp(_) => vec![format!("GET,POST,DELETE {origin}")],
-            Protocol::Native(_) => Vec::new(),
+            Protocol::Native(_) | Protocol::Code(_) => Vec::new(),
         })
     }
 
@@ -389,7 +394,9 @@ impl Registration {
     pub fn ranges(&self) -> Vec<String> {
         let document = match &self.protocol {
             Protocol::OpenApi(OpenApi { spec: Some(Document::Url(spec)), .. }) => Some(spec.as_str()),
-            Protocol::OpenApi(_) | Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) => None,
+            Protocol::OpenApi(_) | Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) | Protocol::Code(_) => {
+                None
+            }
         };
         let login = self.login().map(|login| login.url.as_str());
         let is_local = self.url().into_iter().chain(document).chain(login).any(is_named_here);
@@ -408,6 +415,7 @@ impl Registration {
         if self.timeout_ms == 0 {
             return Err(Flaw::new("the timeout has to be more than 0").legal("milliseconds, such as 10000"));
         }
+        code::reaches_nothing(self)?;
         let Some(text) = self.table()? else { return Ok(None) };
         // Whose lines these are, for messages.
         let name = format!("bailiwick tools show --toml {}", self.name);
@@ -432,6 +440,10 @@ fn kept(mut plugin: Plugin, protocol: &Protocol) -> Plugin {
         && let Known::Document(document) = &mut service.known
     {
         document.spec = Some(Spec::Kept);
+    }
+    if let (Protocol::Code(code), Class::Code(Interpreted::Tool(tool))) = (protocol, &mut plugin.class) {
+        // To the byte, whatever became of it on its way through TOML.
+        tool.source = CodeSource::Text(code.source.clone());
     }
     let mut grants = (*plugin.grants).clone();
     for secret in &mut grants.secrets {

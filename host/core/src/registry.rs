@@ -29,7 +29,7 @@ pub const DESCRIBE_TOOL: &str = "describe_tool";
 /// Calls one.
 pub const CALL_TOOL: &str = "call_tool";
 /// Names that no tool of a plugin gets: a caller has to be able to rely on what they are.
-pub const RESERVED: [&str; 9] = [
+pub const RESERVED: [&str; 13] = [
     SEARCH_TOOLS,
     DESCRIBE_TOOL,
     CALL_TOOL,
@@ -39,7 +39,14 @@ pub const RESERVED: [&str; 9] = [
     MANAGEMENT[3],
     MANAGEMENT[4],
     MANAGEMENT[5],
+    FUNCTIONS[0],
+    FUNCTIONS[1],
+    FUNCTIONS[2],
+    FUNCTIONS[3],
 ];
+/// Make, show and change tools that are programs, for callers that may manage.
+pub const FUNCTIONS: [&str; 4] =
+    ["create_code_tool", "list_custom_functions", "get_custom_function", "update_custom_function"];
 /// Make, show, change and remove tools, for callers that may manage.
 pub const MANAGEMENT: [&str; 6] =
     ["create_tool", "list_tools", "get_tool", "update_tool", "delete_tool", "create_tools_from_openapi"];
@@ -369,7 +376,9 @@ fn authority(effective: &Effective) -> Authority {
         Methods::Only(methods) => methods.iter().all(|method| matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS")),
     };
     let sends = grants.net.iter().any(|grant| !only_reads(grant.methods()));
-    Authority { changes_nothing: !writes_files && !sends, reaches_network: !grants.net.is_empty() }
+    // What other tools do is theirs to say.
+    let calls = !grants.call.is_empty();
+    Authority { changes_nothing: !writes_files && !sends && !calls, reaches_network: !grants.net.is_empty() || calls }
 }
 
 /// A tool before it has the name callers use.

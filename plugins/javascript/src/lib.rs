@@ -9,7 +9,7 @@
 //! as their names, a bigint as its digits, a date as its ISO text, an error, a regular expression, a symbol and a function
 //! as text, a `Map` as an object (as a list of pairs, where a key is no string), a `Set` and a typed array as a list, a
 //! value within itself as `"[Circular]"`, what lies deeper than 100 levels as `"[Object]"`. No value fails a run; one
-//! whose JSON is larger than 1 MiB goes to the artifact `value.json`, and what is printed beyond 256 KiB to `output.txt`.
+//! whose JSON is larger than 1 MiB goes to the artifact `value.json`, and what is printed beyond 96 KiB to `output.txt`.
 //!
 //! **Globals.** Those of the language, and `console`, `setTimeout` and its kin, `queueMicrotask`, `structuredClone`, `btoa`,
 //! `atob`, `Buffer`, `TextEncoder`, `TextDecoder`, `URL`, `URLSearchParams`, `crypto.randomUUID` and `getRandomValues`,

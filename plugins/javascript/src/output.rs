@@ -3,7 +3,7 @@
 use crate::bindings::bailiwick::host::artifact;
 
 /// The most of it that is given, in bytes: half of it from the start, half from the end.
-const MOST: usize = 256 << 10;
+const MOST: usize = 96 << 10;
 /// The most that is kept for the artifact.
 const MOST_KEPT: usize = 8 << 20;
 

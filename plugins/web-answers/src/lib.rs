@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bailiwick_sdk::prelude::*;
 use bailiwick_sdk::{config, secret};
-use bailiwick_web_api::{KEY, Key, Request, Service, Web, base_url, on_the_web, unknown_setting};
+use bailiwick_web_api::{KEY, Key, Request, Service, Web, base_url, not_configured, on_the_web, unknown_setting};
 use serde_json::json;
 
 use crate::answer::Answer;
@@ -43,26 +43,25 @@ mod tools {
         #[schemars(length(min = 1, max = 2_000))]
         query: String,
     ) -> Result<Output, Failure> {
-        let service = service().map_err(Failure::not_configured)?;
+        let service = service().map_err(|reason| not_configured("web_answers", &reason))?;
         let query = question(&query)?;
         let answer = on_the_web(|web| ask(&service, query, web))?;
         Ok(Output::text(answer.answer.clone()).with_structured(&answer))
     }
 }
 
-/// Who is asked, or why nobody can be.
+/// Who is asked, or what is still to set.
 fn service() -> Result<Service, String> {
     configured(&config::all(), secret::is_set(KEY))
 }
 
 fn configured(settings: &[(String, String)], has_key: bool) -> Result<Service, String> {
-    let wrong = |reason: String| format!("web_answers is not configured. {reason}");
     if let Some(reason) = unknown_setting(settings, &["base_url"]) {
-        return Err(wrong(reason));
+        return Err(reason);
     }
-    let base = base_url(settings.first().map_or(BASE, |(_, url)| url)).map_err(wrong)?;
+    let base = base_url(settings.first().map_or(BASE, |(_, url)| url))?;
     let service = Service { name: "Brave Answers", base, key: Some(BRAVE_KEY) };
-    service.lacks("web_answers", has_key).map_or(Ok(service), Err)
+    service.lacks(has_key).map_or(Ok(service), Err)
 }
 
 fn question(text: &str) -> Result<&str, Failure> {
@@ -147,14 +146,14 @@ mod tests {
 
     #[test]
     fn without_a_key_the_variable_and_the_line_are_named() {
-        let expected = "web_answers is not configured. Set BRAVE_ANSWERS_API_KEY to enable it: write `secrets.KEY = { env = \
+        let expected = "Set BRAVE_ANSWERS_API_KEY to enable it: write `secrets.KEY = { env = \
             \"BRAVE_ANSWERS_API_KEY\", origin = \"https://api.search.brave.com\", header = \"X-Subscription-Token\" }` \
             into the plugin's table.";
         assert_eq!(configured(&[], false), Err(expected.to_owned()));
         let misspelt = [("provider".to_owned(), "brave".to_owned())];
         assert_eq!(
             configured(&misspelt, true),
-            Err("web_answers is not configured. There is no setting `provider`; there are `base_url`.".to_owned())
+            Err("There is no setting `provider`; there are `base_url`.".to_owned())
         );
     }
 

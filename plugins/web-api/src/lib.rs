@@ -14,5 +14,5 @@ mod wire;
 pub use clean::{line, paragraphs};
 pub use exchange::{Reply, Request, Trouble, Web, ask};
 pub use moment::day;
-pub use service::{KEY, Key, Service, base_url, unknown_setting};
+pub use service::{KEY, Key, Service, base_url, not_configured, unknown_setting};
 pub use wire::on_the_web;

@@ -1,5 +1,6 @@
 //! A service as an operator configured it, and the sentences for one that is not.
 
+use bailiwick_sdk::Failure;
 use url::Url;
 
 /// The name of the secret that holds a service's key.
@@ -45,14 +46,16 @@ impl Service {
         ))
     }
 
-    /// Why `tool` cannot use the service: it wants a key, and none is set.
-    pub fn lacks(&self, tool: &str, has_key: bool) -> Option<String> {
+    /// What to do where the service wants a key and none is set.
+    pub fn lacks(&self, has_key: bool) -> Option<String> {
         let (key, line) = self.key.zip(self.line()).filter(|_| !has_key)?;
-        Some(format!(
-            "{tool} is not configured. Set {} to enable it: write `{line}` into the plugin's table.",
-            key.variable
-        ))
+        Some(format!("Set {} to enable it: write `{line}` into the plugin's table.", key.variable))
     }
+}
+
+/// The failure of a call of `tool` where something is still to set; `reason` is the sentence that says what.
+pub fn not_configured(tool: &str, reason: &str) -> Failure {
+    Failure::not_configured(format!("{tool} is not configured. {reason}"))
 }
 
 /// Reads the setting `base_url`.
@@ -104,17 +107,17 @@ mod tests {
 
     #[test]
     fn the_sentence_has_the_line_that_is_missing() {
-        let expected = "web_search is not configured. Set LETTERS_KEY to enable it: write `secrets.KEY = { env = \
+        let expected = "Set LETTERS_KEY to enable it: write `secrets.KEY = { env = \
             \"LETTERS_KEY\", origin = \"https://a.example\", header = \"X-Key\" }` into the plugin's table.";
-        assert_eq!(service("https://a.example/sub", None).lacks("web_search", false).as_deref(), Some(expected));
-        assert_eq!(service("https://a.example", None).lacks("web_search", true), None);
+        assert_eq!(service("https://a.example/sub", None).lacks(false).as_deref(), Some(expected));
+        assert_eq!(service("https://a.example", None).lacks(true), None);
         let bearer = service("http://a.example:81", Some("Bearer {}")).line().expect("it wants a key");
         assert!(
             bearer.contains("origin = \"http://a.example:81\", header = \"X-Key\", format = \"Bearer {}\" }"),
             "{bearer}"
         );
         let open = Service { key: None, ..service("https://a.example", None) };
-        assert_eq!(open.lacks("web_search", false), None);
+        assert_eq!(open.lacks(false), None);
     }
 
     #[test]

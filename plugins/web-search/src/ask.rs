@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     fn ask(arguments: Value) -> Result<Ask, Failure> {
-        let settings = Settings::read("web_search", &[("count".to_owned(), "7".to_owned())], true).expect("settings");
+        let settings = Settings::read(&[("count".to_owned(), "7".to_owned())], true).expect("settings");
         Ask::of(serde_json::from_value(arguments).expect("the arguments match the schema"), &settings)
     }
 

@@ -100,9 +100,8 @@ impl Exchange {
 
 /// The result as it stands in the files, and the text.
 fn run(case: &Case) -> (Value, Vec<String>) {
-    let tool = if case.std { "std-web-search" } else { "web_search" };
     let config: Vec<_> = case.config.clone().into_iter().collect();
-    let settings = Settings::read(tool, &config, true).expect("it is configured");
+    let settings = Settings::read(&config, true).expect("it is configured");
     let arguments = case.arguments.clone();
     let ask = if case.std {
         Ask::std(serde_json::from_value(arguments).expect("arguments"))

@@ -28,22 +28,21 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// Why `tool` cannot work with them, and what to set.
-    pub(crate) fn read(tool: &str, settings: &[(String, String)], has_key: bool) -> Result<Self, String> {
-        let wrong = |reason: String| format!("{tool} is not configured. {reason}");
+    /// What to set, as a sentence.
+    pub(crate) fn read(settings: &[(String, String)], has_key: bool) -> Result<Self, String> {
         if let Some(reason) = unknown_setting(settings, &["provider", "base_url", "count"]) {
-            return Err(wrong(reason));
+            return Err(reason);
         }
         let setting = |name| settings.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str());
-        let provider = setting("provider").map_or(Ok(Provider::default()), Provider::parse).map_err(wrong)?;
+        let provider = setting("provider").map_or(Ok(Provider::default()), Provider::parse)?;
         let base = setting("base_url").or(provider.usual_base()).ok_or_else(|| {
-            wrong(format!("Set `config.base_url` to the URL of your instance of {} to enable it.", provider.name()))
+            format!("Set `config.base_url` to the URL of your instance of {} to enable it.", provider.name())
         })?;
-        let base = base_url(base).map_err(wrong)?;
-        let count = setting("count").map_or(Ok(DEFAULT_COUNT), count).map_err(wrong)?;
+        let base = base_url(base)?;
+        let count = setting("count").map_or(Ok(DEFAULT_COUNT), count)?;
         let service = Service { name: provider.name(), base, key: provider.key() };
-        match service.lacks(tool, has_key) {
-            Some(sentence) => Err(sentence),
+        match service.lacks(has_key) {
+            Some(reason) => Err(reason),
             None => Ok(Self { provider, service, count }),
         }
     }
@@ -60,12 +59,12 @@ mod tests {
 
     fn read(settings: &[(&str, &str)], has_key: bool) -> Result<Settings, String> {
         let settings: Vec<_> = settings.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
-        Settings::read("web_search", &settings, has_key)
+        Settings::read(&settings, has_key)
     }
 
     #[track_caller]
     fn refused(settings: &[(&str, &str)], expected: &str) {
-        assert_eq!(read(settings, true), Err(format!("web_search is not configured. {expected}")));
+        assert_eq!(read(settings, true), Err(expected.to_owned()));
     }
 
     #[test]
@@ -95,7 +94,7 @@ mod tests {
             ("exa", "EXA_API_KEY", "origin = \"https://api.exa.ai\", header = \"x-api-key\" }"),
         ] {
             let expected = format!(
-                "web_search is not configured. Set {variable} to enable it: write `secrets.KEY = {{ env = \"{variable}\", \
+                "Set {variable} to enable it: write `secrets.KEY = {{ env = \"{variable}\", \
                  {rest}` into the plugin's table."
             );
             assert_eq!(read(&[("provider", provider)], false), Err(expected));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use bailiwick_core::call::Caller;
 use bailiwick_core::name::ToolName;
 use bailiwick_core::redact::brief;
-use bailiwick_core::registration::resource;
+use bailiwick_core::registration::{Protocol, resource};
 use bailiwick_core::registry::{RESERVED, Tool};
 
 use crate::host::Host;
@@ -28,6 +28,14 @@ impl Made {
     /// The name that calls go by, if there is one.
     pub(crate) fn called(&self) -> Option<&str> {
         self.more["tools"].as_array()?.first()?.as_str()
+    }
+
+    /// The same without the text of a program, for lists.
+    pub(super) fn without_source(mut self) -> Self {
+        if let Some(config) = self.record["config"].as_object_mut() {
+            config.remove("source");
+        }
+        self
     }
 
     /// All of it.
@@ -61,7 +69,9 @@ impl Host {
     /// name under which a registration is called.
     pub(super) fn found(&self, caller: &Caller, id: &str) -> Option<Found> {
         let kept = self.kept();
-        if let Some(kept) = kept.iter().find(|kept| kept.registration.id == id) {
+        if let Some(kept) =
+            kept.iter().find(|kept| kept.registration.id == id || resource::id(&kept.registration) == id)
+        {
             return Some(Found::Kept(kept.clone()));
         }
         let snapshot = self.snapshot();
@@ -125,9 +135,10 @@ impl Host {
         let of = &kept.registration;
         let snapshot = self.snapshot();
         let registry = &snapshot.registry;
+        let is_second = matches!(of.protocol, Protocol::Native(_));
         let of_plugin = registry.tools().iter().filter(|tool| {
-            let is_own = tool.plugin == kept.name && of.url().is_some() && registry.made_of(&tool.name).is_none();
-            is_own && tool.effective.allowed || of.url().is_none() && tool.name.as_str() == kept.name.as_str()
+            let is_own = tool.plugin == kept.name && !is_second && registry.made_of(&tool.name).is_none();
+            is_own && tool.effective.allowed || is_second && tool.name.as_str() == kept.name.as_str()
         });
         let tools: Vec<&str> = of_plugin.map(|tool| tool.name.as_str()).collect();
         let problem = snapshot.problems.iter().find(|problem| problem.plugin == kept.name);
@@ -135,6 +146,9 @@ impl Host {
             "standard": false, "tools": tools, "owner": of.owner,
             "createdAt": moment(of.created_at), "updatedAt": moment(of.updated_at),
         });
+        if let Protocol::Code(code) = &of.protocol {
+            more["version"] = code.version.into();
+        }
         if let Some(document) = resource::document(of) {
             more["specUrl"] = document.into();
         }
@@ -158,6 +172,6 @@ pub(super) fn part(name: &ToolName, tool: &Tool, kept: &Kept) -> Made {
     Made { record, more: json!({"standard": false, "tools": [name.as_str()], "owner": kept.registration.owner}) }
 }
 
-fn moment(seconds: i64) -> String {
+pub(super) fn moment(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |at| at.to_string())
 }

@@ -7,6 +7,7 @@
 mod document;
 mod draft;
 mod found;
+mod functions;
 mod tools;
 
 use std::sync::Arc;
@@ -66,7 +67,17 @@ impl From<RegistrationError> for Refused {
             RegistrationError::Unfit(flaw) => flaw.into(),
             RegistrationError::Unknown(_) => Self::Unknown,
             RegistrationError::Exists(_) => Self::Taken(Failure::new(Code::ArgumentsInvalid, error.to_string())),
-            RegistrationError::Unreadable(..) | RegistrationError::Seal(_) | RegistrationError::Store(_) => {
+            RegistrationError::Changed(_) => {
+                let failure = Failure::new(Code::ArgumentsInvalid, error.to_string());
+                Self::Taken(failure.with_fix("look at it, and change it once more"))
+            }
+            // Where it is, is the operator's affair.
+            RegistrationError::Store(_) => {
+                tracing::error!(%error, "what is registered cannot be used");
+                let message = "the database of what is registered cannot be used";
+                Self::Other(Failure::new(Code::Internal, message).with_fix("the host's log says why"))
+            }
+            RegistrationError::Unreadable(..) | RegistrationError::Seal(_) => {
                 tracing::error!(%error, "what is registered cannot be used");
                 Self::Other(Failure::new(Code::Internal, error.to_string()))
             }
@@ -79,7 +90,7 @@ impl Host {
     /// in which they were.
     pub(crate) fn tools_made(&self, caller: &Caller) -> Vec<Made> {
         let standard = self.standard(caller).into_iter();
-        standard.chain(self.kept().iter().map(|kept| self.shown(kept))).collect()
+        standard.chain(self.kept().iter().map(|kept| self.shown(kept).without_source())).collect()
     }
 
     /// One of them.
@@ -109,6 +120,7 @@ impl Host {
         usable(protocol)?;
         draft.registration.fit(&caller.ceiling);
         self.may_be(caller, &draft.registration)?;
+        self.compiles(&draft.registration, None).await?;
         self.added(caller, draft).await
     }
 
@@ -120,6 +132,7 @@ impl Host {
             let failure = Failure::new(Code::LimitBudget, format!("{MOST_MADE} tools are made already"));
             return Err(failure.with_fix("delete those that nobody needs").into());
         }
+        self.has_room(&draft.registration)?;
         draft.registration.name = resource::slug(&draft.title(), |name| self.is_taken(name));
         let id = draft.registration.id.clone();
         let by = caller.name.clone();
@@ -154,6 +167,7 @@ impl Host {
         if let Some(config) = &wanted.config {
             let made = match &draft.registration.protocol {
                 Protocol::OpenApi(service) => resource::Made::service(service, config)?,
+                Protocol::Code(code) => resource::Made::code(Some(code), config)?,
                 Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) => resource::Made::new(kind, config)?,
             };
             draft.put(made)?;
@@ -162,6 +176,8 @@ impl Host {
         draft.registration.protocol.set_schemas(wanted.input_schema, wanted.output_schema)?;
         usable(&draft.registration.protocol)?;
         self.may_be(caller, &draft.registration)?;
+        self.compiles(&draft.registration, Some(&kept.registration)).await?;
+        self.has_room(&draft.registration)?;
         draft.registration.updated_at = now();
         let (id, by) = (draft.registration.id.clone(), caller.name.clone());
         self.keep(move |kept| kept.update(&draft.registration, &draft.values, &by)).await?;

@@ -11,14 +11,14 @@ use bailiwick_core::policy::{may_manage, may_run};
 use bailiwick_core::registration::resource::Kind;
 use bailiwick_core::registry::{Annotations, MANAGEMENT, Tool};
 
-use super::{Refused, brief, is_bounded};
+use super::{Refused, brief, functions, is_bounded};
 use crate::host::Host;
 use crate::record::Recorder;
 use crate::search::tool;
 
 /// Whether a name is one of these tools'.
 pub(crate) fn is_one(name: &str) -> bool {
-    MANAGEMENT.contains(&name)
+    MANAGEMENT.contains(&name) || functions::is_one(name)
 }
 
 /// Whether they are listed for a caller: one that may use them, within bounds that were written for it.
@@ -29,18 +29,7 @@ pub(crate) fn is_offered(caller: &Caller) -> bool {
 /// All of them.
 pub(crate) fn tools() -> &'static [(ToolName, Arc<Tool>)] {
     static TOOLS: LazyLock<Vec<(ToolName, Arc<Tool>)>> = LazyLock::new(|| {
-        let reads = Annotations {
-            read_only: Some(true),
-            destructive: Some(false),
-            idempotent: Some(true),
-            open_world: Some(false),
-        };
-        let changes = Annotations {
-            read_only: Some(false),
-            destructive: Some(true),
-            idempotent: Some(false),
-            open_world: Some(false),
-        };
+        let (reads, changes) = (reads(), changes());
         let [create, list, get, update, delete, import] = MANAGEMENT;
         let told = [
             (create, "Makes a tool. It can be called at once by callers that may use it.", fields(&["name"]), changes),
@@ -60,17 +49,32 @@ pub(crate) fn tools() -> &'static [(ToolName, Arc<Tool>)] {
                 Annotations { open_world: Some(true), ..changes },
             ),
         ];
-        told.into_iter().map(|(name, description, schema, hints)| tool(name, description, &schema, hints)).collect()
+        let told = told.into_iter().map(|(name, description, schema, hints)| tool(name, description, &schema, hints));
+        told.chain(functions::tools().iter().cloned()).collect()
     });
     &TOOLS
 }
 
-fn object(properties: Value, required: &[&str]) -> Value {
+/// The hints of one that changes nothing.
+pub(super) fn reads() -> Annotations {
+    Annotations { read_only: Some(true), destructive: Some(false), idempotent: Some(true), open_world: Some(false) }
+}
+
+/// The hints of one that changes something.
+pub(super) fn changes() -> Annotations {
+    Annotations { read_only: Some(false), destructive: Some(true), idempotent: Some(false), open_world: Some(false) }
+}
+
+pub(super) fn object(properties: Value, required: &[&str]) -> Value {
     json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
 }
 
 fn id() -> Value {
-    json!({"type": "string", "description": "The tool's id, as `list_tools` gives it."})
+    id_of("The tool's id, as `list_tools` gives it.")
+}
+
+pub(super) fn id_of(description: &str) -> Value {
+    json!({"type": "string", "description": description})
 }
 
 fn only_id() -> Value {
@@ -83,7 +87,7 @@ fn listing() -> Value {
 }
 
 fn fields(required: &[&str]) -> Value {
-    let config = "http: {url, method, headers, description, inject, timeoutMs}, where `{name}` in the URL stands for an argument; mcp: {endpoint, toolName, headers}; native: {tool, arguments}, another name for a tool that is there.";
+    let config = "http: {url, method, headers, description, inject, timeoutMs}, where `{name}` in the URL stands for an argument; mcp: {endpoint, toolName, headers}; native: {tool, arguments}, another name for a tool that is there; code: {language, source}, a program with `main(input)`.";
     let protocols: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
     let mut properties = json!({
         "name": {"type": "string", "description": "What people call it; calls go by this in small letters, digits and `_`."},
@@ -121,6 +125,9 @@ impl Host {
         if let Err(failure) = may_run(caller).and_then(|()| may_manage(caller)) {
             return recorder.refused(None, failure);
         }
+        if let Some(error) = functions::lacks(&call.tool, &call.arguments) {
+            return recorder.done(outcome(json!({ "error": error })));
+        }
         let known = tools().iter().find(|(name, _)| name.as_str() == call.tool);
         let prepared = match known {
             Some((_, tool)) => tool.arguments.prepare(&call.arguments),
@@ -132,6 +139,9 @@ impl Host {
         };
         match self.done(caller, &call.tool, &arguments).await {
             Ok(said) => recorder.done(outcome(said)),
+            Err(Refused::Unknown) if functions::is_one(&call.tool) => {
+                recorder.done(outcome(json!({"error": functions::UNKNOWN})))
+            }
             Err(Refused::Unknown) => recorder.done(outcome(json!({"error": "Tool not found"}))),
             Err(Refused::Standard) => recorder.done(outcome(json!({"error": "Standard tools cannot be deleted"}))),
             Err(Refused::Taken(failure) | Refused::Other(failure)) => recorder.refused(None, failure),
@@ -139,12 +149,15 @@ impl Host {
     }
 
     async fn done(&self, caller: &Caller, tool: &str, arguments: &Value) -> Result<Value, Refused> {
+        if functions::is_one(tool) {
+            return self.function(caller, tool, arguments).await;
+        }
         let [create, list, get, update, delete, _] = MANAGEMENT;
         let id = arguments["id"].as_str().unwrap_or_default();
         if tool == create {
             let made = self.make_tool(caller, arguments).await?;
             let (id, name) = (&made.record["id"], made.record["name"].as_str().unwrap_or_default());
-            return Ok(json!({"id": id, "name": name, "message": created(name, made.called())}));
+            return Ok(json!({"id": id, "name": name, "message": created("Tool", name, made.called())}));
         }
         if tool == list {
             let wanted = arguments["category"].as_str().map(|category| category == "standard");
@@ -184,10 +197,11 @@ impl super::Imported {
     }
 }
 
-fn created(name: &str, called: Option<&str>) -> String {
+/// What is said of one that is new.
+pub(super) fn created(what: &str, name: &str, called: Option<&str>) -> String {
     match called {
-        Some(called) => format!("Tool \"{name}\" created. Calls go by `{called}`."),
-        None => format!("Tool \"{name}\" created, and cannot be called yet."),
+        Some(called) => format!("{what} \"{name}\" created. Calls go by `{called}`."),
+        None => format!("{what} \"{name}\" created, and cannot be called yet."),
     }
 }
 

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use bailiwick_core::call::CallId;
 use bailiwick_core::name::{PluginName, ToolName};
 use bailiwick_core::redact::brief;
-use bailiwick_core::registration::Registration;
+use bailiwick_core::registration::{Protocol, Registration};
 use bailiwick_core::registry::Over;
+
+use sha2::{Digest as _, Sha256};
 
 use crate::audit::Record;
 
@@ -100,6 +102,11 @@ fn facts(of: &Registration) -> String {
         of.login().map(|login| format!("login:{} {}", login.method, login.url.split('?').next().unwrap_or_default())),
     );
     facts.extend(of.inject.iter().map(|name| format!("inject:{name}")));
+    if let Protocol::Code(code) = &of.protocol {
+        let digest = hex::encode(Sha256::digest(&code.source));
+        facts.extend([format!("language:{}", code.language), format!("version:{}", code.version)]);
+        facts.extend([format!("bytes:{}", code.source.len()), format!("sha256:{digest}")]);
+    }
     facts.extend(of.is_unverified().then(|| "unverified-tls".to_owned()));
     format!("{{{}}}", facts.join(","))
 }

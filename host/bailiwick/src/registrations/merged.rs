@@ -102,6 +102,7 @@ fn schemas(of: &Registration) -> Option<(PluginName, Which, Over)> {
         Protocol::Mcp(mcp) => {
             (mcp.tool.clone(), Over { input: mcp.input_schema.clone(), output: mcp.output_schema.clone() })
         }
+        Protocol::Code(code) => (of.name.to_string(), Over { input: None, output: code.output_schema.clone() }),
         Protocol::OpenApi(_) | Protocol::Native(_) => return None,
     };
     (!over.is_empty()).then(|| (of.name.clone(), Which::Own(of.name.clone(), own), over))

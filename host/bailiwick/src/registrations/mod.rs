@@ -8,6 +8,7 @@ mod change;
 mod merged;
 mod narrowed;
 mod sealing;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use merged::{Merged, Vault, with_registrations};
 pub use narrowed::Narrowings;
 pub(crate) use sealing::{Purpose, Seal};
 pub use sealing::{SealError, Values};
+pub use versions::{MAX_VERSIONS, Version};
 
 /// All registrations of this host.
 #[derive(Debug)]
@@ -101,6 +103,9 @@ pub enum RegistrationError {
     /// There is none of this name or id.
     #[error("tools {0:?} not found")]
     Unknown(String),
+    /// Somebody else changed its program in the meantime.
+    #[error("tools {0:?} was changed by somebody else meanwhile")]
+    Changed(String),
     /// There is a record, which cannot be read.
     #[error("tools {0:?} cannot be read: {1}")]
     Unreadable(String, String),
@@ -120,6 +125,7 @@ impl RegistrationError {
             Self::Unfit(_) => "tools.unfit",
             Self::Exists(_) => "tools.exists",
             Self::Unknown(_) => "tools.unknown",
+            Self::Changed(_) => "tools.changed",
             Self::Unreadable(..) => "tools.unreadable",
             Self::Seal(_) => "tools.sealed",
             Self::Store(_) => "host.file",
@@ -197,6 +203,7 @@ impl Registrations {
                 write.execute("INSERT INTO registration_documents (id, body) VALUES (?1, ?2)", params![new.id, document])?;
             }
             forget(write, new.name.as_str())?;
+            versions::keep(write, new, None, caller)?;
             noted(write, Action::Add, caller, new, &record)?;
             Ok(true)
         })?;
@@ -209,7 +216,7 @@ impl Registrations {
     /// Puts another one in the place of the one with the same id.
     ///
     /// # Errors
-    /// It is no plugin, another one has its name, or there is none of this id.
+    /// It is no plugin, another one has its name, there is none of this id, or its program was changed meanwhile.
     pub fn update(&self, new: &Registration, values: &Values, caller: &str) -> Result<Change, RegistrationError> {
         let (record, sealed) = self.sealed(new, values)?;
         let done = self.store.write(|write| {
@@ -217,6 +224,10 @@ impl Registrations {
             let holder = found(write, new.name.as_str())?;
             if holder.is_some_and(|holder| holder.id != new.id) {
                 return Ok(Err(RegistrationError::Exists(new.name.to_string())));
+            }
+            let record_before = before.as_ref().and_then(|row| serde_json::from_str::<Registration>(&row.record).ok());
+            if record_before.as_ref().is_some_and(|before| !versions::follows(new, before)) {
+                return Ok(Err(RegistrationError::Changed(new.name.to_string())));
             }
             let update = "UPDATE registrations SET name = ?2, record = ?3, sealed = ?4, updated = ?5 WHERE id = ?1";
             let changed = write.execute(update, params![new.id, new.name.as_str(), record, sealed, new.updated_at])?;
@@ -226,8 +237,8 @@ impl Registrations {
             for name in before.iter().map(|row| row.name.as_str()).chain([new.name.as_str()]) {
                 sessions::forget(write, name)?;
             }
-            let before = before.and_then(|row| serde_json::from_str::<Registration>(&row.record).ok());
-            if !before.is_some_and(|before| new.publishes_as(&before)) {
+            versions::keep(write, new, record_before.as_ref(), caller)?;
+            if !record_before.is_some_and(|before| new.publishes_as(&before)) {
                 forget(write, new.name.as_str())?;
             }
             noted(write, Action::Update, caller, new, &record)?;
@@ -245,6 +256,7 @@ impl Registrations {
             let Some(row) = found(write, name_or_id)? else { return Ok(None) };
             write.execute("DELETE FROM registrations WHERE id = ?1", [&row.id])?;
             write.execute("DELETE FROM registration_documents WHERE id = ?1", [&row.id])?;
+            versions::forget(write, &row.id)?;
             forget(write, &row.name)?;
             note(write, Action::Remove, caller, (&row.id, &row.name), &row.record)?;
             Ok(Some(row))
@@ -349,6 +361,7 @@ fn note(
     (id, name): (&str, &str),
     record: &str,
 ) -> rusqlite::Result<()> {
+    let record = versions::without_source(record);
     let insert =
         "INSERT INTO registration_changes (time, caller, action, id, name, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     write.execute(insert, params![now(), caller, action.as_str(), id, name, record]).map(drop)

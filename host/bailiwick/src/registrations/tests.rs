@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use bailiwick_core::code::Language;
 use bailiwick_core::config::{Config, Source};
 use bailiwick_core::grant::SecretSource;
-use bailiwick_core::registration::{DEFAULT_TIMEOUT_MS, Header, Mcp, Protocol};
+use bailiwick_core::registration::{Code, DEFAULT_TIMEOUT_MS, Header, Mcp, Protocol};
 use serde_json::json;
 
 use super::*;
@@ -231,4 +232,98 @@ fn an_id_is_a_uuid_of_version_4() {
     let parts: Vec<usize> = id.split('-').map(str::len).collect();
     assert_eq!(parts, [8, 4, 4, 4, 12]);
     assert!(id.as_bytes()[14] == b'4' && b"89ab".contains(&id.as_bytes()[19]) && id != new_id().unwrap());
+}
+
+fn program(name: &str) -> Registration {
+    let (mut of, _) = hub(name);
+    (of.headers, of.inject) = (Vec::new(), Vec::new());
+    of.protocol = Protocol::Code(Code {
+        language: Language::Python,
+        source: "def main(input): return 'first canary'".to_owned(),
+        version: 1,
+        description: String::new(),
+        input_schema: None,
+        output_schema: None,
+    });
+    of
+}
+
+/// Gives a program another source, as the next version.
+fn next(of: &mut Registration, source: &str) {
+    let Protocol::Code(code) = &mut of.protocol else { panic!("{of:?}") };
+    code.source = source.to_owned();
+    code.version += 1;
+}
+
+#[test]
+fn g14_versions_of_a_program_are_kept_with_who_gave_them_and_old_ones_go() {
+    let World { folder, registrations } = world();
+    let mut of = program("adder");
+    let none = Values::default();
+    registrations.add(&of, &none, "key:one").unwrap();
+    registrations.update(&of, &none, "key:two").unwrap();
+    next(&mut of, "second canary");
+    registrations.update(&of, &none, "key:two").unwrap();
+    let id = of.id.clone();
+    let told = |registrations: &Registrations| -> Vec<(u32, String)> {
+        let versions = registrations.versions(&id).unwrap();
+        versions.into_iter().map(|version| (version.number, version.caller)).collect()
+    };
+    assert_eq!(told(&registrations), [(2, "key:two".to_owned()), (1, "key:one".to_owned())]);
+    // Whoever did not know of that changes nothing.
+    let mut late = program("adder");
+    late.id.clone_from(&of.id);
+    assert_eq!(registrations.update(&late, &none, "key:three").unwrap_err().code(), "tools.changed");
+    next(&mut late, "third");
+    assert_eq!(registrations.update(&late, &none, "key:three").unwrap_err().code(), "tools.changed");
+    let first = registrations.source(&of.id, 1).unwrap().unwrap();
+    assert_eq!(first, (Language::Python, "def main(input): return 'first canary'".to_owned()));
+    assert_eq!(registrations.source(&of.id, 3).unwrap(), None);
+    let changes: Vec<String> = registrations
+        .store
+        .read(|read| {
+            read.prepare("SELECT record FROM registration_changes")?.query_map([], |row| row.get(0))?.collect()
+        })
+        .unwrap();
+    assert!(changes.len() == 3 && changes.iter().all(|record| !record.contains("canary")), "{changes:?}");
+    drop(registrations);
+    let again = open(folder.path());
+    assert_eq!(told(&again).len(), 2);
+    for _ in 0..30 {
+        next(&mut of, "def main(input): pass");
+        again.update(&of, &none, "cli").unwrap();
+    }
+    let numbers: Vec<u32> = told(&again).into_iter().map(|(number, _)| number).collect();
+    assert_eq!(numbers, (13..=32).rev().collect::<Vec<_>>());
+    // Of large ones there are fewer, and always the one before.
+    for _ in 0..8 {
+        next(&mut of, &"é".repeat(500_000));
+        again.update(&of, &none, "cli").unwrap();
+    }
+    assert_eq!(told(&again).len(), 4);
+    again.remove("adder", "cli").unwrap();
+    assert_eq!(again.versions(&of.id).unwrap(), []);
+}
+
+#[test]
+fn g12_a_program_that_cannot_be_kept_whole_is_not_kept_at_all() {
+    let World { registrations, .. } = world();
+    let of = program("adder");
+    let full = "CREATE TRIGGER full BEFORE INSERT ON code_versions BEGIN SELECT raise(ABORT, 'full'); END";
+    registrations.store.write(|write| write.execute_batch(full)).unwrap();
+    assert_eq!(registrations.add(&of, &Values::default(), "cli").unwrap_err().code(), "host.file");
+    assert!(registrations.list().unwrap().kept.is_empty());
+    registrations.store.write(|write| write.execute_batch("DROP TRIGGER full")).unwrap();
+    registrations.add(&of, &Values::default(), "cli").unwrap();
+    assert_eq!(registrations.list().unwrap().kept.len(), 1);
+}
+
+#[test]
+fn g12_a_program_that_was_changed_from_outside_is_no_plugin() {
+    let World { registrations, .. } = world();
+    registrations.add(&program("adder"), &Values::default(), "cli").unwrap();
+    assert!(registrations.get("adder").unwrap().plugin().unwrap().is_some());
+    let other = "UPDATE registrations SET record = replace(record, 'first', 'other')";
+    registrations.store.write(|write| write.execute(other, [])).unwrap();
+    assert!(registrations.get("adder").unwrap().plugin().is_err());
 }

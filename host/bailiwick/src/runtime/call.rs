@@ -102,6 +102,19 @@ pub(crate) async fn call_own(
     run(component, Work::Contract { pre, call: *call, tool, arguments }, directories, context).await
 }
 
+/// The same beside calls, where there is room for few at once.
+///
+/// # Errors
+/// As [`call`].
+pub(crate) async fn call_aside(
+    component: &Component,
+    asked: (&str, &str),
+    context: &Arc<CallContext>,
+) -> Result<Output, Failure> {
+    let _slot = PREVIEWS.acquire().await.ok();
+    call_own(component, asked, &Directories::default(), context).await
+}
+
 async fn run(
     component: &Component,
     work: Work<'_>,

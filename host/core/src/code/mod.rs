@@ -7,8 +7,11 @@ pub mod typescript;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A language that an interpreter of the host's runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Language {
     /// ECMAScript.
     #[default]

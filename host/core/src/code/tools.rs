@@ -74,7 +74,7 @@ pub fn executor() -> Definition {
             .to_owned(),
         input_schema: schema.to_string(),
         output_schema: Some(output.to_string()),
-        annotations: harmless(),
+        annotations: Annotations::default(),
         risk: Risk::Low,
     }
 }
@@ -129,7 +129,7 @@ pub fn runner() -> Definition {
             .to_owned(),
         input_schema: schema.to_string(),
         output_schema: None,
-        annotations: harmless(),
+        annotations: Annotations::default(),
         risk: Risk::Low,
     }
 }
@@ -154,10 +154,6 @@ pub fn custom(name: &str, tool: &CodeTool) -> Definition {
 fn language_schema(default: &str) -> Value {
     let names: Vec<&str> = Language::ALL.iter().map(|language| language.as_str()).collect();
     json!({"type": "string", "enum": names, "default": default, "description": "The program's language."})
-}
-
-fn harmless() -> Annotations {
-    Annotations { read_only: Some(true), destructive: Some(false), idempotent: None, open_world: Some(false) }
 }
 
 impl Kind {

@@ -39,7 +39,7 @@ pub fn within(registration: &Registration, ceiling: &Ceiling) -> Result<(), Fail
             let message = "only the operator may register a service whose document is a file";
             Err(Failure::new(Code::DeniedCeiling, message).with_fix("use `bailiwick tools`"))
         }
-        Protocol::OpenApi(_) | Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) => Ok(()),
+        Protocol::OpenApi(_) | Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) | Protocol::Code(_) => Ok(()),
     }
 }
 
@@ -105,7 +105,7 @@ impl Registration {
             Protocol::OpenApi(service) => openapi(service, most),
             Protocol::Http(Http { url, method, .. }) => vec![needed(&[method], url, &target(url), most)],
             Protocol::Mcp(Mcp { url, .. }) => vec![needed(&["GET", "POST", "DELETE"], url, &target(url), most)],
-            Protocol::Native(_) => Vec::new(),
+            Protocol::Native(_) | Protocol::Code(_) => Vec::new(),
         };
         let is_named = |line: &String| {
             let grant = NetGrant::parse(line, 1, Place::default());

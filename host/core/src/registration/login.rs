@@ -103,7 +103,7 @@ impl Registration {
     pub fn login(&self) -> Option<&Login> {
         match &self.protocol {
             Protocol::OpenApi(OpenApi { login, .. }) => login.as_ref(),
-            Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) => None,
+            Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) | Protocol::Code(_) => None,
         }
     }
 

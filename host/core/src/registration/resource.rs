@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Document, Header, Http, Mcp, Native, OpenApi, Protocol, Registration, origin};
+use super::{Code, Document, Header, Http, Mcp, Native, OpenApi, Protocol, Registration, code, origin};
 use crate::config::{Flaw, METHODS};
 use crate::name::{PluginName, ToolName};
 use crate::redact::quotable;
@@ -27,11 +27,13 @@ pub enum Kind {
     Http,
     /// One tool of an MCP server.
     Mcp,
+    /// A program.
+    Code,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Native, Self::Http, Self::Mcp];
+    pub const ALL: [Self; 4] = [Self::Native, Self::Http, Self::Mcp, Self::Code];
 
     /// The word for it.
     #[must_use]
@@ -40,6 +42,7 @@ impl Kind {
             Self::Native => "native",
             Self::Http => "http",
             Self::Mcp => "mcp",
+            Self::Code => "code",
         }
     }
 
@@ -50,6 +53,7 @@ impl Kind {
             Protocol::OpenApi(_) | Protocol::Http(_) => Self::Http,
             Protocol::Mcp(_) => Self::Mcp,
             Protocol::Native(_) => Self::Native,
+            Protocol::Code(_) => Self::Code,
         }
     }
 }
@@ -116,7 +120,7 @@ fn schema(value: &Json) -> Option<Json> {
 
 fn kind(value: &Json) -> Result<Kind, Flaw> {
     let kind = Kind::ALL.into_iter().find(|kind| value.as_str() == Some(kind.as_str()));
-    kind.ok_or_else(|| Flaw::new("`protocol` is none that there is").legal("native, http, mcp"))
+    kind.ok_or_else(|| Flaw::new("`protocol` is none that there is").legal("native, http, mcp, code"))
 }
 
 fn unknown(key: &str, legal: &str) -> Flaw {
@@ -177,6 +181,7 @@ impl Made {
                 let native = Native { tool, description, input_schema: None, output_schema: None };
                 reader.made(Protocol::Native(native), "arguments", NATIVE_KEYS)
             }
+            Kind::Code => Self::code(None, config),
         }
     }
 
@@ -208,19 +213,24 @@ fn method(given: Option<String>) -> Result<String, Flaw> {
 }
 
 /// A config that is read field by field.
-struct Reader<'c> {
+pub(super) struct Reader<'c> {
     left: BTreeMap<&'c str, &'c Json>,
 }
 
 impl<'c> Reader<'c> {
-    fn of(config: &'c Map<String, Json>) -> Self {
+    pub(super) fn of(config: &'c Map<String, Json>) -> Self {
         Self { left: config.iter().map(|(key, value)| (key.as_str(), value)).collect() }
     }
 
-    fn text(&mut self, key: &str) -> Result<Option<String>, Flaw> {
+    pub(super) fn text(&mut self, key: &str) -> Result<Option<String>, Flaw> {
+        Ok(self.verbatim(key)?.map(|text| text.trim().to_owned()))
+    }
+
+    /// A text with the blanks around it.
+    pub(super) fn verbatim(&mut self, key: &str) -> Result<Option<&'c str>, Flaw> {
         match self.left.remove(key) {
             None | Some(Json::Null) => Ok(None),
-            Some(Json::String(text)) => Ok(Some(text.trim().to_owned())),
+            Some(Json::String(text)) => Ok(Some(text)),
             Some(_) => Err(Flaw::new(format!("`config.{key}` has to be a text"))),
         }
     }
@@ -268,7 +278,7 @@ impl<'c> Reader<'c> {
     }
 
     /// All that is left; what nobody knows is a mistake.
-    fn made(mut self, protocol: Protocol, inject: &str, legal: &str) -> Result<Made, Flaw> {
+    pub(super) fn made(mut self, protocol: Protocol, inject: &str, legal: &str) -> Result<Made, Flaw> {
         let has = |key: &str| legal.split(", ").any(|known| known == key);
         let headers = if has("headers") { self.headers()? } else { None };
         let inject = if inject.is_empty() { None } else { self.values(inject)? };
@@ -308,14 +318,14 @@ fn url(protocol: &Protocol) -> Option<&str> {
         Protocol::OpenApi(OpenApi { url, .. }) | Protocol::Http(Http { url, .. }) | Protocol::Mcp(Mcp { url, .. }) => {
             Some(url)
         }
-        Protocol::Native(_) => None,
+        Protocol::Native(_) | Protocol::Code(_) => None,
     }
 }
 
 fn tool(protocol: &Protocol) -> Option<&ToolName> {
     match protocol {
         Protocol::Native(native) => Some(&native.tool),
-        Protocol::OpenApi(_) | Protocol::Http(_) | Protocol::Mcp(_) => None,
+        Protocol::OpenApi(_) | Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Code(_) => None,
     }
 }
 
@@ -327,9 +337,8 @@ impl Protocol {
             Self::OpenApi(_) => (None, None),
             Self::Http(Http { input_schema, output_schema, .. })
             | Self::Mcp(Mcp { input_schema, output_schema, .. })
-            | Self::Native(Native { input_schema, output_schema, .. }) => {
-                (input_schema.as_ref(), output_schema.as_ref())
-            }
+            | Self::Native(Native { input_schema, output_schema, .. })
+            | Self::Code(Code { input_schema, output_schema, .. }) => (input_schema.as_ref(), output_schema.as_ref()),
         }
     }
 
@@ -345,7 +354,8 @@ impl Protocol {
             Self::OpenApi(_) => Ok(()),
             Self::Http(Http { input_schema, output_schema, .. })
             | Self::Mcp(Mcp { input_schema, output_schema, .. })
-            | Self::Native(Native { input_schema, output_schema, .. }) => {
+            | Self::Native(Native { input_schema, output_schema, .. })
+            | Self::Code(Code { input_schema, output_schema, .. }) => {
                 *input_schema = input.unwrap_or_else(|| input_schema.take());
                 *output_schema = output.unwrap_or_else(|| output_schema.take());
                 Ok(())
@@ -370,16 +380,21 @@ pub fn record(of: &Registration) -> Json {
         Protocol::OpenApi(OpenApi { url, include, exclude, .. }) => json!({
             "baseUrl": url, "include": include, "exclude": exclude, "headers": headers, "inject": of.inject,
         }),
+        Protocol::Code(Code { language, source, description, .. }) => {
+            json!({"language": language, "source": source, "description": description, "timeoutMs": of.timeout_ms})
+        }
     };
-    if !matches!(of.protocol, Protocol::Native(_)) {
+    if of.url().is_some() {
         config["timeoutMs"] = of.timeout_ms.into();
         config["addresses"] = of.addresses.clone().into();
     }
-    if let (Protocol::Http(_) | Protocol::Native(_), Json::Object(config)) = (&of.protocol, &mut config) {
+    if let (Protocol::Http(_) | Protocol::Native(_) | Protocol::Code(_), Json::Object(config)) =
+        (&of.protocol, &mut config)
+    {
         config.retain(|key, value| key != "description" || value.as_str().is_some_and(|text| !text.is_empty()));
     }
     let mut record = json!({
-        "id": of.id, "name": title(of), "protocol": Kind::of(&of.protocol).as_str(), "config": config,
+        "id": id(of), "name": title(of), "protocol": Kind::of(&of.protocol).as_str(), "config": config,
     });
     for (key, schema) in [("inputSchema", input), ("outputSchema", output)] {
         if let Some(schema) = schema {
@@ -387,6 +402,15 @@ pub fn record(of: &Registration) -> Json {
         }
     }
     record
+}
+
+/// The id that clients know a registration by.
+#[must_use]
+pub fn id(of: &Registration) -> String {
+    match &of.protocol {
+        Protocol::Code(_) => code::tool_id(&of.id),
+        Protocol::OpenApi(_) | Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) => of.id.clone(),
+    }
 }
 
 /// What people call a registration.
@@ -404,7 +428,7 @@ pub fn document(of: &Registration) -> Option<String> {
             Document::File(_) => "a file".to_owned(),
             Document::Kept => "kept".to_owned(),
         }),
-        Protocol::OpenApi(_) | Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) => None,
+        Protocol::OpenApi(_) | Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) | Protocol::Code(_) => None,
     }
 }
 

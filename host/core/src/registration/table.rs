@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::login::{Credential, Login};
-use super::{Document, Header, Http, OpenApi, Protocol, Registration, origin, time};
+use super::{Code, Document, Header, Http, OpenApi, Protocol, Registration, origin, time};
 use crate::config::Flaw;
 use crate::grant::Origin;
 
@@ -24,8 +24,12 @@ impl Registration {
                 plugin.insert("mcp".into(), Table::from_iter([("url".to_owned(), text(&server.url))]).into())
             }
             Protocol::Native(_) => return Ok(None),
+            Protocol::Code(program) => plugin.insert("code".into(), code(program)?.into()),
         };
-        plugin.insert("net".into(), list(&self.net()?));
+        let is_code = matches!(self.protocol, Protocol::Code(_));
+        if !is_code {
+            plugin.insert("net".into(), list(&self.net()?));
+        }
         if !self.ranges().is_empty() {
             plugin.insert("addresses".into(), list(&self.ranges()));
         }
@@ -36,7 +40,8 @@ impl Registration {
         }
         let named = Table::from_iter([(self.name.to_string(), Value::from(plugin))]);
         let whole = Table::from_iter([("plugins".to_owned(), Value::from(named))]);
-        let text = toml::to_string(&whole);
+        // A program is read in lines.
+        let text = if is_code { toml::to_string_pretty(&whole) } else { toml::to_string(&whole) };
         text.map(Some).map_err(|error| Flaw::new(format!("it cannot be written as TOML: {error}")))
     }
 
@@ -146,6 +151,19 @@ fn http(request: &Http) -> Result<Table, Flaw> {
     }
     if *unverified_tls {
         table.insert("danger_unverified_tls".into(), true.into());
+    }
+    Ok(table)
+}
+
+fn code(program: &Code) -> Result<Table, Flaw> {
+    let Code { language, source, description, input_schema, output_schema: _, version: _ } = program;
+    let mut table =
+        Table::from_iter([("language".to_owned(), text(language.as_str())), ("source".to_owned(), text(source))]);
+    if !description.is_empty() {
+        table.insert("description".into(), text(description));
+    }
+    if let Some(schema) = input_schema {
+        table.insert("input".into(), value(schema)?);
     }
     Ok(table)
 }

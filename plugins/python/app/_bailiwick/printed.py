@@ -5,7 +5,7 @@ import io
 from . import clock
 
 # What an answer shows, half of it from the beginning and half from the end.
-SHOWN = 256 * 1024
+SHOWN = 96 * 1024
 # What is kept for an artifact. More would take the memory that the program was given for itself.
 KEPT = 4 * 1024 * 1024
 _HALF = SHOWN // 2

@@ -142,8 +142,10 @@ fn changed(registration: &mut Registration, values: &mut Values, arguments: &Upd
             return Ok(());
         }
         (Protocol::Http(Http { url: old, .. }) | Protocol::Mcp(Mcp { url: old, .. }), Some(url)) => *old = url,
-        (Protocol::Native(_), Some(_)) => return Err(Flaw::new("it is no service, and has no URL")),
-        (Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_), None) => {}
+        (Protocol::Native(_) | Protocol::Code(_), Some(_)) => {
+            return Err(Flaw::new("it is no service, and has no URL"));
+        }
+        (Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) | Protocol::Code(_), None) => {}
     }
     if given.is_of_services() {
         return Err(Flaw::new("it is no service with a document, and what was given is for those"));

@@ -145,7 +145,7 @@ impl Given {
         match (&mut registration.protocol, self.insecure_skip_tls_verify) {
             (Protocol::OpenApi(OpenApi { unverified_tls, .. }), Some(unverified))
             | (Protocol::Http(Http { unverified_tls, .. }), Some(unverified)) => *unverified_tls = unverified,
-            (Protocol::Mcp(_) | Protocol::Native(_), Some(_)) => {
+            (Protocol::Mcp(_) | Protocol::Native(_) | Protocol::Code(_), Some(_)) => {
                 return Err(Flaw::new("`--insecure-skip-tls-verify` is for services, and this is none"));
             }
             (_, None) => {}

@@ -52,6 +52,9 @@ the login gives, a cookie or a place in a JSON answer, goes to the origin of the
 kept sealed, over restarts too. Values belong into ${NAME} in the body: each is read from the
 environment when the service is registered, and sealed. What else the body says is kept as it is.
 
+Programs that callers made tools of are listed here too: `show` tells their language, size and version,
+and `show --toml` their source.
+
 `show --toml` prints the table of bailiwick.toml that a service stands for. To grant it more, or less,
 put that into the configuration, say where its secrets are, and remove what is registered.";
 
@@ -120,10 +123,20 @@ fn table(kept: &[Kept]) -> String {
     let wide = kept.iter().map(|kept| kept.name.as_str().len()).max().unwrap_or(0).max("NAME".len());
     let mut text = format!("{BOLD}{:<wide$}  {:<WIDEST_URL$}  TIMEOUT{BOLD:#}\n", "NAME", "URL");
     for Kept { name, registration, .. } in kept {
-        let url = cut(registration.url().unwrap_or("-"));
+        let url = cut(&place(registration));
         text.push_str(&format!("{name:<wide$}  {url:<WIDEST_URL$}  {}\n", timeout(registration), name = name.as_str()));
     }
     text
+}
+
+/// Where it is; of a program, in which language it is.
+fn place(registration: &Registration) -> String {
+    match &registration.protocol {
+        Protocol::Code(code) => format!("({})", code.language),
+        Protocol::OpenApi(_) | Protocol::Http(_) | Protocol::Mcp(_) | Protocol::Native(_) => {
+            registration.url().unwrap_or("-").to_owned()
+        }
+    }
 }
 
 /// A URL that fits its column.
@@ -175,6 +188,7 @@ fn refused(error: &RegistrationError) -> Trouble {
         RegistrationError::Unreadable(name, _) => {
             trouble(Exit::Failed).with("fix", &format!("`bailiwick tools remove {name}`, and add it once more"))
         }
+        RegistrationError::Changed(_) => trouble(Exit::Failed).with("fix", "look at it, and change it once more"),
         RegistrationError::Seal(_) => {
             trouble(Exit::Failed).with("fix", "remove it with `bailiwick tools remove`, and add it once more")
         }
@@ -213,6 +227,11 @@ fn record(of: &Registration) -> Value {
         Protocol::Http(request) => json["method"] = request.method.as_str().into(),
         Protocol::Mcp(server) => json["tool"] = server.tool.as_str().into(),
         Protocol::Native(native) => json["tool"] = native.tool.as_str().into(),
+        Protocol::Code(code) => {
+            json["language"] = code.language.as_str().into();
+            json["bytes"] = code.source.len().into();
+            json["version"] = code.version.into();
+        }
     }
     json
 }

@@ -87,6 +87,13 @@ fn text(of: &Registration, live: &Live) -> String {
     let mut text = format!("{BOLD}{}{BOLD:#}\n", of.name);
     let mut line = |what: &str, value: &str| text.push_str(&format!("  {what:<10}{}\n", visible(value)));
     let names = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    if let Protocol::Code(code) = &of.protocol {
+        line("Language", code.language.as_str());
+        line("Size", &format!("{} bytes", code.source.len()));
+        line("Version", &code.version.to_string());
+        line("Timeout", &timeout(of).to_string());
+        return text + &tools(live);
+    }
     line("URL", of.url().unwrap_or("-"));
     if let Protocol::OpenApi(service) = &of.protocol {
         if let Some(spec) = &service.spec {

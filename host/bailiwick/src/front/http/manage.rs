@@ -38,10 +38,11 @@ pub(super) fn routes() -> Router<Arc<Gateway>> {
 pub(super) struct ToolBody {
     /// For people; a blank one is `Unnamed tool`.
     name: Option<String>,
-    /// `native`, `http` or `mcp`.
+    /// `native`, `http`, `mcp` or `code`.
     protocol: Option<String>,
     /// By protocol: `{url, method, headers, description, inject, timeoutMs, addresses}`,
-    /// `{endpoint, toolName, headers, timeoutMs, addresses}`, `{tool, description, arguments}`. Values of headers and of
+    /// `{endpoint, toolName, headers, timeoutMs, addresses}`, `{tool, description, arguments}`,
+    /// `{language, source, description, timeoutMs}`, a program in JavaScript, TypeScript or Python with `main(input)`. Values of headers and of
     /// arguments are never given back: names are, and a list of names instead of values leaves them as they are.
     #[schema(value_type = Option<Object>)]
     config: Option<Value>,
