@@ -85,8 +85,10 @@ component() {
 # Runs the component's set-up once and keeps what it left in memory.
 prepare() {
     say "preparing it"
-    (cd "$root" && cargo run --locked --quiet -p bailiwick-prepare -- "$built" "$output") ||
-        fail "the component cannot be prepared; see above"
+    # Chosen out of the whole workspace, so that the engine is compiled with the features that everything else needs too.
+    (cd "$root" && cargo build --locked --quiet --workspace --exclude bailiwick-guests --exclude bailiwick-benches \
+        --target-dir "$folder" --bin bailiwick-prepare && "$folder/debug/bailiwick-prepare" "$built" "$output") ||
+        fail "the component cannot be prepared; the reason stands above"
 }
 
 hash=$(inputs)

@@ -23,11 +23,11 @@ const PARTS: [(&str, &str); 7] = [
 const API: (&str, &str) = ("api", include_str!("prelude/api.js"));
 
 /// The most of the stack in memory that a program may use. The engine has a stack of its own, which QuickJS cannot see and
-/// whose end is a trap: 512 KiB (`WASM_STACK` in the host's `runtime/engine.rs`). A call of a function takes about 976
+/// whose end is a trap: 2 MiB (`WASM_STACK` in the host's `runtime/engine.rs`). A call of a function takes about 976
 /// bytes of that and 275 of this, one by way of a built-in (`map`, `replace`) four times as much of both; so that the
 /// exception comes before the trap, this is kept to 7/32 of that. Brackets in brackets in a source, and in what JSON is
 /// made of, take less of this: more than about 200, or 1,800, end the call.
-const STACK: usize = 112 << 10;
+const STACK: usize = 448 << 10;
 
 /// What is made once.
 struct Engine {

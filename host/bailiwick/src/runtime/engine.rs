@@ -11,7 +11,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, Po
 pub const TICK: Duration = Duration::from_millis(10);
 
 /// The native stack a guest may use; deeper recursion traps.
-const WASM_STACK: usize = 1 << 20;
+const WASM_STACK: usize = 2 << 20;
 /// What a fiber has beyond that, for host calls.
 const ASYNC_STACK: usize = WASM_STACK + (512 << 10);
 /// Most memory one slot of the pool can grow to; `limits.memory` is usually far below. Plugins that need more run outside
