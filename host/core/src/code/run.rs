@@ -90,6 +90,9 @@ pub struct Ran {
     /// Where all that it wrote is kept, if that is more than `output`.
     #[serde(default)]
     pub artifact: Option<String>,
+    /// Where its result is kept, if it is too large for an answer; then `value` says so.
+    #[serde(default)]
+    pub value_artifact: Option<String>,
 }
 
 /// `null` is a result too.

@@ -212,7 +212,13 @@ impl Kind {
     pub fn answer(&self, ran: Ran) -> Result<Output, Failure> {
         match self {
             Self::Executor => Ok(executed(ran)),
-            Self::Mode => returned(ran).map(|(logs, value)| mode_output(&logs, value)),
+            Self::Mode => {
+                let kept = kept(ran.artifact.clone(), ran.value_artifact.clone());
+                let (logs, value) = returned(ran)?;
+                let mut output = mode_output(&logs, value);
+                output.content.extend(kept);
+                Ok(output)
+            }
             Self::Runner | Self::Custom(_) if !ran.main => Ok(structured(json!({"output": "No main() defined"}))),
             Self::Runner => Ok(ran_main(ran)),
             Self::Custom(_) => returned(ran).map(|(_, value)| custom_output(value)),
@@ -234,14 +240,19 @@ fn executed(ran: Ran) -> Output {
     fields.extend(ran.error.map(|fault| ("error".to_owned(), fault.sentence().into())));
     fields.insert("duration_ms".to_owned(), json!((ran.duration_ms * 1_000.0).round() / 1_000.0));
     let mut output = structured(Value::Object(fields));
-    output.content.extend(ran.artifact.map(whole));
+    output.content.extend(kept(ran.artifact, ran.value_artifact));
     output
 }
 
-/// The link to all that a program printed.
-fn whole(uri: String) -> Content {
-    let description = Some("All that the program printed.".to_owned());
-    let (name, mime_type) = ("output.txt".to_owned(), Some("text/plain".to_owned()));
+/// The links to all that a program printed and gave, where that is more than is told.
+fn kept(output: Option<String>, value: Option<String>) -> Vec<Content> {
+    let output = output.map(|uri| link(uri, "output.txt", "text/plain", "All that the program printed."));
+    let value = value.map(|uri| link(uri, "value.json", "application/json", "All of the result."));
+    output.into_iter().chain(value).collect()
+}
+
+fn link(uri: String, name: &str, mime_type: &str, description: &str) -> Content {
+    let (name, mime_type, description) = (name.to_owned(), Some(mime_type.to_owned()), Some(description.to_owned()));
     Content::Link(ResourceLink { uri, name, title: None, description, mime_type, size: None })
 }
 

@@ -41,6 +41,11 @@ fn a30_the_result_has_what_there_is_and_errors_are_part_of_it() {
 fn a30_all_that_was_printed_is_linked_where_it_is_more_than_is_told() {
     let output = Kind::Executor.answer(ran(json!({"output": "…", "artifact": "artifact://c/output.txt"}))).unwrap();
     assert!(matches!(&output.content[1], Content::Link(link) if link.uri == "artifact://c/output.txt"));
+    let large = json!({"value": "too large", "value_artifact": "artifact://c/value.json"});
+    for kind in [Kind::Executor, Kind::Mode] {
+        let output = kind.answer(ran(large.clone())).unwrap();
+        assert!(matches!(&output.content[1], Content::Link(link) if link.name == "value.json"), "{kind:?}");
+    }
 }
 
 #[test]
