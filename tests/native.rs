@@ -268,6 +268,21 @@ fn agent(command: &[&str], lines: &str) -> String {
 }
 
 #[test]
+fn g16_std_execute_code_gives_its_streams_and_how_it_ended() {
+    let text = "[plugins.box]\nprocess = { kind = \"std-execute-code\" }\napproval = \"never\"\n";
+    let world = world();
+    let mut server = world.serve(text, &[]);
+    let command = "echo hi; echo no >&2; exit 3";
+    for arguments in [json!({"command": command}), json!({"sandboxId": "box", "command": command})] {
+        let told = server.call("std-execute-code", arguments);
+        let told: Value = serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {told}"));
+        assert_eq!(told, json!({"stdout": "hi\n", "stderr": "no\n", "exitCode": 3}));
+    }
+    let refused = server.call("std-execute-code", json!({"sandboxId": "other", "command": "id"}));
+    assert!(refused.contains("`sandboxId`") && refused.contains("arguments.invalid"), "{refused}");
+}
+
+#[test]
 fn n19_sh9_a_task_is_one_argument_whatever_is_in_it() {
     let world = world();
     let mut server = world.serve(&agent(&["/usr/bin/printf", "<%s>\\n"], ""), &[]);

@@ -11,6 +11,7 @@ mod hear;
 mod line;
 mod lists;
 mod names;
+mod over;
 mod questions;
 mod stderr;
 mod talk;

@@ -27,6 +27,7 @@ impl Dialer for Dialled {
                 ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] }
             }
         };
-        self.0.connect(hear, mode).boxed()
+        let way = hear.over(self.0.transport());
+        self.0.connect_over(hear, way, mode).boxed()
     }
 }

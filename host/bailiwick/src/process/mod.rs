@@ -89,6 +89,7 @@ impl Programs {
         let tools = match self.process.kind {
             ProcessKind::Bash => vec![shell::bash(self.most_time)],
             ProcessKind::SandboxExec => vec![shell::sandbox_exec(self.most_time, self.process.trust)],
+            ProcessKind::StdExecuteCode => vec![shell::std_execute_code(self.plugin.as_str())],
             ProcessKind::CodeAgent | ProcessKind::Opencode => {
                 vec![agent::definition_of(self.process.kind.as_str(), self.most_time, self.process.trust)]
             }
@@ -127,6 +128,7 @@ impl Programs {
         match self.process.kind {
             ProcessKind::Bash => self.bash(&arguments, context).await,
             ProcessKind::SandboxExec => self.sandbox_exec(&arguments, context).await,
+            ProcessKind::StdExecuteCode => self.std_execute_code(&arguments, context).await,
             ProcessKind::CodeAgent | ProcessKind::Opencode => self.agent(&arguments, context).await,
             ProcessKind::Scripts => self.script(&permitted.tool().definition.name, text, context).await,
         }

@@ -1,4 +1,4 @@
-//! `bash` and `sandbox_exec`: command lines, and what became of them, as agents' shells tell it.
+//! `bash`, `sandbox_exec` and `std-execute-code`: command lines, and what became of them, as agents' shells tell it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +60,22 @@ pub(super) fn sandbox_exec(most_time: u64, granted: Trust) -> Definition {
     definition("sandbox_exec", description, &schema)
 }
 
+/// `std-execute-code`, whose one sandbox is the plugin `plugin`.
+pub(super) fn std_execute_code(plugin: &str) -> Definition {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "sandboxId": {"type": "string", "enum": [plugin], "default": plugin, "description": "Where it runs: there is this one."},
+            "command": {"type": "string", "minLength": 1, "description": "What bash runs."}
+        },
+        "required": ["command"],
+        "additionalProperties": false
+    });
+    let description = "Runs a command with bash in the workspace. Gives `stdout`, `stderr` and `exitCode`; a command that \
+                       failed has run all the same.";
+    definition("std-execute-code", description, &schema)
+}
+
 pub(super) fn timeout(most: u64, default: u64) -> serde_json::Value {
     let description = format!("Seconds after which it is ended, at most {most}.");
     json!({"type": "integer", "minimum": 1, "maximum": most, "default": default.min(most), "description": description})
@@ -111,6 +127,29 @@ impl Programs {
             timed_out: &|time| timed_out(time, &command),
         };
         exit_said(self.run(task, context).await?)
+    }
+
+    pub(super) async fn std_execute_code(
+        &self,
+        arguments: &Arguments,
+        context: &Arc<CallContext>,
+    ) -> Result<Output, Failure> {
+        let command = arguments.word("command")?;
+        self.looks_harmless(&command, context)?;
+        // Both stand in the result twice: as fields, and as text.
+        let room = room(context) / 2;
+        let task = Task {
+            arguments: vec![command.clone()],
+            workdir: self.workdir(None, context)?,
+            input: &[],
+            time: None,
+            network: true,
+            keep: (room, room),
+            timed_out: &|time| timed_out(time, &command),
+        };
+        let Said { stdout, stderr, ended } = self.run(task, context).await?;
+        let told = json!({"stdout": stdout.into_text(), "stderr": stderr.into_text(), "exitCode": exit_code(ended)});
+        Ok(Output { structured: Some(told.clone()), ..Output::text(told.to_string()) })
     }
 
     fn time(&self, arguments: &Arguments) -> Duration {

@@ -130,7 +130,20 @@ impl Site {
         handler: H,
         mode: ClientLifecycleMode,
     ) -> Result<RunningService<RoleClient, H>, Failure> {
-        let connected = handler.serve_with_lifecycle(self.transport(), mode).await;
+        self.connect_over(handler, self.transport(), mode).await
+    }
+
+    /// The same over a connection of [`Self::transport`] that somebody listens to.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub(crate) async fn connect_over<H: Service<RoleClient>, T: rmcp::transport::Transport<RoleClient> + 'static>(
+        &self,
+        handler: H,
+        transport: T,
+        mode: ClientLifecycleMode,
+    ) -> Result<RunningService<RoleClient, H>, Failure> {
+        let connected = handler.serve_with_lifecycle(transport, mode).await;
         connected.map_err(|error| self.failure(&error))
     }
 

@@ -376,7 +376,7 @@ table! {
 table! {
     /// Native programs of this machine as tools.
     struct ProcessTable {
-        /// Which: `bash` and `sandbox_exec` run command lines, `scripts` the programs of a folder, `code_agent` (or
+        /// Which: `bash`, `sandbox_exec` and `std-execute-code` run command lines, `scripts` the programs of a folder, `code_agent` (or
         /// `opencode`) a program that is given a task.
         kind: Given<At<ProcessKind>>,
         /// For `scripts`: the folder, in which each program `NAME.sh` has its description in `NAME.tool.json`.

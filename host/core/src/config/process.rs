@@ -35,6 +35,8 @@ pub enum ProcessKind {
     Scripts,
     /// `sandbox_exec`: a command line with or without the network.
     SandboxExec,
+    /// `std-execute-code`: a command line, with what came of it as fields.
+    StdExecuteCode,
     /// `code_agent`: a program of the operator's that is given a task.
     CodeAgent,
     /// The same under the name `opencode`.
@@ -42,7 +44,8 @@ pub enum ProcessKind {
 }
 
 impl ProcessKind {
-    pub(crate) const ALL: [Self; 5] = [Self::Bash, Self::Scripts, Self::SandboxExec, Self::CodeAgent, Self::Opencode];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Bash, Self::Scripts, Self::SandboxExec, Self::StdExecuteCode, Self::CodeAgent, Self::Opencode];
 
     /// As it stands in the file; of all but the scripts it is the tool's name too.
     #[must_use]
@@ -51,6 +54,7 @@ impl ProcessKind {
             Self::Bash => "bash",
             Self::Scripts => "scripts",
             Self::SandboxExec => "sandbox_exec",
+            Self::StdExecuteCode => "std-execute-code",
             Self::CodeAgent => "code_agent",
             Self::Opencode => "opencode",
         }
@@ -63,6 +67,7 @@ impl ProcessKind {
             Self::Bash | Self::CodeAgent | Self::Opencode => (600, Limits::OF_PROGRAMS.memory),
             Self::Scripts => (60, Limits::OF_PROGRAMS.memory),
             Self::SandboxExec => (300, 512 << 20),
+            Self::StdExecuteCode => (120, Limits::OF_PROGRAMS.memory),
         };
         Limits { time: Duration::from_secs(time), memory, ..Limits::OF_PROGRAMS }
     }
@@ -71,7 +76,9 @@ impl ProcessKind {
     fn command(self) -> Option<&'static [&'static str]> {
         match self {
             // After `--` a command may begin with a dash.
-            Self::Bash | Self::SandboxExec => Some(&["bash", "--noprofile", "--norc", "-c", "--"]),
+            Self::Bash | Self::SandboxExec | Self::StdExecuteCode => {
+                Some(&["bash", "--noprofile", "--norc", "-c", "--"])
+            }
             // Runs a script without a first line that says what runs it, too.
             Self::Scripts => Some(&["/bin/sh", "-c", "exec \"$0\""]),
             Self::CodeAgent | Self::Opencode => None,
@@ -80,7 +87,7 @@ impl ProcessKind {
 
     fn is_shell(self) -> bool {
         match self {
-            Self::Bash | Self::SandboxExec => true,
+            Self::Bash | Self::SandboxExec | Self::StdExecuteCode => true,
             Self::Scripts | Self::CodeAgent | Self::Opencode => false,
         }
     }
@@ -88,7 +95,7 @@ impl ProcessKind {
     fn asks_for_trust(self) -> bool {
         match self {
             Self::SandboxExec | Self::CodeAgent | Self::Opencode => true,
-            Self::Bash | Self::Scripts => false,
+            Self::Bash | Self::Scripts | Self::StdExecuteCode => false,
         }
     }
 }
@@ -159,7 +166,11 @@ impl Typing<'_, '_> {
         };
         let folder = match kind {
             ProcessKind::Scripts => Some(self.scripts_folder(path, place, table.folder.as_ref())?),
-            ProcessKind::Bash | ProcessKind::SandboxExec | ProcessKind::CodeAgent | ProcessKind::Opencode => None,
+            ProcessKind::Bash
+            | ProcessKind::SandboxExec
+            | ProcessKind::StdExecuteCode
+            | ProcessKind::CodeAgent
+            | ProcessKind::Opencode => None,
         };
         let cwd = match table.cwd {
             Some(cwd) => Some(self.path(&cwd)?),
@@ -173,7 +184,7 @@ impl Typing<'_, '_> {
     /// Notes each key that says nothing about this kind.
     fn keys_fit(&mut self, path: &str, kind: ProcessKind, table: &ProcessTable) {
         let agents = kind.command().is_none();
-        let shells = "`bash` and `sandbox_exec`, which run command lines";
+        let shells = "`bash`, `sandbox_exec` and `std-execute-code`, which run command lines";
         let foreign = [
             ("folder", table.folder.as_ref().map(|at| &at.place), kind == ProcessKind::Scripts, "`scripts`"),
             ("command", table.command.as_ref().map(|at| &at.place), agents, "`code_agent` and `opencode`"),
