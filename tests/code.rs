@@ -193,6 +193,8 @@ fn what_has_to_be_compiled_is_compiled_ahead() {
     let ready: Vec<&str> =
         told["ready"].as_array().expect("a list").iter().filter_map(|each| each["what"].as_str()).collect();
     assert_eq!(ready, ["1 plugins", "javascript", "python"]);
+    let again = world.run(RUNNER, &["warm"], "");
+    assert!(again.out.starts_with("1 plugins: ready after ") && again.out.contains("\npython: ready"), "{}", again.out);
     let compiled = std::fs::read_dir(world.cache()).expect("there is a cache").count();
     let call = world.run(RUNNER, &["call", "code_executor", "{\"language\": \"python\", \"code\": \"1 + 1\"}"], "");
     assert!(call.out.contains("\"return_value\":2") && !call.err.contains("preparing"), "{} {}", call.out, call.err);

@@ -177,7 +177,9 @@ fn reach(effective: &Effective) -> String {
     let secrets = grants.secrets.iter().map(|secret| ("secret", secret_line(secret), at(grants, &secret.place)));
     let names: Vec<&str> = grants.env.keys().map(String::as_str).collect();
     let env = (!names.is_empty()).then(|| ("env", names.join(", "), grants.at.clone()));
-    let lines: Vec<(&str, String, String)> = net.chain(fs).chain(secrets).chain(env).collect();
+    let tools = grants.call.entries();
+    let call = (!tools.is_empty()).then(|| ("call", tools.join(", "), grants.at.clone()));
+    let lines: Vec<(&str, String, String)> = net.chain(fs).chain(call).chain(secrets).chain(env).collect();
     let mut text = format!("\n{BOLD}May reach{BOLD:#}  {DIM}[{}] {}{DIM:#}\n", grants.table, grants.at);
     if lines.is_empty() {
         text.push_str("  nothing\n");
@@ -322,6 +324,7 @@ fn grants_json(tool: &Tool) -> Value {
         "digest": tool.grants_digest,
         "net": net.collect::<Value>(),
         "fs": fs.collect::<Value>(),
+        "call": grants.call.entries(),
         "secrets": secrets.collect::<Value>(),
         "env": grants.env.keys().map(String::as_str).collect::<Value>(),
     })

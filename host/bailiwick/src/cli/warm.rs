@@ -28,7 +28,7 @@ async fn warmed(terminal: &Terminal, ground: &Ground) -> Result<Exit, Trouble> {
     let host = start::host(terminal, ground).await?;
     let (plugins, took) = (host.snapshot().plugins.len(), begun.elapsed());
     let mut ready = vec![json!({"what": format!("{plugins} plugins"), "seconds": took.as_secs_f64()})];
-    terminal.hint(&format!("{plugins} plugins are ready after {:.1} s", took.as_secs_f64()));
+    told(terminal, &format!("{plugins} plugins: ready after {:.1} s", took.as_secs_f64()))?;
     start::warn_of_problems(terminal, &host);
     let mut missing = !host.snapshot().problems.is_empty();
     for interpreter in host.interpreters_wanted() {
@@ -37,7 +37,7 @@ async fn warmed(terminal: &Terminal, ground: &Ground) -> Result<Exit, Trouble> {
         match host.interpreters.ready(interpreter).await {
             Ok(_) => {
                 let seconds = begun.elapsed().as_secs_f64();
-                terminal.hint(&format!("the interpreter for {name} is ready after {seconds:.1} s"));
+                told(terminal, &format!("{name}: ready after {seconds:.1} s"))?;
                 ready.push(json!({"what": name, "seconds": seconds}));
             }
             Err(failure) => {
@@ -51,4 +51,9 @@ async fn warmed(terminal: &Terminal, ground: &Ground) -> Result<Exit, Trouble> {
         terminal.print_json(&json!({"ready": Value::from(ready), "problems": problems}))?;
     }
     Ok(if missing { Exit::Failed } else { Exit::Done })
+}
+
+/// One line of the result, for people.
+fn told(terminal: &Terminal, line: &str) -> Result<(), Trouble> {
+    if terminal.json { Ok(()) } else { terminal.print(&format!("{line}\n")) }
 }
