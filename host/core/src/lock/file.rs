@@ -90,6 +90,8 @@ struct GrantsTable {
     #[serde(default)]
     fs: Vec<String>,
     #[serde(default)]
+    call: Vec<String>,
+    #[serde(default)]
     env: Vec<String>,
     #[serde(default)]
     secrets: Vec<String>,
@@ -258,6 +260,7 @@ impl Reading<'_> {
             addresses: table.addresses,
             danger_metadata_addresses: table.danger_metadata_addresses,
             fs: table.fs,
+            call: table.call,
             env: table.env,
             secrets: table.secrets,
             inject: table.inject,
@@ -313,6 +316,7 @@ fn write_rights(text: &mut String, rights: &Rights) {
         ("net", &rights.net),
         ("addresses", &rights.addresses),
         ("fs", &rights.fs),
+        ("call", &rights.call),
         ("env", &rights.env),
         ("secrets", &rights.secrets),
         ("inject", &rights.inject),

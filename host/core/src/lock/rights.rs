@@ -25,6 +25,8 @@ pub struct Rights {
     pub danger_metadata_addresses: bool,
     /// `fs`, as it was written.
     pub fs: Vec<String>,
+    /// `call`: tools that its code may call, and those that are taken out.
+    pub call: Vec<String>,
     /// The names of `env`.
     pub env: Vec<String>,
     /// Each secret in one sentence: its name, where it is from, where it goes, whether it is revealed.
@@ -47,6 +49,7 @@ impl Rights {
             addresses: sorted(grants.net.ranges().iter().map(ToString::to_string)),
             danger_metadata_addresses: grants.net.danger_metadata(),
             fs: sorted(grants.fs.iter().map(|grant| grant.text.clone())),
+            call: sorted(grants.call.entries().into_iter()),
             env: sorted(grants.env.keys().cloned()),
             secrets: sorted(grants.secrets.iter().map(|secret| sentence(secret, roots))),
             inject: sorted(effective.inject.keys().cloned()),
@@ -74,6 +77,7 @@ impl Rights {
             ("net", &self.net, &now.net, net_beyond as Beyond),
             ("addresses", &self.addresses, &now.addresses, addresses_beyond),
             ("fs", &self.fs, &now.fs, fs_beyond),
+            ("call", &self.call, &now.call, call_beyond),
             ("env", &self.env, &now.env, texts_beyond),
             ("secrets", &self.secrets, &now.secrets, texts_beyond),
         ];
@@ -118,6 +122,8 @@ impl RightChange {
             ("allow" | "approval" | "danger_metadata_addresses", _) => format!("has `{key} = {text}` now"),
             ("inject", Way::Wider) => format!("no longer has `inject.{text}`: callers may set that argument now"),
             ("inject", Way::Narrower) => format!("has `inject.{text}` now"),
+            ("call", Way::Wider) if text.starts_with('!') => format!("no longer has `{text}` in `call`"),
+            ("call", Way::Narrower) if text.starts_with('!') => format!("has `{text}` in `call` now"),
             ("arguments", Way::Wider) => "no longer has one of its rules for `arguments`".to_owned(),
             ("arguments", Way::Narrower) => "has one more rule for `arguments`".to_owned(),
             (_, Way::Wider) => format!("may use more than it could: `{key}` has `{text}` now"),
@@ -147,6 +153,15 @@ type Beyond = fn(&[String], &[String], Roots<'_>) -> Vec<String>;
 
 fn texts_beyond(was: &[String], now: &[String], _: Roots<'_>) -> Vec<String> {
     now.iter().filter(|text| !was.contains(text)).cloned().collect()
+}
+
+/// Who has `*` has each name already; and what is no longer taken out is more.
+fn call_beyond(was: &[String], now: &[String], _: Roots<'_>) -> Vec<String> {
+    let taken_out = |entry: &&String| entry.starts_with('!');
+    let had_all = was.iter().any(|entry| entry == "*");
+    let new = now.iter().filter(|entry| !taken_out(entry) && !was.contains(entry) && !had_all);
+    let back = was.iter().filter(taken_out).filter(|entry| !now.contains(entry));
+    new.chain(back).cloned().collect()
 }
 
 /// A line that is no grant any more reaches as far as its text is new.
@@ -280,6 +295,15 @@ mod tests {
         check("fs = ['./docs']", "fs = ['./docs/a']", &["< fs: ./docs"]);
         check("fs = ['./docs:/x']", "fs = ['./docs:/y:ro']", &[]);
         check("fs = ['./docs']", "fs = ['~/docs']", &["< fs: ./docs", "> fs: ~/docs"]);
+    }
+
+    #[test]
+    fn more_tools_to_call_are_wider() {
+        check("", "call = ['read']", &["> call: read"]);
+        check("call = ['read']", "call = ['*']", &["> call: *"]);
+        check("call = ['*', '!write']", "call = ['*']", &["> call: !write"]);
+        check("call = ['read']", "call = ['read', '!write']", &["< call: !write"]);
+        check("call = ['read']", "call = ['read']", &[]);
     }
 
     #[test]
