@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bailiwick_plugin_common::headers;
 use bailiwick_sdk::Failure;
 use regex::Regex;
 use serde::Serialize;
@@ -17,21 +18,6 @@ const DEFAULT_LINKS: usize = 200;
 const MAX_LINKS: usize = 2_000;
 const DEFAULT_TIMEOUT: u64 = 30;
 const MAX_TIMEOUT: u64 = 60;
-
-/// Header fields that belong to the connection, which is not the caller's.
-const NOT_THE_CALLERS: [&str; 11] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// What to make of an HTML page.
 #[bailiwick_sdk::args]
@@ -198,33 +184,15 @@ fn headers(asked: BTreeMap<String, String>, body_type: Option<&str>) -> Result<V
         Some(("Accept", "text/html,application/xhtml+xml,text/plain;q=0.9,application/json;q=0.9,*/*;q=0.5")),
         body_type.map(|kind| ("Content-Type", kind)),
     ];
-    let mut headers: Vec<(String, String)> = ours
+    let mut fields: Vec<(String, String)> = ours
         .into_iter()
         .flatten()
         .filter(|(name, _)| !asked.keys().any(|other| other.eq_ignore_ascii_case(name)))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    for (name, value) in asked {
-        if !is_token(&name) || value.contains(|c: char| c.is_control() && c != '\t') {
-            return Err(Failure::invalid(format!(
-                "`headers` holds `{}`, which is not valid in HTTP.",
-                name.escape_debug()
-            )));
-        }
-        if NOT_THE_CALLERS.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
-            return Err(Failure::invalid(format!(
-                "`headers` holds `{name}`, which belongs to the connection: leave it out."
-            )));
-        }
-        headers.push((name, value));
-    }
-    Ok(headers)
-}
-
-/// Whether this is a `token` as in RFC 9110, which is what a field name is.
-fn is_token(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.bytes().all(allowed)
+    headers::check(&asked)?;
+    fields.extend(asked);
+    Ok(fields)
 }
 
 fn limit(limit: Option<u64>, mode: Mode) -> Result<usize, Failure> {

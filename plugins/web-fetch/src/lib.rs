@@ -19,6 +19,7 @@ mod cases;
 
 use std::time::Instant;
 
+use bailiwick_plugin_common::headers::is_private;
 use bailiwick_sdk::prelude::*;
 
 use crate::ask::Ask;
@@ -26,10 +27,6 @@ use crate::fetch::{Denied, MAX_BODY, Reply, Request, Trouble, Web};
 
 /// Redirects that are followed. Browsers follow 20; honest sites need three.
 const MAX_REDIRECTS: u32 = 10;
-
-/// Header fields that any server may see. The others the caller set stay with the server they were meant for, whatever it
-/// redirects to: they may be keys.
-const FOR_ANYONE: [&str; 5] = ["accept", "accept-language", "content-type", "range", "user-agent"];
 
 #[bailiwick_sdk::plugin]
 mod tools {
@@ -57,12 +54,11 @@ mod tools {
 }
 
 fn send(request: &Request<'_>) -> Result<Reply, Trouble> {
-    let is_private = |name: &&str| !FOR_ANYONE.iter().any(|public| name.eq_ignore_ascii_case(public));
     let mut sent = http::Request::new(request.method.as_str(), request.url.as_str())
         .timeout(request.timeout)
         .max_body(MAX_BODY)
         .redirects(MAX_REDIRECTS)
-        .sensitive(request.headers.iter().map(|(name, _)| name.as_str()).filter(is_private));
+        .sensitive(request.headers.iter().map(|(name, _)| name.as_str()).filter(|name| is_private(name)));
     for (name, value) in request.headers {
         sent = sent.header(name, value);
     }
