@@ -78,7 +78,7 @@ impl Interpreters {
         context.deadline.shorten(CHECK_TIME);
         let (form, source) = (Form::Check, source.to_owned());
         let run = Run { language, form, source, input: None, time: CHECK_TIME, tools: false };
-        let ran = read(runtime::call_aside(component, (RUN, &run.text()), &context).await?)?;
+        let ran = read(runtime::ask_own(component, (RUN, &run.text()), &context).await?)?;
         Ok(ran.errors.into_iter().chain(ran.error).collect())
     }
 
@@ -111,15 +111,6 @@ impl Program {
         }
     }
 
-    /// Waits until what runs a call is there. The time of a call begins afterwards.
-    ///
-    /// # Errors
-    /// The arguments ask for nothing that can be run, or there is nothing to run it.
-    pub(crate) async fn ready(&self, permitted: &Permitted) -> Result<(), Failure> {
-        let run = self.run(permitted)?;
-        self.interpreters.ready(run.language.interpreter()).await.map(|_| ())
-    }
-
     fn run(&self, permitted: &Permitted) -> Result<Run, Failure> {
         let arguments = schema::parse(&permitted.arguments().text).map_err(|error| {
             Failure::new(FailureCode::Internal, format!("the arguments cannot be read again: {error}"))
@@ -129,17 +120,20 @@ impl Program {
         Ok(run)
     }
 
-    /// Runs a program in a fresh interpreter.
+    /// Runs a program in a fresh interpreter. Where that has to be compiled first, nobody's time runs meanwhile.
     ///
     /// # Errors
     /// See [`Kind::answer`]; and what ends calls of any component.
     pub(crate) async fn call(&self, permitted: &Permitted, context: &Arc<CallContext>) -> Result<Output, Failure> {
         let mut run = self.run(permitted)?;
         run.time = run.time.min(permitted.tool().effective.limits.time);
-        let component = self.interpreters.ready(run.language.interpreter()).await?;
+        let component = {
+            let _still = context.stand_still();
+            self.interpreters.ready(run.language.interpreter()).await?
+        };
         context.deadline.shorten(run.time + GRACE);
         let begun = Instant::now();
-        let result = runtime::call_own(component, (RUN, &run.text()), &self.directories, context).await;
+        let result = runtime::call_as(component, permitted, (RUN, &run.text()), &self.directories, context).await;
         let ran = match result {
             Ok(output) => read(output)?,
             Err(failure) => {

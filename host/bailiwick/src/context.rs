@@ -16,7 +16,7 @@ use bailiwick_core::redact::Redactor;
 
 use crate::artifact::Artifacts;
 use crate::channel::{Channel, LogLine, Progress};
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Pause};
 use crate::egress::Egress;
 use crate::inner::Door;
 use crate::secrets::Secrets;
@@ -114,6 +114,11 @@ impl CallContext {
             trail: self.trail.clone(),
             ledger: Ledger::default(),
         })
+    }
+
+    /// As long as what is given back lives, neither the time of this call runs nor that of the call that made it.
+    pub(crate) fn stand_still(&self) -> (Pause<'_>, Option<Pause<'_>>) {
+        (self.deadline.pause(), self.channel.clock.as_ref().map(|clock| clock.pause()))
     }
 
     /// Takes the plugin's secrets out of whatever leaves.

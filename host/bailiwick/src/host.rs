@@ -138,7 +138,7 @@ impl Host {
             managing: Mutex::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             slots: Semaphore::new(config.host.calls as usize),
-            maker_slots: Semaphore::new(config.host.calls as usize / 2),
+            maker_slots: Semaphore::new((config.host.calls as usize / 2).max(1)),
             waiting: AtomicU32::new(0),
             queue: config.host.queue,
             search_above: config.gateway.search_above,
@@ -427,11 +427,6 @@ impl Host {
             Ok(slots) => slots,
             Err(failure) => return recorder.refused(Some(permitted.tool()), failure),
         };
-        if let Backend::Code(program) = &plugin.backend
-            && let Err(failure) = program.ready(&permitted).await
-        {
-            return recorder.refused(Some(permitted.tool()), failure);
-        }
         if let Err(failure) = recorder.intend(&permitted).await {
             return recorder.refused(Some(permitted.tool()), failure);
         }

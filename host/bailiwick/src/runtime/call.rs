@@ -86,33 +86,22 @@ pub async fn call_as(
     run(component, work, directories, context).await
 }
 
-/// Runs a tool of one of the host's own components, for a call that was permitted or on behalf of nobody.
+/// Asks one of the host's own components something on behalf of nobody, as `describe` and `check` are asked: without
+/// directories, with the rights in `context`, which should be none, and beside calls, where there is room for few at once.
 ///
 /// # Errors
 /// As [`call`].
-pub(crate) async fn call_own(
+pub(crate) async fn ask_own(
     component: &Component,
     (tool, arguments): (&str, &str),
-    directories: &Directories,
     context: &Arc<CallContext>,
 ) -> Result<Output, Failure> {
     let Kind::Contract { pre, call, .. } = &component.kind else {
         return Err(Failure::new(Code::PluginInvalid, "the component is none of the host's own"));
     };
-    run(component, Work::Contract { pre, call: *call, tool, arguments }, directories, context).await
-}
-
-/// The same beside calls, where there is room for few at once.
-///
-/// # Errors
-/// As [`call`].
-pub(crate) async fn call_aside(
-    component: &Component,
-    asked: (&str, &str),
-    context: &Arc<CallContext>,
-) -> Result<Output, Failure> {
+    // Never closed.
     let _slot = PREVIEWS.acquire().await.ok();
-    call_own(component, asked, &Directories::default(), context).await
+    run(component, Work::Contract { pre, call: *call, tool, arguments }, &Directories::default(), context).await
 }
 
 async fn run(

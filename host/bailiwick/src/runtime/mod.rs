@@ -38,7 +38,7 @@ pub use turn::executor;
 
 /// What a plugin of any class asks its caller, and how: checked, redacted, counted and waited for in one place.
 pub(crate) use bindings::bailiwick::host::ask as question;
-pub(crate) use call::{call_aside, call_own, timed_out};
+pub(crate) use call::{ask_own, timed_out};
 pub(crate) use imports::ask::put as ask;
 
 use crate::ambient;

@@ -81,8 +81,7 @@ pub(crate) async fn put(
     asked.iter().for_each(|(_, matter)| call.ledger.operation(operation(matter).to_owned()));
     let matters: Vec<Matter> = asked.iter().map(|(_, matter)| matter.clone()).collect();
     let asker = Asker::Plugin(call.plugin.clone());
-    let _pause = call.deadline.pause();
-    let _waits = call.channel.clock.as_ref().map(|clock| clock.pause());
+    let _still = call.stand_still();
     let answers = tokio::time::timeout(PATIENCE, call.channel.ask_all(&asker, asked)).await;
     let answers = answers.map_err(|_| ask::Refusal::TimedOut)?;
     matters.iter().zip(answers).map(|(matter, answer)| reply(matter, answer, &call)).collect()
