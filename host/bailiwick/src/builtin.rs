@@ -46,7 +46,7 @@ pub fn find(name: &str) -> Result<&'static [u8], String> {
         let all = BUILTINS.iter().map(|(name, _)| *name).chain(Interpreted::builtins());
         all.map(|name| format!("`builtin:{name}`")).collect::<Vec<_>>().join(", ")
     };
-    if Interpreted::builtins().contains(&name) {
+    if Interpreted::builtins().any(|known| known == name) {
         return interpreter(Interpreter::JavaScript);
     }
     BUILTINS

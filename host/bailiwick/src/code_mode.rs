@@ -20,6 +20,10 @@ pub(crate) const TYPES_URI: &str = "bailiwick://code-mode/types";
 /// names.
 const SHOWN: usize = 12 << 10;
 
+/// What a tool takes at least, as a declaration and as a line: with more tools than fit so there is no use in trying.
+const LEAST_DECLARED: usize = 150;
+const LEAST_LINE: usize = 30;
+
 /// A tool under the name it is called by.
 type Named = (ToolName, Arc<Tool>);
 
@@ -29,6 +33,12 @@ impl Snapshot {
         // Tools of the host's own stand behind no plugin.
         let plugin = self.plugins.get(tool.plugin_index).filter(|plugin| plugin.name == tool.plugin);
         plugin.and_then(|plugin| plugin.program()).is_some_and(|program| program.kind == Kind::Mode)
+    }
+
+    /// The tool with which `caller` runs programs that call tools, if it has one; of several, the first by name.
+    fn code_mode<'s>(&'s self, caller: &'s Caller) -> Option<&'s Arc<Tool>> {
+        let mut visible = self.registry.visible(&caller.tools);
+        visible.find(|(_, tool)| self.is_code_mode(tool)).map(|(_, tool)| tool)
     }
 
     /// `tool` as `caller` is shown it: what runs programs says what they may call.
@@ -57,12 +67,16 @@ impl Snapshot {
 }
 
 impl Host {
+    /// Whether `caller` may run programs that call tools.
+    pub(crate) fn has_code_mode(&self, caller: &Caller) -> bool {
+        self.snapshot().code_mode(caller).is_some()
+    }
+
     /// TypeScript declarations of the tools that programs of `caller` may call; none where it may run no such programs.
     #[must_use]
     pub fn code_mode_types(&self, caller: &Caller) -> Option<String> {
         let snapshot = self.snapshot();
-        let mode = snapshot.registry.visible(&caller.tools).find(|(_, tool)| snapshot.is_code_mode(tool));
-        let callables = snapshot.callables(mode?.1, caller);
+        let callables = snapshot.callables(snapshot.code_mode(caller)?, caller);
         Some(declared(&callables, declarations))
     }
 }
@@ -97,15 +111,16 @@ fn told(callables: &[Named]) -> String {
     if callables.is_empty() {
         return "No tool can be called: the operator grants none, or its caller may use none.".to_owned();
     }
-    let whole = declared(callables, declarations);
-    if whole.len() <= SHOWN {
+    let may_fit = |least: usize| callables.len() * least <= SHOWN;
+    let whole = may_fit(LEAST_DECLARED).then(|| declared(callables, declarations));
+    if let Some(whole) = whole.filter(|whole| whole.len() <= SHOWN) {
         return format!("```ts\n{whole}```");
     }
     let more = format!("Their types are in the resource {TYPES_URI} (over HTTP: GET /api/v1/code-mode/types).");
     let lines =
         |tools: &[Callable<'_>]| tools.iter().map(|tool| format!("  {}\n", signature(tool))).collect::<String>();
-    let short = declared(callables, lines);
-    if short.len() <= SHOWN {
+    let short = may_fit(LEAST_LINE).then(|| declared(callables, lines));
+    if let Some(short) = short.filter(|short| short.len() <= SHOWN) {
         return format!("{more}\n```ts\ndeclare const api: {{\n{short}}}\n```");
     }
     let names: Vec<&str> = callables.iter().map(|(name, _)| name.as_str()).collect();

@@ -9,19 +9,16 @@ use tokio::sync::Semaphore;
 use bailiwick_core::code::tools::{Custom, Kind, custom, executor, mode, runner};
 use bailiwick_core::config::{self, CodeSource, CodeTool, Interpreted};
 use bailiwick_core::context::Catalogue;
-use bailiwick_core::grant::FsGrants;
 use bailiwick_core::lock::{Lock, Published};
+use bailiwick_core::registration::code::MAX_SOURCE;
 use bailiwick_core::registry::Definition;
 
 use crate::ambient;
 use crate::code::Program;
-use crate::runtime::{ComponentDigest, Described, Directories};
+use crate::runtime::{ComponentDigest, Described};
 
 use super::programs::unchanged;
-use super::{Backend, Fault, Loaded, Loader, Plugin, own_files};
-
-/// The largest text of a program.
-pub(crate) const MAX_SOURCE: u64 = 1 << 20;
+use super::{Backend, Fault, Loaded, Loader, Plugin, opened};
 
 /// A tool as it is read, before anything that it may reach is opened.
 pub(crate) struct Read {
@@ -60,7 +57,7 @@ async fn text(tool: &CodeTool) -> Result<String, String> {
     };
     let read = tokio::task::spawn_blocking(move || {
         let unread = |error: &dyn std::fmt::Display| format!("its program {} cannot be read: {error}", file.display());
-        let bytes = ambient::read(&file, MAX_SOURCE).map_err(|error| unread(&error))?;
+        let bytes = ambient::read(&file, MAX_SOURCE as u64).map_err(|error| unread(&error))?;
         String::from_utf8(bytes).map_err(|_| unread(&"it is not text in UTF-8"))
     });
     read.await.map_err(|error| error.to_string())?
@@ -80,13 +77,7 @@ impl Loader<'_> {
         if let Some(lock) = lock {
             unchanged(configured, lock, Published::of(digest.to_string(), [], &described.definitions()))?;
         }
-        let grants = || {
-            std::iter::once(&configured.grants.fs).chain(configured.tools.values().filter_map(|rule| rule.fs.as_ref()))
-        };
-        let directories = Directories::open(grants()).map_err(|(path, error)| {
-            format!("the directory {} of its `fs` cannot be opened: {error}", path.display())
-        })?;
-        own_files(own, grants().flat_map(FsGrants::iter))?;
+        let directories = opened(configured, own)?;
         let interpreters = Arc::clone(self.interpreters);
         let plugin = Plugin {
             name: configured.name.clone(),

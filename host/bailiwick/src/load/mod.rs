@@ -644,13 +644,7 @@ impl Loader<'_> {
             unchanged(configured, lock, &component, &described, &bytes)?;
         }
         drop(bytes);
-        let grants = || {
-            std::iter::once(&configured.grants.fs).chain(configured.tools.values().filter_map(|rule| rule.fs.as_ref()))
-        };
-        let directories = Directories::open(grants()).map_err(|(path, error)| {
-            format!("the directory {} of its `fs` cannot be opened: {error}", path.display())
-        })?;
-        own_files(own, grants().flat_map(FsGrants::iter))?;
+        let directories = opened(configured, own)?;
         let secrets = self.secrets(configured).await?;
         let settings = Arc::new(configured.config.clone());
         let names = self.preview(configured, Arc::clone(&secrets), Arc::clone(&settings));
@@ -775,6 +769,16 @@ pub(crate) async fn bytes(source: &ComponentSource) -> Result<(Bytes, String), L
         }
         Err(error) => Err(format!("cannot read {shown}: {error}").into()),
     }
+}
+
+/// The directories of a plugin and of its tools' own rules. None of them holds what belongs to the host.
+fn opened(configured: &config::Plugin, own: &[PathBuf]) -> Result<Directories, LoadFault> {
+    let grants =
+        || std::iter::once(&configured.grants.fs).chain(configured.tools.values().filter_map(|rule| rule.fs.as_ref()));
+    let directories = Directories::open(grants())
+        .map_err(|(path, error)| format!("the directory {} of its `fs` cannot be opened: {error}", path.display()))?;
+    own_files(own, grants().flat_map(FsGrants::iter))?;
+    Ok(directories)
 }
 
 /// Whether a component is part of this program.

@@ -63,19 +63,14 @@ pub fn executor() -> Definition {
         },
         "required": ["duration_ms"],
     });
-    Definition {
-        name: "code_executor".to_owned(),
-        title: Some("Run code".to_owned()),
-        description: "Runs a program in JavaScript, TypeScript or Python, in a fresh interpreter that reaches nothing: no \
+    let description = "Runs a program in JavaScript, TypeScript or Python, in a fresh interpreter that reaches nothing: no \
                       network, no environment, no processes, and no files but those of granted directories. Use it to \
                       compute, to parse and to transform data. `console.log` and `print` go to `output`, the value of the \
                       last expression to `return_value`; errors and timeouts are told in `error`. Nothing is kept from one \
-                      run to the next."
-            .to_owned(),
-        input_schema: schema.to_string(),
+                      run to the next.";
+    Definition {
         output_schema: Some(output.to_string()),
-        annotations: Annotations::default(),
-        risk: Risk::Low,
+        ..definition("code_executor", Some("Run code"), description, &schema)
     }
 }
 
@@ -91,20 +86,12 @@ pub fn mode() -> Definition {
         "required": ["code"],
         "additionalProperties": false,
     });
-    Definition {
-        name: "execute_code".to_owned(),
-        title: Some("Run code that calls tools".to_owned()),
-        description: "Runs a program that calls other tools as functions: `const r = await api.read({ filePath: \"a.txt\" })` \
+    let description = "Runs a program that calls other tools as functions: `const r = await api.read({ filePath: \"a.txt\" })` \
                       gives `{ success, output }`, where `output` is the tool's result as a value, or the message of its \
                       failure. Several at once: `await Promise.all([...])`. In Python: `api.read(filePath=\"a.txt\")`, and \
                       `api.all([(\"read\", {...}), ...])` for several at once. `return` what is wanted: only that, and what \
-                      is printed, comes back. Every call is checked, approved and recorded as if you had made it yourself."
-            .to_owned(),
-        input_schema: schema.to_string(),
-        output_schema: None,
-        annotations: Annotations::default(),
-        risk: Risk::Low,
-    }
+                      is printed, comes back. Every call is checked, approved and recorded as if you had made it yourself.";
+    definition("execute_code", Some("Run code that calls tools"), description, &schema)
 }
 
 /// The tool that runs `main` of programs.
@@ -120,18 +107,10 @@ pub fn runner() -> Definition {
         "required": ["code"],
         "additionalProperties": false,
     });
-    Definition {
-        name: "std-run-code".to_owned(),
-        title: Some("Run main".to_owned()),
-        description: "Runs `main(input)` of a program in JavaScript, TypeScript or Python, in a fresh interpreter that \
+    let description = "Runs `main(input)` of a program in JavaScript, TypeScript or Python, in a fresh interpreter that \
                       reaches nothing. The result is what `main` returns: an object as it is, anything else in `output`. \
-                      A program that fails gives `error`, `stdout`, `stderr` and `exitCode`."
-            .to_owned(),
-        input_schema: schema.to_string(),
-        output_schema: None,
-        annotations: Annotations::default(),
-        risk: Risk::Low,
-    }
+                      A program that fails gives `error`, `stdout`, `stderr` and `exitCode`.";
+    definition("std-run-code", Some("Run main"), description, &schema)
 }
 
 /// A program that is a tool, called `name`.
@@ -140,11 +119,16 @@ pub fn custom(name: &str, tool: &CodeTool) -> Definition {
     let described = !tool.description.is_empty();
     let description =
         if described { tool.description.clone() } else { format!("Runs `main` of {name} ({}).", tool.language) };
+    definition(name, None, &description, &tool.input)
+}
+
+/// A tool of which its grants say what it may do.
+fn definition(name: &str, title: Option<&str>, description: &str, input: &Value) -> Definition {
     Definition {
         name: name.to_owned(),
-        title: None,
-        description,
-        input_schema: tool.input.to_string(),
+        title: title.map(str::to_owned),
+        description: description.to_owned(),
+        input_schema: input.to_string(),
         output_schema: None,
         annotations: Annotations::default(),
         risk: Risk::Low,

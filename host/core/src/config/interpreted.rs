@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::file::{CodeTable, PluginTable};
 use super::mistake::{Flaw, Mistake, Place, code, shown};
-use super::reader::{At, JsonTable};
+use super::reader::At;
 use super::{Class, Typing};
 use crate::code::Language;
-use crate::schema::ArgumentSchema;
 
 /// What is run by an interpreter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,20 +46,26 @@ pub enum CodeSource {
 }
 
 impl Interpreted {
-    /// What is behind `builtin:NAME`, if an interpreter runs that.
-    pub(super) fn builtin(name: &str) -> Option<Self> {
-        match name {
-            "code-executor" => Some(Self::Executor),
-            "code-mode" => Some(Self::Mode),
-            "std-run-code" => Some(Self::Runner),
-            _ => None,
+    const BUILTINS: [Self; 3] = [Self::Executor, Self::Mode, Self::Runner];
+
+    /// Its name after `builtin:`, if it is built in.
+    fn name(&self) -> Option<&'static str> {
+        match self {
+            Self::Executor => Some("code-executor"),
+            Self::Mode => Some("code-mode"),
+            Self::Runner => Some("std-run-code"),
+            Self::Tool(_) => None,
         }
     }
 
+    /// What is behind `builtin:NAME`, if an interpreter runs that.
+    pub(super) fn builtin(name: &str) -> Option<Self> {
+        Self::BUILTINS.into_iter().find(|known| known.name() == Some(name))
+    }
+
     /// The names of what is built in.
-    #[must_use]
-    pub fn builtins() -> [&'static str; 3] {
-        ["code-executor", "code-mode", "std-run-code"]
+    pub fn builtins() -> impl Iterator<Item = &'static str> {
+        Self::BUILTINS.into_iter().filter_map(|known| known.name())
     }
 
     /// The file that it is in, if it is.
@@ -79,9 +84,7 @@ impl Interpreted {
     #[must_use]
     pub fn source(&self) -> String {
         match self {
-            Self::Executor => "builtin:code-executor".to_owned(),
-            Self::Mode => "builtin:code-mode".to_owned(),
-            Self::Runner => "builtin:std-run-code".to_owned(),
+            Self::Executor | Self::Mode | Self::Runner => format!("builtin:{}", self.name().unwrap_or_default()),
             Self::Tool(tool) => match &tool.source {
                 CodeSource::File(file) => file.display().to_string(),
                 CodeSource::Text(_) => tool.language.to_string(),
@@ -106,7 +109,7 @@ impl Typing<'_, '_> {
             (None, Some(CodeSource::Text(_))) => self.language_of(path, place, ""),
             (None, None) => None,
         };
-        let input = self.code_input(path, table.input);
+        let input = self.input(path, table.input);
         Some(CodeTool {
             language: language?,
             source: source?,
@@ -153,16 +156,6 @@ impl Typing<'_, '_> {
         language
     }
 
-    fn code_input(&mut self, path: &str, table: Option<At<JsonTable>>) -> Option<Json> {
-        let Some(At { value: JsonTable(map), place, .. }) = table else {
-            return Some(json!({ "type": "object" }));
-        };
-        let schema = Json::Object(map);
-        let compiled = ArgumentSchema::compile(&schema.to_string(), &[], serde_json::Map::new());
-        let usable = compiled.map_err(|error| Flaw::new(format!("`{path}.input` is no schema of arguments: {error}")));
-        self.reading.accept(usable, &place).map(|_| schema)
-    }
-
     /// Refuses what a program could not use: it reaches the world by directories and by other tools.
     pub(super) fn code_fits(&mut self, path: &str, class: &Class, table: &PluginTable) {
         let interpreted = match class {
@@ -177,14 +170,13 @@ impl Typing<'_, '_> {
                 return;
             }
         };
-        let first = |named: Option<&Place>| named.cloned();
         let foreign = [
             ("net", table.net.as_ref().map(|list| &list.place)),
             ("env", table.env.iter().flat_map(|env| &env.0).next().map(|(name, _)| &name.place)),
             ("config", table.config.iter().flat_map(|config| &config.0).next().map(|(name, _)| &name.place)),
             ("secrets", table.secrets.iter().flat_map(|secrets| &secrets.0).next().map(|(name, _)| &name.place)),
         ];
-        for (key, place) in foreign.into_iter().filter_map(|(key, place)| Some((key, first(place)?))) {
+        for (key, place) in foreign.into_iter().filter_map(|(key, place)| Some((key, place?.clone()))) {
             let message =
                 format!("`{key}` has no effect: programs reach files by `fs`, and all else by tools they `call`");
             self.reading.note(Mistake::new(code::UNUSED, place, message));

@@ -304,8 +304,8 @@ impl Typing<'_, '_> {
         self.reading.accept(known.ok_or_else(flaw), &method.place)
     }
 
-    /// The schema of a request's arguments; without one, any object.
-    fn input(&mut self, path: &str, table: Option<At<JsonTable>>) -> Option<Json> {
+    /// The schema of the arguments of a tool that the operator describes; without one, any object.
+    pub(super) fn input(&mut self, path: &str, table: Option<At<JsonTable>>) -> Option<Json> {
         let Some(At { value: JsonTable(map), place, .. }) = table else {
             return Some(json!({ "type": "object" }));
         };

@@ -45,7 +45,6 @@ impl World {
         let aside = CallContext::aside("upload", &plugin, effective, &Arc::default(), &egress, &self.artifacts);
         let context = CallContext {
             channel: Channel { owner, ..Channel::default() },
-            door: None,
             ..Arc::into_inner(aside).expect("nobody else has it")
         };
         let filled = files_in(files, arguments, &context).await;

@@ -49,7 +49,7 @@ pub(super) fn resources(host: &Host, asker: &Asker, cursor: Option<&str>) -> Res
     let published = host.contexts(&asker.caller).resources;
     let (page, next_cursor) = wire::slice(&published, cursor, |offered| offered.link.uri.as_str())?;
     let mut own = if cursor.is_none() { asker.desk.artifacts.list() } else { Vec::new() };
-    if cursor.is_none() && host.code_mode_types(&asker.caller).is_some() {
+    if cursor.is_none() && host.has_code_mode(&asker.caller) {
         own.push(wire::resource(ResourceLink {
             uri: TYPES_URI.to_owned(),
             name: "code-mode-types".to_owned(),
