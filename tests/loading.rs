@@ -155,8 +155,8 @@ async fn what_the_configuration_names_has_to_be_there() {
         (
             "component = \"builtin:nothing\"",
             "there is no `builtin:nothing`; there are `builtin:datetime`, `builtin:files`, `builtin:http`, `builtin:memory`, \
-             `builtin:std`, `builtin:web-answers`, `builtin:web-fetch`, `builtin:web-search`, `builtin:code-executor`, \
-             `builtin:code-mode`, `builtin:std-run-code`",
+             `builtin:shell`, `builtin:std`, `builtin:web-answers`, `builtin:web-fetch`, `builtin:web-search`, \
+             `builtin:code-executor`, `builtin:code-mode`, `builtin:std-run-code`",
         ),
     ] {
         let world = World::new().file("file", "");

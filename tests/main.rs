@@ -53,6 +53,7 @@ mod search;
 mod secrets;
 mod servers;
 mod services;
+mod shell;
 mod std_tools;
 mod telemetry;
 mod tidy;

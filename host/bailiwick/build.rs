@@ -11,7 +11,10 @@ use std::{env, fs};
 
 const TARGET: &str = "wasm32-wasip2";
 /// Folder under `plugins/`, which is also the name after `builtin:`.
-const BUILTINS: &[&str] = &["datetime", "files", "http", "memory", "std", "web-answers", "web-fetch", "web-search"];
+const BUILTINS: &[&str] =
+    &["datetime", "files", "http", "memory", "shell", "std", "web-answers", "web-fetch", "web-search"];
+/// Those with dependencies whose features others of them must not have: a clock does not import files.
+const APART: [&str; 1] = ["shell"];
 /// What the host runs for itself, with the constant each becomes; no configuration can name them.
 const OWN: [(&str, &str); 2] = [("selftest", "SELFTEST"), ("openapi", "OPENAPI")];
 
@@ -79,12 +82,27 @@ fn has_target() -> bool {
 /// Runs cargo for the plugins, in a target folder that all profiles of the host share.
 fn build(root: &Path, out: &Path) -> Vec<(&'static str, PathBuf)> {
     let target = out.ancestors().nth(4).expect("OUT_DIR lies in target/PROFILE/build/NAME/out").join("plugins");
+    let all: Vec<&str> = BUILTINS.iter().copied().chain(OWN.iter().map(|(plugin, _)| *plugin)).collect();
+    let (apart, together): (Vec<&str>, Vec<&str>) = all.iter().partition(|plugin| APART.contains(plugin));
+    compile(root, &target, &together);
+    for plugin in apart {
+        compile(root, &target, &[plugin]);
+    }
+    let component = |plugin: &str| {
+        let file = format!("bailiwick_plugin_{}.wasm", plugin.replace('-', "_"));
+        target.join(TARGET).join("guest").join(file)
+    };
+    all.into_iter().map(|plugin| (plugin, component(plugin))).collect()
+}
+
+/// One run of cargo: what these plugins depend on has the features that any of them wants.
+fn compile(root: &Path, target: &Path, plugins: &[&str]) {
     let mut cargo = Command::new(env::var("CARGO").expect("cargo sets it"));
     cargo
         .current_dir(root)
         .args(["build", "--locked", "--profile", "guest", "--target", TARGET, "--target-dir"])
-        .arg(&target);
-    for plugin in BUILTINS.iter().chain(OWN.iter().map(|(plugin, _)| plugin)) {
+        .arg(target);
+    for plugin in plugins {
         cargo.args(["-p", &format!("bailiwick-plugin-{plugin}")]);
     }
     // What cargo sets for this script is meant for the host, not for the plugins.
@@ -94,14 +112,6 @@ fn build(root: &Path, out: &Path) -> Vec<(&'static str, PathBuf)> {
     }
     let status = cargo.status().expect("cargo can be started");
     assert!(status.success(), "the built-in plugins do not compile; cargo's own messages stand above");
-    BUILTINS
-        .iter()
-        .chain(OWN.iter().map(|(plugin, _)| plugin))
-        .map(|plugin| {
-            let file = format!("bailiwick_plugin_{}.wasm", plugin.replace('-', "_"));
-            (*plugin, target.join(TARGET).join("guest").join(file))
-        })
-        .collect()
 }
 
 fn source(components: &[(&str, PathBuf)]) -> String {
