@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use arbitrary::Unstructured;
 use bailiwick::ambient;
 use bailiwick::runtime::precheck::precheck;
-use bailiwick::runtime::{CompileLimits, Compiler, Component, LoadError, Runtime};
+use bailiwick::runtime::{CompileLimits, Compiler, Component, LoadError, Runtime, Wasm};
 use bailiwick_core::outcome::Code;
-use bailiwick_core::registry::Trust;
 use serde_json::{Value, json};
 
 use crate::support::host::World;
@@ -67,7 +66,7 @@ fn by_child() -> Compiler {
 }
 
 async fn load(runtime: &Arc<Runtime>, wasm: Vec<u8>) -> Result<Arc<Component>, LoadError> {
-    runtime.load(wasm.into(), "odd", Trust::Foreign).await
+    runtime.load(Wasm::foreign(wasm), "odd").await
 }
 
 /// What a host says of a component that it leaves out, without the place.
@@ -181,13 +180,12 @@ async fn a_file_that_is_no_component_is_told_what_it_is() {
     };
     let engine = wasmtime::Engine::new(&bailiwick::runtime::engine_config()).expect("the engine starts");
     let foreign = engine.precompile_component(&tiny()).expect("it compiles");
+    let never = "it is not a WebAssembly component: it is compiled code, which is never loaded from a file; \
+                 name the component it was compiled from";
     for (bytes, expected) in [
-        (
-            foreign,
-            "it is not a WebAssembly component: it is compiled code, which is never loaded from a file; \
-             name the component it was compiled from",
-        ),
-        (compiled, "it is not a WebAssembly component: it does not start with the WebAssembly magic number"),
+        (foreign, never),
+        (compiled, never),
+        (b"odd".to_vec(), "it is not a WebAssembly component: it does not start with the WebAssembly magic number"),
         (
             b"\0asm\x0d\0\x01\0\x07\xff\xff\xff\xff\x0f".to_vec(),
             "it is damaged: unexpected end-of-file (at offset 0xe)",

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+use sha2::{Digest as _, Sha256};
+
 const TARGET: &str = "wasm32-wasip2";
 /// Folder under `plugins/`, which is also the name after `builtin:`.
 const BUILTINS: &[&str] =
@@ -49,20 +51,28 @@ fn main() {
 fn interpreters(root: &Path) -> String {
     let mut text = String::new();
     for (name, constant) in INTERPRETERS {
-        let file = root.join("plugins/built").join(format!("{name}.wasm"));
-        let bytes = match fs::canonicalize(&file) {
-            Ok(file) => format!("include_bytes!({file:?})"),
-            Err(_) => {
-                println!(
-                    "cargo::warning=there is no {name}.wasm in plugins/built: programs in it are not run; `./just interpreters` builds it"
-                );
-                "&[]".to_owned()
-            }
-        };
-        let doc = "/// Runs programs; empty in a program that was built without it.";
-        writeln!(text, "{doc}\npub const {constant}: &[u8] = {bytes};").expect("a String takes everything");
+        let file = fs::canonicalize(root.join("plugins/built").join(format!("{name}.wasm"))).ok();
+        if file.is_none() {
+            println!(
+                "cargo::warning=there is no {name}.wasm in plugins/built: programs in it are not run; `./just interpreters` builds it"
+            );
+        }
+        text += &constant_of("Runs programs; none in a program that was built without it.", constant, file.as_deref());
     }
     text
+}
+
+/// A constant of one component that may be missing.
+fn constant_of(doc: &str, name: &str, file: Option<&Path>) -> String {
+    let value = file.map_or("None".to_owned(), |file| format!("Some({})", embedded(file)));
+    format!("/// {doc}\npub const {name}: Option<Embedded> = {value};\n")
+}
+
+/// A component and its digest: what starts with the program need not be hashed each time.
+fn embedded(file: &Path) -> String {
+    let bytes = fs::read(file).expect("a component that was built can be read");
+    let digest: [u8; 32] = Sha256::digest(bytes).into();
+    format!("Embedded {{ wasm: include_bytes!({file:?}), digest: {digest:?} }}")
 }
 
 /// The version of a dependency in Cargo.lock.
@@ -116,17 +126,15 @@ fn compile(root: &Path, target: &Path, plugins: &[&str]) {
 
 fn source(components: &[(&str, PathBuf)]) -> String {
     let mut text =
-        String::from("/// The plugins in this program, by name.\npub const BUILTINS: &[(&str, &[u8])] = &[\n");
+        String::from("/// The plugins in this program, by name.\npub const BUILTINS: &[(&str, Embedded)] = &[\n");
     let is_own = |name: &str| OWN.iter().any(|(own, _)| *own == name);
     for (name, path) in components.iter().filter(|(name, _)| !is_own(name)) {
-        writeln!(text, "    ({name:?}, include_bytes!({path:?})),").expect("a String takes everything");
+        writeln!(text, "    ({name:?}, {}),", embedded(path)).expect("a String takes everything");
     }
     text.push_str("];\n");
     for (own, constant) in OWN {
-        let component = components.iter().find(|(name, _)| *name == own);
-        let bytes = component.map_or("&[]".to_owned(), |(_, path)| format!("include_bytes!({path:?})"));
-        let doc = "/// What the host runs for itself; empty in a program without plugins.";
-        writeln!(text, "{doc}\npub const {constant}: &[u8] = {bytes};").expect("a String takes everything");
+        let component = components.iter().find(|(name, _)| *name == own).map(|(_, path)| path.as_path());
+        text += &constant_of("What the host runs for itself; none in a program without plugins.", constant, component);
     }
     text
 }

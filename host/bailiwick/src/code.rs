@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::{OnceCell, Semaphore};
 
 use bailiwick_core::code::run::{Fault, Form, RUN, Ran, Run};
@@ -13,7 +12,6 @@ use bailiwick_core::code::{Interpreter, Language};
 use bailiwick_core::name::PluginName;
 use bailiwick_core::outcome::{Code as FailureCode, Failure, Output};
 use bailiwick_core::policy::Permitted;
-use bailiwick_core::registry::Trust;
 use bailiwick_core::schema;
 
 use crate::artifact::Artifacts;
@@ -84,9 +82,9 @@ impl Interpreters {
 
     async fn load(&self, interpreter: Interpreter) -> Result<Arc<Component>, Failure> {
         let unavailable = |message: String| Failure::new(FailureCode::PluginNotConfigured, message);
-        let code = Bytes::from_static(builtin::interpreter(interpreter).map_err(unavailable)?);
+        let code = builtin::interpreter(interpreter).map_err(unavailable)?;
         let name = interpreter.as_str();
-        let loaded = self.runtime.load(code, name, Trust::Builtin).await;
+        let loaded = self.runtime.load(code, name).await;
         let component = loaded.map_err(|error| Failure::new(error.code(), error.to_string()))?;
         // What its memory begins with is large: it is put aside now, and not in the time of a call.
         let plugin = PluginName::parse(name).unwrap_or_else(|_| unreachable!("`{name}` is a legal name"));

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use tokio::sync::watch;
 
@@ -13,7 +12,7 @@ use bailiwick_core::config::{self, Approval, Class, ComponentSource, Config, Eff
 use bailiwick_core::grant::Limits;
 use bailiwick_core::lock::{Difference, Pin, Published};
 use bailiwick_core::name::PluginName;
-use bailiwick_core::registry::{Definition, Trust, check_published};
+use bailiwick_core::registry::{Definition, check_published};
 
 use crate::artifact::Artifacts;
 use crate::context::CallContext;
@@ -24,7 +23,7 @@ use crate::load::{self, StartError};
 use crate::process::Programs;
 use crate::registrations::Vault;
 use crate::resolver::Resolver;
-use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Runtime};
+use crate::runtime::{self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Runtime, Wasm};
 use crate::service::Services;
 use crate::store::{self, Store};
 use crate::surface::Surface;
@@ -121,8 +120,8 @@ impl Bench {
 
     async fn plugin(&self, plugin: &config::Plugin) -> Examined {
         let mut examined = match &plugin.class {
-            Class::Component(source) => match load::bytes(source).await {
-                Ok((bytes, _)) => self.component(bytes, &plugin.name, load::trust(source)).await,
+            Class::Component(source) => match load::wasm(source).await {
+                Ok((wasm, _)) => self.component(wasm, &plugin.name).await,
                 Err(fault) => return Examined::broken(None, fault.message),
             },
             Class::Mcp(_) | Class::Remote(_) => self.server(plugin).await,
@@ -177,12 +176,12 @@ impl Bench {
     }
 
     /// Looks at a component.
-    pub async fn component(&self, bytes: Bytes, name: &PluginName, trust: Trust) -> Examined {
-        let surface = match Surface::read(&bytes) {
+    pub async fn component(&self, wasm: Wasm, name: &PluginName) -> Examined {
+        let surface = match Surface::read(&wasm.bytes) {
             Ok(surface) => surface,
             Err(error) => return Examined::broken(None, error.to_string()),
         };
-        match self.describe(bytes, name, trust).await {
+        match self.describe(wasm, name).await {
             Ok(described) => {
                 let fault = described.check().err();
                 let definitions = Some(described.definitions());
@@ -192,8 +191,8 @@ impl Bench {
         }
     }
 
-    async fn describe(&self, bytes: Bytes, name: &PluginName, trust: Trust) -> Result<Described, String> {
-        let component = self.runtime.load(bytes, name.as_ref(), trust).await.map_err(|error| error.to_string())?;
+    async fn describe(&self, wasm: Wasm, name: &PluginName) -> Result<Described, String> {
+        let component = self.runtime.load(wasm, name.as_ref()).await.map_err(|error| error.to_string())?;
         let described = runtime::describe(&component, &nothing(name, &self.egress, &self.artifacts)).await;
         described.map_err(|failure| format!("`describe` failed: {failure}"))
     }

@@ -74,9 +74,9 @@ async fn inspect<'t>(terminal: &Terminal, bench: &Bench, target: &'t str) -> Res
         Some(name) => ComponentSource::Builtin(name.to_owned()),
         None => ComponentSource::Path(target.into()),
     };
-    let (bytes, _) = load::bytes(&source).await.map_err(|fault| trouble("inspect.unreadable", fault.message))?;
+    let (wasm, _) = load::wasm(&source).await.map_err(|fault| trouble("inspect.unreadable", fault.message))?;
     let name = plugin_name(target);
-    let mut examined = start::patiently(terminal, bench.component(bytes, &name, load::trust(&source))).await;
+    let mut examined = start::patiently(terminal, bench.component(wasm, &name)).await;
     let surface = examined.surface.take().ok_or_else(|| {
         let fault = examined.fault.as_deref().unwrap_or_default();
         trouble("inspect.not-a-component", format!("{target} cannot be inspected: {fault}"))

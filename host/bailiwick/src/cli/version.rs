@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::builtin::BUILTINS;
-use crate::runtime::{CONTRACT, ComponentDigest};
+use crate::runtime::{CONTRACT, Wasm};
 
 use super::Exit;
 use super::terminal::{Terminal, Trouble};
@@ -15,9 +15,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const ENGINE: &str = env!("BAILIWICK_WASMTIME");
 
 pub(super) fn run(terminal: &Terminal) -> Result<Exit, Trouble> {
-    let builtins = BUILTINS.iter().map(|(name, bytes)| (*name, bytes.len(), ComponentDigest::of(bytes).to_string()));
+    let builtins = BUILTINS.iter().map(|(name, embedded)| (*name, Wasm::embedded(*embedded)));
     if terminal.json {
-        let builtin = |(name, bytes, digest)| json!({"name": name, "bytes": bytes, "digest": digest});
+        let builtin = |(name, wasm): (&str, Wasm)| json!({"name": name, "bytes": wasm.bytes.len(), "digest": wasm.digest.to_string()});
         terminal.print_json(&json!({
             "version": VERSION,
             "engine": {"name": "wasmtime", "version": ENGINE},
@@ -30,8 +30,8 @@ pub(super) fn run(terminal: &Terminal) -> Result<Exit, Trouble> {
     if BUILTINS.is_empty() {
         text.push_str("built-in  no plugins\n");
     }
-    for (name, bytes, digest) in builtins {
-        let _ = writeln!(text, "built-in  {name:<12} {digest}  {bytes} bytes");
+    for (name, wasm) in builtins {
+        let _ = writeln!(text, "built-in  {name:<12} {}  {} bytes", wasm.digest, wasm.bytes.len());
     }
     terminal.print(&text)?;
     Ok(Exit::Done)

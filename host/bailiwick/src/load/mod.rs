@@ -52,7 +52,7 @@ use crate::registrations::{Merged, Registrations, Vault, left_out, with_registra
 use crate::resolver::Resolver;
 use crate::runtime::{
     self, Cache, CompileLimits, Compiler, Component, ComponentDigest, Described, Directories, LoadError, MAX_COMPONENT,
-    Runtime,
+    Runtime, Wasm,
 };
 use crate::search;
 use crate::secrets::Secrets;
@@ -602,9 +602,9 @@ impl Loader<'_> {
         source: &ComponentSource,
     ) -> Result<(Arc<Component>, String, Bytes), LoadFault> {
         self.wall.map_or(Ok(()), |wall| wall.admits(configured))?;
-        let (bytes, shown) = bytes(source).await?;
-        let component = self.runtime.load(bytes.clone(), configured.name.as_ref(), trust(source)).await?;
-        Ok((component, shown, bytes))
+        let (wasm, shown) = wasm(source).await?;
+        let bytes = wasm.bytes.clone();
+        Ok((self.runtime.load(wasm, configured.name.as_ref()).await?, shown, bytes))
     }
 
     /// What the plugin publishes, asked before anything is granted.
@@ -751,18 +751,18 @@ fn own_files<'g>(own: &[PathBuf], grants: impl Iterator<Item = &'g FsGrant>) -> 
 }
 
 /// The bytes of a component, and where they are from.
-pub(crate) async fn bytes(source: &ComponentSource) -> Result<(Bytes, String), LoadFault> {
+pub(crate) async fn wasm(source: &ComponentSource) -> Result<(Wasm, String), LoadFault> {
     let path = match source {
         ComponentSource::Builtin(name) => {
-            return Ok((Bytes::from_static(builtin::find(name)?), format!("builtin:{name}")));
+            return Ok((builtin::find(name)?, format!("builtin:{name}")));
         }
         ComponentSource::Path(path) => path.clone(),
     };
     let shown = path.display().to_string();
-    let read = move || ambient::read_regular(&path, MAX_COMPONENT, Links::Followed);
+    let read = move || ambient::read_regular(&path, MAX_COMPONENT, Links::Followed).map(Wasm::foreign);
     let read = tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
     match read {
-        Ok(bytes) => Ok((bytes.into(), shown)),
+        Ok(wasm) => Ok((wasm, shown)),
         Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
             let message = format!("{shown} is larger than {}, the most the host takes", Size(MAX_COMPONENT));
             Err(LoadFault { code: Some(Code::LimitCompile), message })

@@ -4,14 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use bailiwick_core::config::{self, Service};
 use bailiwick_core::context::Catalogue;
 use bailiwick_core::lock::{Lock, Published};
 use bailiwick_core::redact::brief;
-use bailiwick_core::registry::Trust;
 
 use crate::builtin;
 use crate::fleet::{self, kept};
@@ -56,8 +54,8 @@ impl Loader<'_> {
                 ..Problem::left_out(name, at, message)
             });
         }
-        let code = Bytes::from_static(builtin::openapi()?);
-        let component = self.runtime.load(code, configured.name.as_ref(), Trust::Builtin).await?;
+        let code = builtin::openapi()?;
+        let component = self.runtime.load(code, configured.name.as_ref()).await?;
         let session = self.services.session(service, wire);
         let callable = offered.service(configured, service, component, session);
         let callable = callable.map_err(|failure| failure.to_string())?;

@@ -1,8 +1,8 @@
 //! From the bytes of a component to code that can run, through a cache of compiled code.
 //!
 //! Loading compiled code is as dangerous as running it: nothing checks it. So an entry of the cache is taken only when
-//! its seal is right: an HMAC, under a key only this host has, over the engine's settings, the component's hash and the
-//! code. An entry that is flipped, swapped, from another host or another version is compiled anew. The hash is of the very
+//! its seal is right: a keyed hash (BLAKE3), under a key only this host has, over the engine's settings, the component's
+//! hash and the code. An entry that is flipped, swapped, from another host or another version is compiled anew. The hash is of the very
 //! bytes in memory that are compiled; a file that changes meanwhile changes nothing.
 
 use std::fmt;
@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -25,9 +24,12 @@ use super::guard::Exceeded;
 use super::precheck::{Unfit, precheck};
 use super::proposals;
 use crate::ambient::{self, Links};
+use crate::builtin::Embedded;
 
 /// Compiled code larger than this is not loaded; that of CPython with its libraries is 45 MiB.
 pub(super) const MAX_CODE: u64 = 1 << 30;
+/// Of an entry of the cache: the code, then its seal.
+const FORMAT: u32 = 2;
 const SEAL: usize = 32;
 
 /// SHA-256 of a component's bytes.
@@ -39,6 +41,33 @@ impl ComponentDigest {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+}
+
+/// The bytes of a component, with their digest and where they are from.
+#[derive(Debug, Clone)]
+pub struct Wasm {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Their digest.
+    pub digest: ComponentDigest,
+    /// Whether they are part of this program.
+    pub trust: Trust,
+}
+
+impl Wasm {
+    /// A component from somewhere else. Hashes it, which takes a millisecond for each megabyte or so.
+    #[must_use]
+    pub fn foreign(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self { digest: ComponentDigest::of(&bytes), bytes, trust: Trust::Foreign }
+    }
+
+    /// A component that is part of this program.
+    #[must_use]
+    pub fn embedded(embedded: Embedded) -> Self {
+        let (bytes, digest) = (Bytes::from_static(embedded.wasm), ComponentDigest(embedded.digest));
+        Self { bytes, digest, trust: Trust::Builtin }
     }
 }
 
@@ -122,6 +151,7 @@ impl Cache {
         if ![ambient::own_user(), 0].contains(&owner) {
             return Err(refused(format!("{} belongs to another user; run `chown` on it", folder.display())));
         }
+        let key = blake3::derive_key("bailiwick 2026-11-22 compiled code", &key);
         Ok(Self { folder, key })
     }
 
@@ -129,13 +159,12 @@ impl Cache {
         self.folder.join(format!("{}-{:016x}.cwasm", hex::encode(digest.0), compatibility(engine)))
     }
 
-    fn seal(&self, digest: ComponentDigest, engine: &Engine, code: &[u8]) -> Hmac<Sha256> {
-        let mut seal = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes a key of any length");
-        seal.update(b"bailiwick compiled code 1\0");
+    fn seal(&self, digest: ComponentDigest, engine: &Engine, code: &[u8]) -> blake3::Hash {
+        let mut seal = blake3::Hasher::new_keyed(&self.key);
         seal.update(&compatibility(engine).to_le_bytes());
         seal.update(&digest.0);
         seal.update(code);
-        seal
+        seal.finalize()
     }
 
     /// The code of an entry whose seal is right.
@@ -149,8 +178,9 @@ impl Cache {
                 return None;
             }
         };
-        let seal: Vec<u8> = code.drain(..SEAL.min(code.len())).collect();
-        if self.seal(digest, engine, &code).verify_slice(&seal).is_err() {
+        let seal = code.split_off(code.len().saturating_sub(SEAL));
+        // Compared in constant time.
+        if !<[u8; SEAL]>::try_from(seal).is_ok_and(|seal| self.seal(digest, engine, &code) == seal) {
             tracing::warn!(entry = %path.display(), "compiled code does not match its seal; compiling anew");
             return None;
         }
@@ -158,8 +188,8 @@ impl Cache {
     }
 
     fn write(&self, digest: ComponentDigest, engine: &Engine, code: &[u8]) {
-        let mut entry = self.seal(digest, engine, code).finalize().into_bytes().to_vec();
-        entry.extend_from_slice(code);
+        let seal = self.seal(digest, engine, code);
+        let entry = [code, seal.as_bytes()].concat();
         if let Err(error) = ambient::write_private(&self.path(digest, engine), &entry) {
             tracing::warn!(%error, folder = %self.folder.display(), "compiled code cannot be kept; the next start will compile again");
         }
@@ -169,6 +199,7 @@ impl Cache {
 /// A number that changes with anything that makes compiled code unfit for an engine.
 pub(super) fn compatibility(engine: &Engine) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
+    FORMAT.hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);
     hasher.finish()
 }
@@ -188,16 +219,11 @@ pub(super) struct Compiled {
 ///
 /// # Errors
 /// When it is not a component, does not compile, or takes too much to compile.
-pub(super) async fn load(
-    runtime: &Arc<Runtime>,
-    wasm: Bytes,
-    digest: ComponentDigest,
-    name: &str,
-    trust: Trust,
-) -> Result<Compiled, CompileError> {
+pub(super) async fn load(runtime: &Arc<Runtime>, wasm: Wasm, name: &str) -> Result<Compiled, CompileError> {
+    let digest = wasm.digest;
     let look = async || {
-        let (bytes, plugin) = (wasm.clone(), name.to_owned());
-        blocking(runtime, move |runtime| find(runtime, &bytes, digest, &plugin)).await
+        let (wasm, plugin) = (wasm.clone(), name.to_owned());
+        blocking(runtime, move |runtime| find(runtime, &wasm, &plugin)).await
     };
     if let Some(compiled) = look().await? {
         return Ok(compiled);
@@ -214,7 +240,7 @@ pub(super) async fn load(
     if waited && let Some(compiled) = look().await? {
         return Ok(compiled);
     }
-    let compiled = make(runtime, wasm, digest, name, trust).await;
+    let compiled = make(runtime, wasm, name).await;
     let error = compiled.as_ref().err();
     refusal.clone_from(&error.cloned());
     if !error.is_some_and(CompileError::is_lasting) {
@@ -224,14 +250,9 @@ pub(super) async fn load(
 }
 
 /// Compiles what the cache does not have, and keeps it there.
-async fn make(
-    runtime: &Arc<Runtime>,
-    wasm: Bytes,
-    digest: ComponentDigest,
-    name: &str,
-    trust: Trust,
-) -> Result<Compiled, CompileError> {
+async fn make(runtime: &Arc<Runtime>, wasm: Wasm, name: &str) -> Result<Compiled, CompileError> {
     let start = std::time::Instant::now();
+    let Wasm { bytes: wasm, digest, trust } = wasm;
     let size = wasm.len();
     let guarded = match trust {
         Trust::Foreign => runtime.guard.compile(&wasm, compatibility(&runtime.engines.pooled)).await,
@@ -264,9 +285,10 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 /// Looks for the compiled code of `wasm`, and whether compiling it should be tried where there is none.
-fn find(runtime: &Runtime, wasm: &[u8], digest: ComponentDigest, name: &str) -> Result<Option<Compiled>, CompileError> {
-    is_component(wasm)?;
-    let code = runtime.cache.as_ref().and_then(|cache| cache.read(digest, &runtime.engines.pooled));
+fn find(runtime: &Runtime, wasm: &Wasm, name: &str) -> Result<Option<Compiled>, CompileError> {
+    let Wasm { bytes, digest, .. } = wasm;
+    is_component(bytes)?;
+    let code = runtime.cache.as_ref().and_then(|cache| cache.read(*digest, &runtime.engines.pooled));
     match code.map(|code| fit(&runtime.engines, &code, name)) {
         Some(Ok(compiled)) => {
             runtime.tally.cached.inc();
@@ -277,7 +299,7 @@ fn find(runtime: &Runtime, wasm: &[u8], digest: ComponentDigest, name: &str) -> 
         }
         None => {}
     }
-    precheck(wasm)?;
+    precheck(bytes)?;
     Ok(None)
 }
 

@@ -18,19 +18,17 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use bytes::Bytes;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{ComponentExportIndex, InstancePre, Linker};
 
 use bailiwick_core::capability::Capability;
 use bailiwick_core::grant::fs::{Access, FsGrants};
 use bailiwick_core::outcome::Code;
-use bailiwick_core::registry::Trust;
 use bailiwick_core::typed::LeftOut;
 
 pub use call::{Described, call, call_as, check, describe};
 pub use child::{COMMAND as CHILD_COMMAND, compile_if_child};
-pub use compile::{Cache, CompileError, ComponentDigest, KEY_FILE, host_key};
+pub use compile::{Cache, CompileError, ComponentDigest, KEY_FILE, Wasm, host_key};
 pub use engine::{Engines, TICK, config as engine_config};
 pub use guard::{CompileLimits, Compiler, Exceeded};
 pub use precheck::MAX_COMPONENT;
@@ -147,13 +145,12 @@ impl Runtime {
     ///
     /// # Errors
     /// See [`LoadError`].
-    pub async fn load(self: &Arc<Self>, wasm: Bytes, name: &str, trust: Trust) -> Result<Arc<Component>, LoadError> {
-        let bytes = wasm.clone();
-        let digest = compile::blocking(self, move |_| Ok(ComponentDigest::of(&bytes))).await?;
+    pub async fn load(self: &Arc<Self>, wasm: Wasm, name: &str) -> Result<Arc<Component>, LoadError> {
+        let digest = wasm.digest;
         if let Some(component) = self.in_use(digest, None) {
             return Ok(component);
         }
-        let component = Arc::new(self.link(wasm, digest, name, trust).await?);
+        let component = Arc::new(self.link(wasm, name).await?);
         // Another plugin may have been faster.
         Ok(self.in_use(digest, Some(&component)).unwrap_or(component))
     }
@@ -169,17 +166,13 @@ impl Runtime {
         known
     }
 
-    async fn link(
-        self: &Arc<Self>,
-        wasm: Bytes,
-        digest: ComponentDigest,
-        name: &str,
-        trust: Trust,
-    ) -> Result<Component, LoadError> {
-        let compiled = compile::load(self, wasm.clone(), digest, name, trust).await?;
+    async fn link(self: &Arc<Self>, wasm: Wasm, name: &str) -> Result<Component, LoadError> {
+        let digest = wasm.digest;
+        let bytes = wasm.bytes.clone();
+        let compiled = compile::load(self, wasm, name).await?;
         let pooled = wasmtime::Engine::same(&compiled.engine, &self.engines.pooled);
         let linker = if pooled { &self.pooled } else { &self.on_demand };
-        let tools = if exported(&compiled, TOOL)? { None } else { Some(Tools::find(&compiled, &wasm, name)) };
+        let tools = if exported(&compiled, TOOL)? { None } else { Some(Tools::find(&compiled, &bytes, name)) };
         if let Some(none) = tools.as_ref().filter(|tools| tools.is_empty()) {
             return Err(LoadError::NoTools(none.left_out.clone()));
         }

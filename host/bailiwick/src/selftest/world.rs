@@ -47,14 +47,12 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Result<Self, SelftestError> {
-        if SELFTEST.is_empty() {
-            return Err(SelftestError::NoPlugin);
-        }
+        let plugin = SELFTEST.ok_or(SelftestError::NoPlugin)?;
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
         let canary = format!("canary-{}", hex::encode(random));
         let folder = Folder(ambient::temporary_dir("bailiwick-selftest")?);
-        furnish(&folder.0, &canary)?;
+        furnish(&folder.0, plugin.wasm, &canary)?;
         let inner = Server::start(String::new()).await?;
         let door = Server::start(format!("http://127.0.0.1:{}/", inner.port)).await?;
         let here = vec![vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]];
@@ -152,13 +150,13 @@ impl World {
 /// Short enough that the whole takes seconds.
 const LIMITS: &str = "limits.time = \"500ms\"\nlimits.memory = \"32MiB\"\nlimits.handles = 100\n";
 
-fn furnish(folder: &Path, canary: &str) -> io::Result<()> {
+fn furnish(folder: &Path, plugin: &[u8], canary: &str) -> io::Result<()> {
     for name in ["inside", "inside/folder", "outside", "state", "cache"] {
         ambient::create_private_dir(&folder.join(name))?;
     }
     let outside = format!("{canary}-outside");
     for (name, content) in [
-        ("selftest.wasm", SELFTEST),
+        ("selftest.wasm", plugin),
         ("canary", canary.as_bytes()),
         ("outside-canary", outside.as_bytes()),
         ("outside/secret.txt", outside.as_bytes()),
