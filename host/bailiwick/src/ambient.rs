@@ -7,9 +7,9 @@ pub(crate) mod cage;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read, Write as _};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
@@ -582,6 +582,14 @@ pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 /// # Errors
 /// As the operating system says; `InvalidInput` for what is no regular file, `FileTooLarge` above the limit.
 pub fn read_regular(path: &Path, most: u64, links: Links) -> io::Result<Vec<u8>> {
+    read_all(open_regular(path, links)?, most)
+}
+
+/// Opens a regular file to read; see [`read_regular`].
+///
+/// # Errors
+/// As the operating system says; `InvalidInput` for what is no regular file.
+pub fn open_regular(path: &Path, links: Links) -> io::Result<File> {
     let flags = match links {
         Links::Followed => OFlags::NONBLOCK,
         Links::Refused => OFlags::NONBLOCK | OFlags::NOFOLLOW,
@@ -590,7 +598,63 @@ pub fn read_regular(path: &Path, most: u64, links: Links) -> io::Result<Vec<u8>>
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    read_all(file, most)
+    Ok(file)
+}
+
+/// Bytes that are copied at once: few enough to stay in a processor's cache.
+const PIECE: usize = 256 << 10;
+
+/// Bytes in memory that nobody can change any more, this process included, and that can be mapped like a file.
+#[derive(Debug)]
+pub struct Frozen(File);
+
+impl Frozen {
+    /// Copies what `source` has, of at most `most` bytes, and shows each piece to `seen` on the way.
+    ///
+    /// # Errors
+    /// As the operating system says; `FileTooLarge` above the limit.
+    pub fn copy(source: impl Read, most: u64, mut seen: impl FnMut(&[u8])) -> io::Result<Self> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let mut memory = File::from(rustix::fs::memfd_create("bailiwick", flags)?);
+        let mut source = source.take(most + 1);
+        let (mut piece, mut copied) = (vec![0; PIECE], 0);
+        loop {
+            let n_bytes = match source.read(&mut piece) {
+                Ok(0) => break,
+                Ok(n_bytes) => n_bytes,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            copied += n_bytes as u64;
+            if copied > most {
+                return Err(io::Error::new(ErrorKind::FileTooLarge, format!("more than {most} bytes")));
+            }
+            seen(&piece[..n_bytes]);
+            memory.write_all(&piece[..n_bytes])?;
+        }
+        Self::seal(&memory)?;
+        Ok(Self(memory))
+    }
+
+    /// While the kernel moves its pages about, memory cannot be sealed (EBUSY); a moment later it can.
+    fn seal(memory: &File) -> io::Result<()> {
+        const MOST_TRIES: u32 = 20;
+        const PAUSE: Duration = Duration::from_millis(50);
+        let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+        for _ in 1..MOST_TRIES {
+            match rustix::fs::fcntl_add_seals(memory, seals) {
+                Err(rustix::io::Errno::BUSY) => std::thread::sleep(PAUSE),
+                sealed => return Ok(sealed?),
+            }
+        }
+        Ok(rustix::fs::fcntl_add_seals(memory, seals)?)
+    }
+
+    /// A path that leads to it for as long as it is there.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
+    }
 }
 
 /// What a symbolic link at the end of a path is.

@@ -9,16 +9,12 @@ use tokio::sync::{OnceCell, Semaphore};
 use bailiwick_core::code::run::{Fault, Form, RUN, Ran, Run};
 use bailiwick_core::code::tools::Kind;
 use bailiwick_core::code::{Interpreter, Language};
-use bailiwick_core::name::PluginName;
 use bailiwick_core::outcome::{Code as FailureCode, Failure, Output};
 use bailiwick_core::policy::Permitted;
 use bailiwick_core::schema;
 
-use crate::artifact::Artifacts;
 use crate::builtin;
 use crate::context::CallContext;
-use crate::egress::Egress;
-use crate::examine;
 use crate::runtime::{self, Component, Directories, Runtime};
 
 /// What an interpreter has to stop a program by itself, and say what it printed, before it is ended.
@@ -33,18 +29,15 @@ const CHECK_TIME: Duration = Duration::from_secs(10);
 /// The interpreters of a host. Each is compiled when it is first needed, and stays.
 pub(crate) struct Interpreters {
     runtime: Arc<Runtime>,
-    egress: Arc<Egress>,
-    artifacts: Arc<Artifacts>,
     javascript: OnceCell<Arc<Component>>,
     python: OnceCell<Arc<Component>>,
     checks: Semaphore,
 }
 
 impl Interpreters {
-    pub(crate) fn new(runtime: &Arc<Runtime>, egress: &Arc<Egress>, artifacts: &Arc<Artifacts>) -> Self {
-        let (runtime, egress, artifacts) = (Arc::clone(runtime), Arc::clone(egress), Arc::clone(artifacts));
+    pub(crate) fn new(runtime: &Arc<Runtime>) -> Self {
         let checks = Semaphore::new(MAX_CHECKS);
-        Self { runtime, egress, artifacts, javascript: OnceCell::new(), python: OnceCell::new(), checks }
+        Self { runtime: Arc::clone(runtime), javascript: OnceCell::new(), python: OnceCell::new(), checks }
     }
 
     /// An interpreter, ready to run. The first time on a machine that takes seconds: it is compiled.
@@ -85,11 +78,7 @@ impl Interpreters {
         let code = builtin::interpreter(interpreter).map_err(unavailable)?;
         let name = interpreter.as_str();
         let loaded = self.runtime.load(code, name).await;
-        let component = loaded.map_err(|error| Failure::new(error.code(), error.to_string()))?;
-        // What its memory begins with is large: it is put aside now, and not in the time of a call.
-        let plugin = PluginName::parse(name).unwrap_or_else(|_| unreachable!("`{name}` is a legal name"));
-        runtime::describe(&component, &examine::nothing(&plugin, &self.egress, &self.artifacts)).await?;
-        Ok(component)
+        loaded.map_err(|error| Failure::new(error.code(), error.to_string()))
     }
 }
 

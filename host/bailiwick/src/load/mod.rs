@@ -428,7 +428,7 @@ pub(crate) fn parts(config: &Config, setup: Setup) -> Result<Parts, StartError> 
     let services = Services::new(way, kept, setup.afresh, fleet.changed()).with_sessions(sessions);
     let runtime = Arc::new(runtime);
     Ok(Parts {
-        interpreters: Arc::new(Interpreters::new(&runtime, &egress, &artifacts)),
+        interpreters: Arc::new(Interpreters::new(&runtime)),
         runtime,
         egress,
         artifacts,

@@ -218,27 +218,9 @@ impl Described {
 
 /// What the component publishes. It runs with the rights in `context`, which should be none.
 ///
-/// It is the first that runs of a component, so it is here that what its memories begin with is put aside for all instances.
-/// While the kernel moves those pages about, it does not let them be sealed (EBUSY); a moment later it does.
-///
 /// # Errors
 /// Why it could not say.
 pub async fn describe(component: &Component, context: &Arc<CallContext>) -> Result<Described, Failure> {
-    const MOST_TRIES: u32 = 5;
-    const PAUSE: Duration = Duration::from_millis(50);
-    for _ in 1..MOST_TRIES {
-        match described(component, context).await {
-            Err(failure) if failure.message.ends_with(BUSY) => tokio::time::sleep(PAUSE).await,
-            said => return said,
-        }
-    }
-    described(component, context).await
-}
-
-/// How the operating system says that something cannot be done right now.
-const BUSY: &str = "(os error 16)";
-
-async fn described(component: &Component, context: &Arc<CallContext>) -> Result<Described, Failure> {
     let (pre, of_tool, of_context) = match &component.kind {
         Kind::Contract { pre, tool, context, .. } => (pre, tool, context),
         Kind::Typed(typed) => return Ok(Described { tools: typed.definitions(), context: Catalogue::default() }),

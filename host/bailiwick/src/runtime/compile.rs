@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,14 +24,14 @@ use super::engine::Engines;
 use super::guard::Exceeded;
 use super::precheck::{Unfit, precheck};
 use super::proposals;
-use crate::ambient::{self, Links};
+use crate::ambient::{self, Frozen, Links};
 use crate::builtin::Embedded;
 
 /// Compiled code larger than this is not loaded; that of CPython with its libraries is 45 MiB.
 pub(super) const MAX_CODE: u64 = 1 << 30;
 /// Of an entry of the cache: the code, then its seal.
 const FORMAT: u32 = 2;
-const SEAL: usize = 32;
+const SEAL: u64 = 32;
 
 /// SHA-256 of a component's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,9 +142,9 @@ impl Cache {
     ///
     /// # Errors
     /// When the folder cannot be made, or others may write to it.
-    pub fn open(folder: PathBuf, key: [u8; 32]) -> std::io::Result<Self> {
+    pub fn open(folder: PathBuf, key: [u8; 32]) -> io::Result<Self> {
         ambient::create_private_dir(&folder)?;
-        let refused = |message: String| std::io::Error::new(std::io::ErrorKind::PermissionDenied, message);
+        let refused = |message: String| io::Error::new(io::ErrorKind::PermissionDenied, message);
         let (mode, owner) = ambient::mode_and_owner(&folder)?;
         if mode & 0o022 != 0 {
             return Err(refused(format!("others may write to {}; run `chmod go-w` on it", folder.display())));
@@ -159,36 +160,46 @@ impl Cache {
         self.folder.join(format!("{}-{:016x}.cwasm", hex::encode(digest.0), compatibility(engine)))
     }
 
-    fn seal(&self, digest: ComponentDigest, engine: &Engine, code: &[u8]) -> blake3::Hash {
+    /// The seal of an entry, before its code was added.
+    fn seal(&self, digest: ComponentDigest, engine: &Engine) -> blake3::Hasher {
         let mut seal = blake3::Hasher::new_keyed(&self.key);
         seal.update(&compatibility(engine).to_le_bytes());
         seal.update(&digest.0);
-        seal.update(code);
-        seal.finalize()
+        seal
     }
 
     /// The code of an entry whose seal is right.
-    fn read(&self, digest: ComponentDigest, engine: &Engine) -> Option<Vec<u8>> {
+    fn read(&self, digest: ComponentDigest, engine: &Engine) -> Option<Frozen> {
         let path = self.path(digest, engine);
-        let mut code = match ambient::read_regular(&path, MAX_CODE, Links::Refused) {
-            Ok(entry) => entry,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        match self.unsealed(&path, self.seal(digest, engine)) {
+            Ok(Some(code)) => Some(code),
+            Ok(None) => {
+                tracing::warn!(entry = %path.display(), "compiled code does not match its seal; compiling anew");
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 tracing::warn!(entry = %path.display(), %error, "compiled code cannot be read; compiling anew");
-                return None;
+                None
             }
-        };
-        let seal = code.split_off(code.len().saturating_sub(SEAL));
-        // Compared in constant time.
-        if !<[u8; SEAL]>::try_from(seal).is_ok_and(|seal| self.seal(digest, engine, &code) == seal) {
-            tracing::warn!(entry = %path.display(), "compiled code does not match its seal; compiling anew");
-            return None;
         }
-        Some(code)
+    }
+
+    /// The code in a file, if its seal is right. What is checked is the copy: the file may change meanwhile.
+    fn unsealed(&self, path: &Path, mut seal: blake3::Hasher) -> io::Result<Option<Frozen>> {
+        let mut file = ambient::open_regular(path, Links::Refused)?;
+        let size = file.metadata()?.len().saturating_sub(SEAL);
+        let code = Frozen::copy((&mut file).take(size), MAX_CODE, |piece| {
+            seal.update(piece);
+        })?;
+        let mut written = Vec::new();
+        file.take(SEAL).read_to_end(&mut written)?;
+        // Compared in constant time.
+        Ok(<[u8; SEAL as usize]>::try_from(written).is_ok_and(|written| seal.finalize() == written).then_some(code))
     }
 
     fn write(&self, digest: ComponentDigest, engine: &Engine, code: &[u8]) {
-        let seal = self.seal(digest, engine, code);
+        let seal = self.seal(digest, engine).update(code).finalize();
         let entry = [code, seal.as_bytes()].concat();
         if let Err(error) = ambient::write_private(&self.path(digest, engine), &entry) {
             tracing::warn!(%error, folder = %self.folder.display(), "compiled code cannot be kept; the next start will compile again");
@@ -270,7 +281,9 @@ async fn make(runtime: &Arc<Runtime>, wasm: Wasm, name: &str) -> Result<Compiled
         if let Some(cache) = &runtime.cache {
             cache.write(digest, &runtime.engines.pooled, &code);
         }
-        fit(&runtime.engines, &code, &plugin).map_err(|error| CompileError::Compile(format!("{error:#}")))
+        let kept =
+            Frozen::copy(&code[..], MAX_CODE, |_| {}).map_err(|error| CompileError::Compile(error.to_string()))?;
+        fit(&runtime.engines, &kept, &plugin).map_err(|error| CompileError::Compile(format!("{error:#}")))
     })
     .await
 }
@@ -329,7 +342,7 @@ pub(super) fn compile(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>, CompileEr
 }
 
 /// Makes code ready to run: from the pool where it fits a slot, else one by one.
-fn fit(engines: &Engines, code: &[u8], name: &str) -> wasmtime::Result<Compiled> {
+fn fit(engines: &Engines, code: &Frozen, name: &str) -> wasmtime::Result<Compiled> {
     let on =
         |engine: &Engine| deserialize(engine, code).map(|component| Compiled { component, engine: engine.clone() });
     // A component that does not fit a slot of the pool fails to load there, before it runs.
@@ -341,11 +354,11 @@ fn fit(engines: &Engines, code: &[u8], name: &str) -> wasmtime::Result<Compiled>
 }
 
 #[expect(unsafe_code, reason = "there is no safe way to load compiled code")]
-fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `code` was made by `precompile_component` of this very version of the engine with the same settings: a
+fn deserialize(engine: &Engine, code: &Frozen) -> wasmtime::Result<Component> {
+    // SAFETY: nobody can change `code`, and it was made by `precompile_component` of this very version of the engine with the same settings: a
     // moment ago in this process, or in a child that runs this very program and gave the number of its engine, or by
     // this host before, which the seal over exactly these bytes proves.
-    unsafe { Component::deserialize(engine, code) }
+    unsafe { Component::deserialize_file(engine, code.path()) }
 }
 
 /// The name of the file with the host's own key, in the state folder.
@@ -355,15 +368,15 @@ pub const KEY_FILE: &str = "host.key";
 ///
 /// # Errors
 /// When the file cannot be made or read, has another size, or can be read by others.
-pub fn host_key(file: &Path) -> std::io::Result<[u8; 32]> {
-    let unfit = |message: String| std::io::Error::new(std::io::ErrorKind::InvalidData, message);
+pub fn host_key(file: &Path) -> io::Result<[u8; 32]> {
+    let unfit = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
     if !ambient::exists(file) {
         let mut key = [0; 32];
-        getrandom::fill(&mut key).map_err(std::io::Error::other)?;
+        getrandom::fill(&mut key).map_err(io::Error::other)?;
         match ambient::create_private(file, &key) {
             Ok(()) => return Ok(key),
             // Another process was first; its key is the key.
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
     }
@@ -377,6 +390,8 @@ pub fn host_key(file: &Path) -> std::io::Result<[u8; 32]> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use wasmtime::OptLevel;
 
     use super::super::engine_config;
@@ -404,7 +419,11 @@ mod tests {
         let code = compile(&theirs, EMPTY).expect("it compiles");
         cache.write(digest, &theirs, &code);
         assert!(cache.read(digest, &ours).is_none(), "it has another name");
-        assert_eq!(cache.read(digest, &theirs), Some(code));
+        let read = cache.read(digest, &theirs).expect("it is there");
+        assert_eq!(std::fs::read(read.path()).expect("it can be read"), code);
+        assert!(
+            std::fs::OpenOptions::new().append(true).open(read.path()).and_then(|mut it| it.write_all(b"x")).is_err()
+        );
         std::fs::rename(cache.path(digest, &theirs), cache.path(digest, &ours)).expect("it can be renamed");
         assert!(cache.read(digest, &ours).is_none(), "its seal is of another engine");
         let other_host = Cache { folder: folder.clone(), key: [8; 32] };
