@@ -126,6 +126,7 @@ fn a_question_that_makes_no_sense_is_a_mistake_of_the_command_line() {
         (&["probe"][..], 2),
         (&["probe", "--net", "GET not a url"], 2),
         (&["probe", "--fs", "eat", "/x"], 2),
+        (&["probe", "--call", "no tool"], 2),
         (&["nobody.get", "--secret", "A"], 5),
         (&["gett", "--secret", "A"], 5),
     ] {
@@ -286,6 +287,31 @@ async fn what_is_explained_of_secrets_is_what_a_call_finds() {
             let told = host.call("tell", json!({"name": name, "how": "length"})).await;
             assert_eq!(run.out.contains("the plugin can read it"), told.result.is_ok(), "{name}: {}", run.out);
         }
+    }
+}
+
+#[tokio::test]
+async fn what_is_explained_of_calls_is_what_a_call_finds() {
+    let polite = "[plugins.polite]\ncomponent = \"polite.wasm\"\n";
+    for (call, allowed, fix) in [
+        ("", false, "to allow it  call = [\"echo\"]  under [plugins.maker] bailiwick.toml:1"),
+        ("call = [\"count\"]", false, "to allow it  call = [\"echo\"]  under [plugins.maker] bailiwick.toml:1"),
+        (
+            "call = [\"*\", \"!echo\"]",
+            false,
+            "leave \"!echo\" out of `call` under `[plugins.maker]` (bailiwick.toml:1)",
+        ),
+        ("call = [\"echo\"]", true, "decided by   bailiwick.toml:1  call = [\"echo\"]"),
+        ("call = [\"*\"]", true, "decided by   bailiwick.toml:1  call = [\"*\"]"),
+    ] {
+        let text = format!("[plugins.maker]\ncomponent = \"maker.wasm\"\n{call}\n{polite}");
+        let host = World::new().start(&text).await;
+        let run = explain(&host.world, &text, &["maker.together", "--call", "echo"]);
+        assert_eq!(run.exit, if allowed { 0 } else { 4 }, "{call}: {}", run.out);
+        assert!(run.out.contains(fix), "{call}: {}", run.out);
+        let calls = json!({"calls": [{"tool": "echo", "arguments": {"name": "x"}}]});
+        let found = host.value("together", calls).await;
+        assert_eq!(found[0]["code"] != "denied.call", allowed, "{call}: {found}");
     }
 }
 

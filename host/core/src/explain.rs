@@ -12,6 +12,7 @@ use crate::grant::{
     Access, AddressClass, FsDenial, Grants, NetDenial, NetDenialKind, NetGrant, NetRequest, Origin, Placement, Reach,
     SecretGrant, SecretSource, Section, classify,
 };
+use crate::name::ToolName;
 use crate::outcome::Code;
 
 /// Whose rights are asked about: one tool's, or those of a plugin whose tools have no rules of their own.
@@ -260,6 +261,28 @@ impl<'c> Subject<'c> {
                 Answer::allowed(grants.line(&grant.place), format!("fs: {}", grant.text), notes)
             }
             Err(denial) => fs_denied(grants, &denial, notes),
+        }
+    }
+
+    /// Whether it may call the tool that callers know by this name. Whether there is one is not asked.
+    #[must_use]
+    pub fn call(&self, tool: &ToolName) -> Answer {
+        let calls = &self.effective.grants.call;
+        let entries: Vec<String> = calls.entries().iter().map(|entry| format!("{entry:?}")).collect();
+        let by = Line { at: calls.section().at.to_string(), text: format!("call = [{}]", entries.join(", ")) };
+        match calls.permits(tool) {
+            Ok(()) => {
+                let text = "who calls it needs the right to it as well; it is judged and recorded as any call";
+                Answer { ruling: Ruling::Allowed { by }, notes: vec![note("caller", text)] }
+            }
+            Err(failure) => {
+                let notes = match calls.line(tool) {
+                    Some(_) => Vec::new(),
+                    None => failure.fix.iter().map(|fix| note("excluded", fix)).collect(),
+                };
+                let fix = calls.line(tool).iter().map(|line| fix(line, calls.section())).collect();
+                Answer { ruling: Ruling::Denied { code: failure.code, reason: failure.message, by, fix }, notes }
+            }
         }
     }
 

@@ -27,6 +27,7 @@ Examples:
   bailiwick explain web_fetch --net 'GET https://api.example.com/v1/items'
   bailiwick explain files.read --fs read /notes/today.txt --fs write /notes/today.txt
   bailiwick explain fetch --secret TOKEN --json
+  bailiwick explain execute_code --call web_fetch
 
 Nothing is touched: no name is looked up, no path opened, no secret read. `PLUGIN.TOOL` and `PLUGIN`
 are answered from the configuration alone; to find another tool by its name, the plugins are asked
@@ -66,6 +67,7 @@ enum Question {
     Net { method: String, uri: Uri },
     Fs { access: Access, path: String },
     Secret(String),
+    Call(ToolName),
 }
 
 fn questions(asked: &ExplainArguments) -> Result<Vec<Question>, Trouble> {
@@ -78,7 +80,17 @@ fn questions(asked: &ExplainArguments) -> Result<Vec<Question>, Trouble> {
         questions.push(Question::Fs { access: access_of(access)?, path: path.clone() });
     }
     questions.extend(asked.secret.iter().cloned().map(Question::Secret));
+    for name in &asked.call {
+        questions.push(Question::Call(tool_of(name)?));
+    }
     Ok(questions)
+}
+
+fn tool_of(name: &str) -> Result<ToolName, Trouble> {
+    ToolName::parse(name).map_err(|error| {
+        let message = format!("`--call {}` names no tool: {error}", visible(name));
+        Trouble::new(Exit::Usage, "usage.tool", &message).with("fix", "`bailiwick list` shows the tools there are")
+    })
 }
 
 fn net(request: &str) -> Result<Question, Trouble> {
@@ -112,6 +124,7 @@ impl Question {
             },
             Self::Fs { access, path } => subject.fs(*access, path),
             Self::Secret(name) => subject.secret(name),
+            Self::Call(tool) => subject.call(tool),
         }
     }
 
@@ -121,6 +134,7 @@ impl Question {
             Self::Fs { access: Access::ReadOnly, path } => format!("read {path}"),
             Self::Fs { access: Access::ReadWrite, path } => format!("write {path}"),
             Self::Secret(name) => format!("secret {name}"),
+            Self::Call(tool) => format!("call {tool}"),
         };
         visible(&text).into_owned()
     }
@@ -130,6 +144,7 @@ impl Question {
             Self::Net { .. } => json!({"net": self.text()}),
             Self::Fs { access, path } => json!({"fs": path, "access": access}),
             Self::Secret(name) => json!({"secret": name}),
+            Self::Call(tool) => json!({"call": tool}),
         }
     }
 }

@@ -293,7 +293,7 @@ struct ChatArguments {
 
 /// What would be asked for, and by whom.
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("question").args(["net", "fs", "secret"]).required(true).multiple(true)))]
+#[command(group(clap::ArgGroup::new("question").args(["net", "fs", "secret", "call"]).required(true).multiple(true)))]
 struct ExplainArguments {
     /// A tool, a plugin, or `PLUGIN.TOOL`
     #[arg(value_name = "TOOL")]
@@ -307,6 +307,9 @@ struct ExplainArguments {
     /// A secret's name
     #[arg(long, value_name = "NAME")]
     secret: Vec<String>,
+    /// A tool that it would call itself, by the name callers know
+    #[arg(long, value_name = "TOOL")]
+    call: Vec<String>,
 }
 
 /// How to audit.

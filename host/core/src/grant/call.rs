@@ -45,14 +45,25 @@ impl CallGrants {
         if self.allows(tool) {
             return Ok(());
         }
-        let (section, line) = (&self.section, quoted(tool.as_str()));
-        let (what, fix) = if self.tools.excludes(tool) {
-            ("takes it out", format!("leave {} out of `call` under {section}", quoted(&format!("!{tool}"))))
-        } else {
-            ("does not name it", format!("add `call = [{line}]` under {section}"))
+        let section = &self.section;
+        let (what, fix) = match self.line(tool) {
+            Some(line) => ("does not name it", format!("add `{line}` under {section}")),
+            None => ("takes it out", format!("leave {} out of `call` under {section}", quoted(&format!("!{tool}")))),
         };
         let message = format!("`{tool}` may not be called from here: `call` of {section} {what}");
         Err(Failure::new(Code::DeniedCall, message).with_fix(fix))
+    }
+
+    /// The line that would grant `tool`; none where it is excluded, which no line takes back.
+    #[must_use]
+    pub fn line(&self, tool: &ToolName) -> Option<String> {
+        (!self.tools.excludes(tool)).then(|| format!("call = [{}]", quoted(tool.as_str())))
+    }
+
+    /// The table it is of.
+    #[must_use]
+    pub fn section(&self) -> &Section {
+        &self.section
     }
 }
 
