@@ -67,6 +67,8 @@ pub fn config() -> Config {
         .memory_init_cow(true)
         .wasm_memory64(false)
         .wasm_component_model(true)
+        // What debuggers of native code want, and nothing here does.
+        .native_unwind_info(false)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16));
     config
 }
