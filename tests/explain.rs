@@ -394,6 +394,22 @@ async fn a_secret_the_plugin_has_is_suggested_and_one_it_has_not_is_left_to_its_
 }
 
 #[tokio::test]
+async fn the_suggested_calls_are_enough() {
+    let text = "[plugins.maker]\ncomponent = \"maker.wasm\"\n[plugins.polite]\ncomponent = \"polite.wasm\"\n";
+    let calls = json!({"calls": [{"tool": "echo", "arguments": {"name": "x"}}]});
+    let host = World::new().observed().start(text).await;
+    assert_eq!(host.value("together", calls.clone()).await[0]["code"], "denied.call");
+    let world = host.end();
+    let run = world.run(text, &["suggest", "maker"], "");
+    assert_eq!(lines(&run.out), ["[plugins.maker]", "call = [", "\"echo\",", "]"], "{}", run.out);
+    let text = remedy::merged(text, "[plugins.maker]\ncall = [\"echo\"]");
+    let host = world.start(&text).await;
+    assert!(host.value("together", calls).await[0].get("code").is_none());
+    let run = host.end().run(&text, &["suggest", "maker"], "");
+    assert_eq!(lines(&run.out), Vec::<&str>::new(), "{}", run.out);
+}
+
+#[tokio::test]
 async fn what_leads_inward_is_named_and_has_no_line() {
     let text = format!("{CURIOUS}net = [\"http://inner.test\"]\n");
     let world = World::new().name("inner.test", &["10.0.0.7"]).observed();

@@ -53,6 +53,21 @@ fn tests() -> String {
     sources.map(|path| std::fs::read_to_string(path).unwrap_or_default()).chain(unit).collect::<Vec<_>>().join("\n")
 }
 
+/// `just teeth` takes long and is not run each day; a control whose place has moved would be found out only then.
+#[test]
+fn every_control_can_be_switched_off() {
+    let controls: toml::Table = read("tests/teeth/controls.toml").parse().expect("it is TOML");
+    let controls = controls["control"].as_array().expect("a list");
+    assert!(controls.len() > 40, "{}", controls.len());
+    for control in controls {
+        let text = |of: &toml::Value, key: &str| of[key].as_str().expect("a text").to_owned();
+        for edit in control["edits"].as_array().expect("a list") {
+            let (file, from) = (text(edit, "file"), text(edit, "from"));
+            assert_eq!(read(&file).matches(&from).count(), 1, "{}: `{from}` in {file}", text(control, "name"));
+        }
+    }
+}
+
 #[test]
 fn no_file_of_tests_is_forgotten() {
     let main = read("tests/main.rs");

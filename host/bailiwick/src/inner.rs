@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use bailiwick_core::call::{Call, CallId, Caller};
 use bailiwick_core::context::Wanted;
+use bailiwick_core::grant::{Want, Witness};
 use bailiwick_core::name::ToolName;
 use bailiwick_core::outcome::{Code, Failure, Output};
 use bailiwick_core::registry::{Registry, Tool};
@@ -87,7 +88,10 @@ impl Door {
         let gone = || Failure::new(Code::Cancelled, "the call that wanted it is over");
         // What is no name of a tool is told so by the gate.
         if let Ok(name) = ToolName::parse(&tool) {
-            grants.call.permits(&name).map_err(denied)?;
+            grants.call.permits(&name).map_err(|failure| {
+                call.ledger.want(Some(Want::Call(name.clone())), Witness::Host);
+                denied(failure)
+            })?;
             if call.door.as_ref().is_some_and(|door| door.barred.contains(&name)) {
                 let message = format!("`{name}` calls tools itself, and is not called by what is called so");
                 return Err(denied(Failure::new(Code::DeniedCall, message)));

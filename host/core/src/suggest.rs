@@ -59,7 +59,7 @@ pub struct Table {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Line {
-    /// The list: `net`, `fs` or `secrets`.
+    /// The list: `net`, `fs`, `secrets` or `call`.
     pub key: &'static str,
     /// The entry.
     pub grant: String,
@@ -152,6 +152,9 @@ pub fn suggest(plugin: &Plugin, observed: &[&Observation], ground: &Ground<'_>) 
                 });
             }
             Want::Setting(name) => draft.take(seen, setting(plugin, name), |_, (), _| {}),
+            Want::Call(name) => draft.take(seen, call(plugin, name), |table, (), asked| {
+                table.calls.entry(name.to_string()).or_default().push(asked)
+            }),
         }
     }
     draft.finish(plugin)
@@ -171,6 +174,7 @@ struct DraftTable {
     net: Vec<(crate::grant::NetWant, Asked)>,
     fs: Vec<(fs::Directory, Asked)>,
     secrets: BTreeMap<String, Vec<Asked>>,
+    calls: BTreeMap<String, Vec<Asked>>,
 }
 
 impl Draft {
@@ -200,8 +204,9 @@ impl Draft {
             let wide = if table == plugin.grants.table { net::Width::Ids } else { net::Width::Exact };
             let mut lines = net::lines(&draft.net, wide);
             lines.extend(fs::lines(draft.fs));
-            let secret = |(grant, asked)| Line { key: "secrets", grant, instead_of: None, about: None, asked };
-            lines.extend(draft.secrets.into_iter().map(secret));
+            let line = |key| move |(grant, asked)| Line { key, grant, instead_of: None, about: None, asked };
+            lines.extend(draft.secrets.into_iter().map(line("secrets")));
+            lines.extend(draft.calls.into_iter().map(line("call")));
             if table.ends_with(".tools.\"*\"") {
                 let shared = || "the rule is for every tool that has none of its own".to_owned();
                 for line in &mut lines {
@@ -246,6 +251,18 @@ fn setting(plugin: &Plugin, name: &str) -> Need<()> {
     }
     let line = format!("config.{} = … under [{}]", quoted(name), plugin.grants.table);
     Need::by_hand("it is not set, which may be meant so", line)
+}
+
+fn call(plugin: &Plugin, tool: &ToolName) -> Need<()> {
+    let calls = &plugin.grants.call;
+    match calls.line(tool) {
+        _ if calls.allows(tool) => Need::Granted,
+        Some(_) => Need::Lines(vec![(calls.section().clone(), ())]),
+        None => {
+            let line = format!("no {} in `call` under [{}]", quoted(&format!("!{tool}")), plugin.grants.table);
+            Need::by_hand("`call` takes it out, which may be meant so", line)
+        }
+    }
 }
 
 impl Suggestion {

@@ -410,7 +410,8 @@ fn any_want() -> impl Strategy<Value = Want> {
     let net = (select(&["GET", "POST", "CONNECT"][..]), scheme(), select(HOSTS), select(PATHS));
     let net = net.prop_map(|(method, scheme, host, path)| want(&format!("{method} {scheme}://{host}{path}")));
     let fs = (select(&["ro", "rw"][..]), select(FILES)).prop_map(|(access, path)| want(&format!("{access} {path}")));
-    prop_oneof![2 => net, 1 => fs]
+    let call = select(&["read", "write"][..]).prop_map(|tool| Want::Call(ToolName::parse(tool).unwrap()));
+    prop_oneof![4 => net, 2 => fs, 1 => call]
 }
 
 fn covered(plugin: &Plugin, tool: &str, want: &Want) -> bool {
@@ -423,6 +424,7 @@ fn covered(plugin: &Plugin, tool: &str, want: &Want) -> bool {
         }
         Want::Fs(FsWant { access: Access::ReadOnly, path }) => grants.fs.decide_read(path).is_ok(),
         Want::Fs(FsWant { access: Access::ReadWrite, path }) => grants.fs.decide_write(path).is_ok(),
+        Want::Call(tool) => grants.call.allows(tool),
         Want::Secret(_) | Want::Setting(_) => unreachable!("none is asked for"),
     }
 }
@@ -463,7 +465,7 @@ proptest! {
         }
         let asked = |grant: &NetGrant| wants.iter().any(|(_, want)| match want {
             Want::Net(NetWant { scheme, host, .. }) => grant.text().contains(&format!(" {scheme}://{host}")),
-            Want::Fs(_) | Want::Secret(_) | Want::Setting(_) => false,
+            Want::Fs(_) | Want::Secret(_) | Want::Setting(_) | Want::Call(_) => false,
         });
         for line in suggested.tables.iter().flat_map(|table| &table.lines).filter(|line| line.key == "net") {
             let grant = NetGrant::parse(&line.grant, 1, Default::default()).expect("it is a grant");

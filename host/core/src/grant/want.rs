@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::fs::{Access, FsGrants};
 use super::net::NetRequest;
 use super::secret::Origin;
+use crate::name::ToolName;
 use crate::redact::{Redactor, visible};
 
 /// A path longer than this is not kept: no line would be written for it.
@@ -29,6 +30,8 @@ pub enum Want {
     Secret(SecretWant),
     /// To read a setting of its `config` that is not there.
     Setting(String),
+    /// To call this tool.
+    Call(ToolName),
 }
 
 /// A request that did not leave.
@@ -155,6 +158,7 @@ impl fmt::Display for Want {
             Self::Secret(SecretWant { name, reveal: false }) => format!("use the secret {name}"),
             Self::Secret(SecretWant { name, reveal: true }) => format!("see the value of the secret {name}"),
             Self::Setting(name) => format!("read the setting {name}"),
+            Self::Call(tool) => format!("call {tool}"),
         };
         f.write_str(&one_line(&text))
     }

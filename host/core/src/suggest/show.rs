@@ -57,7 +57,7 @@ impl Suggestion {
 
 fn table_text(table: &Table) -> String {
     let mut text = format!("[{}]\n", table.table);
-    for key in ["net", "fs", "secrets"] {
+    for key in ["net", "fs", "secrets", "call"] {
         let lines: Vec<&Line> = table.lines.iter().filter(|line| line.key == key).collect();
         if lines.is_empty() {
             continue;

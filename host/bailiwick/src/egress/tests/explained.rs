@@ -217,7 +217,7 @@ async fn a_refusal_is_noted_as_what_was_wanted_without_what_may_hold_a_value() {
                     let led_to = net.address.map_or(String::new(), |address| format!(" -> {address}"));
                     format!("{want}{led_to}")
                 }
-                Want::Fs(_) | Want::Secret(_) | Want::Setting(_) => want.to_string(),
+                Want::Fs(_) | Want::Secret(_) | Want::Setting(_) | Want::Call(_) => want.to_string(),
             })
             .collect();
         assert_eq!((noted, reached), (vec![wanted.to_owned()], false), "{uri}");
