@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::time::{sleep, timeout};
+use tokio::sync::mpsc::{self, Sender};
+use tokio::time::sleep;
 
 use bailiwick_core::config::Config;
 
@@ -53,8 +53,8 @@ pub(super) async fn keep_up(
     loop {
         // Taken before reading: what is written after this is a change again.
         let mut now = fingerprints(&path);
-        if why == Why::Perhaps && now != seen {
-            // Nobody waited until whoever writes it was done.
+        if now != seen {
+            // Whoever writes it may not be done, also where a reload is asked for: half a file can be a right one.
             now = at_rest(&path, now).await;
         }
         if why == Why::Asked || now != seen {
@@ -62,7 +62,7 @@ pub(super) async fn keep_up(
             reload(terminal, host, &path, &started, wall.as_deref()).await;
         }
         why = tokio::select! {
-            _ = changes.recv() => settle(&mut changes).await,
+            _ = changes.recv() => Why::Perhaps,
             () = sleep(poll) => Why::Perhaps,
             () = hung_up(hangup.as_mut()) => Why::Asked,
         };
@@ -73,8 +73,7 @@ pub(super) async fn keep_up(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Why {
     Perhaps,
-    /// Something changed, and then nothing for a while.
-    Settled,
+    /// Whoever runs it says so.
     Asked,
 }
 
@@ -102,16 +101,6 @@ fn watcher(path: &Path, changes: Sender<()>) -> notify::Result<RecommendedWatche
     })?;
     watcher.watch(folder, RecursiveMode::NonRecursive)?;
     Ok(watcher)
-}
-
-/// Waits until nothing has changed for a while.
-async fn settle(changes: &mut Receiver<()>) -> Why {
-    for _ in 0..MOST_STEPS {
-        if timeout(QUIET, changes.recv()).await.is_err() {
-            break;
-        }
-    }
-    Why::Settled
 }
 
 async fn hung_up(hangup: Option<&mut Signal>) {
