@@ -115,7 +115,7 @@ async fn t15_what_the_shell_says_has_the_form_of_bash() {
         assert_eq!(host.told("bash", within(workdir)).await, "ok: /w/src\na.py\nb.py\n", "{workdir}");
     }
     for (workdir, refused) in [
-        ("", "arguments.invalid: `workdir` is empty; leave it out for the workspace."),
+        ("", "arguments.invalid: `workdir` is empty; give a path."),
         ("fruits.txt", "arguments.invalid: `workdir` is fruits.txt, which is no directory."),
         ("none", "tool.not-found: File not found: none"),
     ] {

@@ -3,6 +3,7 @@
 //! The host enforces every grant; nothing here protects anything. It is there to answer with the right failure.
 #![expect(clippy::disallowed_methods, reason = "a guest's std::fs reaches its preopens only")]
 
+pub mod grants;
 pub mod headers;
 pub mod listing;
 pub mod replace;

@@ -7,10 +7,10 @@ use bailiwick_sdk::schemars::JsonSchema;
 use bailiwick_sdk::serde::Serialize;
 use bailiwick_sdk::{Failure, Output};
 
-use crate::grants::{Grants, Place};
 use crate::pattern;
 use crate::text;
 use crate::walk::{self, Entry, Skip};
+use bailiwick_plugin_common::grants::{Grants, Place};
 use bailiwick_plugin_common::trouble::Wish;
 
 /// What `glob` found.

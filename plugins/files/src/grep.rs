@@ -12,10 +12,10 @@ use grep_matcher::LineTerminator;
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkContextKind, SinkMatch};
 
-use crate::grants::{Grants, Place};
 use crate::pattern;
 use crate::text::{self, MAX_CHARS};
 use crate::walk::{self, Entry, Skip, Walked};
+use bailiwick_plugin_common::grants::{Grants, Place};
 use bailiwick_plugin_common::trouble::{self, Wish};
 
 /// What to look for.

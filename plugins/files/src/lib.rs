@@ -1,11 +1,10 @@
 //! The built-in plugin `files`: `read`, `write`, `glob` and `grep` within the directories the operator granted.
 //!
 //! The host enforces the grants: it opens every path beneath a granted directory, and no link leads out. What this
-//! plugin knows about grants (`grants.rs`) is there to answer with the right failure, and protects nothing.
+//! plugin knows about grants is there to answer with the right failure, and protects nothing.
 #![expect(clippy::disallowed_methods, reason = "a guest's std::fs reaches its preopens only")]
 
 mod glob;
-mod grants;
 mod grep;
 mod pattern;
 mod read;
@@ -17,7 +16,7 @@ mod write;
 
 use bailiwick_sdk::prelude::*;
 
-use crate::grants::Grants;
+use bailiwick_plugin_common::grants::Grants;
 
 #[bailiwick_sdk::plugin]
 mod tools {

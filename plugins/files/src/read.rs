@@ -7,8 +7,8 @@ use bailiwick_sdk::schemars::JsonSchema;
 use bailiwick_sdk::serde::Serialize;
 use bailiwick_sdk::{Content, Failure, Output};
 
-use crate::grants::{Grants, Place};
 use crate::text::{self, MAX_CHARS};
+use bailiwick_plugin_common::grants::{Grants, Place};
 use bailiwick_plugin_common::trouble::{self, Wish};
 
 /// Which lines to give.

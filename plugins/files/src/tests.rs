@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bailiwick_sdk::{Content, Failure, Output, Wanted};
 
-use crate::grants::Grants;
+use bailiwick_plugin_common::grants::Grants;
 
 /// A directory that is the only grant, removed at the end of the test.
 pub(crate) struct Folder {

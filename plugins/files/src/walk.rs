@@ -10,7 +10,7 @@ use std::rc::Rc;
 use bailiwick_sdk::Failure;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::grants::Place;
+use bailiwick_plugin_common::grants::Place;
 use bailiwick_plugin_common::listing::{Kind, Lister};
 use bailiwick_plugin_common::trouble::Wish;
 

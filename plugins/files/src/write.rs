@@ -10,8 +10,8 @@ use bailiwick_sdk::schemars::JsonSchema;
 use bailiwick_sdk::serde::Serialize;
 use bailiwick_sdk::{Failure, Output};
 
-use crate::grants::{Grants, Place};
 use crate::text;
+use bailiwick_plugin_common::grants::{Grants, Place};
 
 /// What `write` did.
 #[derive(Debug, PartialEq, Serialize, JsonSchema)]

@@ -1,9 +1,11 @@
 //! One command: the file system it sees, the interpreter, and what becomes of it.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bailiwick_plugin_common::grants::Grants;
+use bailiwick_plugin_common::trouble::Wish;
 use bailiwick_sdk::Failure;
 use bashkit::{
     Bash, Error, ExecOptions, ExecutionLimits, FileSystem, InMemoryFs, LimitExceeded, MemoryLimits, MountableFs,
@@ -62,26 +64,14 @@ pub(crate) fn bash(command: &str, workdir: Option<&str>, timeout: Option<u64>) -
 
 /// Where a command runs.
 fn place(granted: &[String], workdir: Option<&str>) -> Result<PathBuf, Failure> {
-    let workspace = granted.first().map_or_else(|| PathBuf::from(HOME), PathBuf::from);
-    let Some(written) = workdir else { return Ok(workspace) };
-    if written.is_empty() {
-        return Err(Failure::invalid("`workdir` is empty; leave it out for the workspace."));
-    }
-    let mut path = PathBuf::from("/");
-    for part in workspace.join(written).components() {
-        match part {
-            Component::Normal(name) => path.push(name),
-            Component::ParentDir => drop(path.pop()),
-            Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
-        }
-    }
-    if !granted.iter().any(|grant| path.starts_with(grant)) {
-        return Err(Failure::denied_read(written));
-    }
+    let Some(written) = workdir else {
+        return Ok(granted.first().map_or_else(|| PathBuf::from(HOME), PathBuf::from));
+    };
+    let path = Grants::new(granted).find("workdir", written, Wish::Read)?.path;
     match std::fs::metadata(&path) {
         Ok(there) if there.is_dir() => Ok(path),
         Ok(_) => Err(Failure::invalid(format!("`workdir` is {written}, which is no directory."))),
-        Err(error) => Err(bailiwick_plugin_common::trouble::Wish::Read.failure(written, &error)),
+        Err(error) => Err(Wish::Read.failure(written, &error)),
     }
 }
 

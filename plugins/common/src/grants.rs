@@ -6,23 +6,23 @@ use std::path::{Path, PathBuf};
 
 use bailiwick_sdk::Failure;
 
-use bailiwick_plugin_common::trouble::Wish;
+use crate::trouble::Wish;
 
 /// The guest paths of the granted directories, in the operator's order. The first is the workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Grants(Vec<Parts>);
+pub struct Grants(Vec<Parts>);
 
 /// A path a caller wrote, found to be in a grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub struct Place {
     /// As the caller wrote it. Failures name it so.
-    pub(crate) written: String,
+    pub written: String,
     /// What to open: without `.` and `..`.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// The granted directory it is in.
-    pub(crate) grant: PathBuf,
+    pub grant: PathBuf,
     /// Whether the caller wrote a `/` at the end, and so meant a directory.
-    pub(crate) directory: bool,
+    pub directory: bool,
 }
 
 /// Longest path taken: what Linux takes (`PATH_MAX`).
@@ -30,14 +30,14 @@ const MAX_PATH: usize = 4096;
 
 impl Grants {
     /// The grants with these guest paths.
-    pub(crate) fn new<P: AsRef<str>>(paths: impl IntoIterator<Item = P>) -> Self {
+    pub fn new<P: AsRef<str>>(paths: impl IntoIterator<Item = P>) -> Self {
         let parts = |path: P| Parts::of(path.as_ref()).unwrap_or_default();
         Self(paths.into_iter().map(parts).collect())
     }
 
     /// What the host gave this plugin.
-    pub(crate) fn of_this_plugin() -> Self {
-        Self::new(bailiwick_plugin_common::granted_directories())
+    pub fn of_this_plugin() -> Self {
+        Self::new(crate::granted_directories())
     }
 
     /// Where the path is that the caller wrote in the argument `argument`.
@@ -45,7 +45,7 @@ impl Grants {
     /// # Errors
     ///
     /// `arguments.invalid` for what is no path, `denied.*` for a path outside of every grant.
-    pub(crate) fn find(&self, argument: &str, written: &str, wish: Wish) -> Result<Place, Failure> {
+    pub fn find(&self, argument: &str, written: &str, wish: Wish) -> Result<Place, Failure> {
         if written.is_empty() {
             return Err(Failure::invalid(format!("`{argument}` is empty; give a path.")));
         }
@@ -75,7 +75,7 @@ impl Grants {
     /// # Errors
     ///
     /// As [`find`](Self::find).
-    pub(crate) fn find_root(&self, written: Option<&str>) -> Result<Place, Failure> {
+    pub fn find_root(&self, written: Option<&str>) -> Result<Place, Failure> {
         self.find("path", written.unwrap_or("."), Wish::Read)
     }
 }
