@@ -781,18 +781,10 @@ fn opened(configured: &config::Plugin, own: &[PathBuf]) -> Result<Directories, L
     Ok(directories)
 }
 
-/// Whether a component is part of this program.
-pub(crate) fn trust(source: &ComponentSource) -> Trust {
-    match source {
-        ComponentSource::Builtin(_) => Trust::Builtin,
-        ComponentSource::Path(_) => Trust::Foreign,
-    }
-}
-
 fn trust_in(class: &Class) -> Trust {
     match class {
-        Class::Component(source) => trust(source),
-        Class::Mcp(_) | Class::Remote(_) => Trust::Foreign,
+        Class::Component(ComponentSource::Builtin(_)) => Trust::Builtin,
+        Class::Component(ComponentSource::Path(_)) | Class::Mcp(_) | Class::Remote(_) => Trust::Foreign,
         // What is said of them the host itself says.
         Class::Process(_) | Class::Service(_) | Class::Code(_) => Trust::Builtin,
     }
