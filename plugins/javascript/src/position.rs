@@ -29,7 +29,7 @@ fn small(number: usize) -> u32 {
 }
 
 /// How what is run differs from what was written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Map {
     /// Columns before the first line.
     before: u32,
@@ -48,6 +48,11 @@ impl Map {
     pub(crate) fn new(text: &str, before: usize, written: Option<SourceMap<'static>>) -> Self {
         let last = small(text.bytes().filter(|byte| *byte == b'\n').count() + 1);
         Self { before: small(before), last, written }
+    }
+
+    /// The same with `before` columns more in the first line.
+    pub(crate) fn behind(&self, before: usize) -> Self {
+        Self { before: self.before + small(before), ..self.clone() }
     }
 
     /// The place its author knows.

@@ -149,6 +149,17 @@ impl<'js> Run<'_, 'js> {
     }
 
     fn eval(&self, script: Script) -> Result<Value<'js>, Trouble> {
+        if let Some(block) = script.in_block() {
+            match self.begin(block) {
+                Err(trouble) if trouble.kind == Kind::Syntax => {}
+                begun => return begun,
+            }
+        }
+        self.begin(script)
+    }
+
+    /// The promise of a script's value; of what cannot be compiled, the mistake.
+    fn begin(&self, script: Script) -> Result<Value<'js>, Trouble> {
         state::set_map(script.map);
         let mut options = EvalOptions::default();
         (options.strict, options.promise, options.filename) = (false, true, Some(FILE.to_owned()));
