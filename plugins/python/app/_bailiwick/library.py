@@ -1,4 +1,4 @@
-"""The standard library, imported while the component is built: it is there afterwards as memory, not as files."""
+"""The standard library, which is there as memory, not as files: imported while the component is built, or as code."""
 
 import sys
 import time
@@ -17,55 +17,39 @@ import os
 import pkgutil
 import zlib
 
-MODULES = """
-    __future__ _thread abc argparse array ast asyncio atexit base64 bdb binascii bisect builtins calendar cmath cmd code
-    codecs codeop collections collections.abc colorsys compileall concurrent.futures concurrent.futures.thread
-    configparser contextlib contextvars copy copyreg csv dataclasses datetime decimal difflib dis doctest email
-    email.charset email.contentmanager email.encoders email.errors email.generator email.header email.headerregistry
-    email.iterators email.message email.mime.application email.mime.audio email.mime.base email.mime.image
-    email.mime.message email.mime.multipart email.mime.nonmultipart email.mime.text email.parser email.policy
-    email.quoprimime email.utils encodings enum errno faulthandler fileinput filecmp fnmatch fractions ftplib
-    functools gc genericpath getopt getpass gettext glob graphlib gzip hashlib heapq hmac html html.entities html.parser
-    http http.client http.cookiejar http.cookies importlib importlib.abc importlib.machinery importlib.metadata
-    importlib.resources importlib.util inspect io ipaddress itertools json json.decoder json.encoder json.scanner
-    json.tool keyword linecache locale logging logging.config logging.handlers marshal math mimetypes modulefinder
-    netrc ntpath nturl2path numbers opcode operator optparse os os.path pathlib pdb pickle pickletools pkgutil platform
-    plistlib posixpath pprint profile pstats pyclbr py_compile pydoc queue quopri random re reprlib rlcompleter runpy
-    sched secrets select selectors shelve shlex shutil signal site socket sqlite3 sqlite3.dbapi2 sre_compile
-    sre_constants sre_parse stat statistics string string.templatelib stringprep struct subprocess symtable sys
-    sysconfig tabnanny tarfile tempfile textwrap threading time timeit token tokenize tomllib trace traceback
-    tracemalloc types typing unicodedata unittest unittest.async_case unittest.mock urllib urllib.error urllib.parse
-    urllib.request urllib.response urllib.robotparser uuid warnings wave weakref xml xml.dom xml.dom.minidom
-    xml.dom.pulldom xml.etree xml.etree.ElementInclude xml.etree.ElementPath xml.etree.ElementTree
-    xml.etree.cElementTree xml.parsers.expat xml.sax xml.sax.expatreader xml.sax.handler xml.sax.saxutils
-    xml.sax.xmlreader xmlrpc.client zipapp zipfile zipimport zlib zoneinfo annotationlib compression.gzip
-    compression.zlib compression._common _pydecimal _pydatetime _strptime _pylong _colorize _pyio _weakrefset
-    _py_warnings _ast_unparse _json _struct _csv _random _datetime _decimal _bisect _heapq _statistics _queue _opcode
-    _zoneinfo _elementtree _pickle _asyncio _contextvars _md5 _sha1 _sha2 _sha3 _blake2 _hmac _lsprof cProfile
-    _multibytecodec _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw
-    curses.ascii dbm dbm.dumb dbm.sqlite3 mailbox smtplib poplib imaplib
-    socketserver http.server xmlrpc.server
+# What most programs need.
+AHEAD = """
+    __future__ _thread abc annotationlib array ast asyncio atexit base64 binascii bisect builtins calendar cmath codecs
+    collections collections.abc concurrent.futures concurrent.futures.thread contextlib contextvars copy copyreg csv
+    dataclasses datetime decimal encodings enum errno fnmatch fractions functools gc genericpath glob graphlib hashlib
+    heapq hmac html importlib importlib.abc importlib.machinery importlib.util inspect io itertools json json.decoder
+    json.encoder json.scanner keyword linecache logging marshal math numbers opcode operator os os.path pathlib pkgutil
+    posixpath pprint queue random re reprlib secrets shlex signal socket stat statistics string string.templatelib
+    struct subprocess sys tempfile textwrap threading time token tokenize traceback types typing unicodedata urllib
+    urllib.parse uuid warnings weakref zlib zoneinfo encodings.aliases encodings.ascii encodings.latin_1
+    encodings.utf_8 encodings.utf_8_sig _asyncio _bisect _blake2 _colorize _contextvars _csv _datetime _decimal _heapq
+    _hmac _json _md5 _opcode _py_warnings _pylong _queue _random _sha1 _sha2 _sha3 _statistics _strptime _struct
+    _weakrefset _zoneinfo
 """.split()
-_NOT_THESE = {"mbcs", "oem", "cp65001"}
+# Without what this CPython was built without, and what is of no use here.
+WITHOUT = """
+    antigravity bz2 ctypes curses ensurepip idlelib lib2to3 lzma mbcs multiprocessing oem pty pydoc_data ssl test tkinter
+    tty turtle turtledemo venv webbrowser windows_events windows_utils
+""".split()
+_FILES = "/python"
 # The library looks for these and does without them; so does whatever a program tries first.
 _QUIET = {"_lzma", "_bz2", "_zstd", "_ssl", "_ctypes", "readline", "_posixsubprocess", "usercustomize", "sitecustomize"}
-missing = []
 
 
 class Library(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """The last one asked for a module. It has the code of the library's modules, for a program that imports one anew,
-    and says of any other that it is not part of this Python."""
+    """The last one asked for a module. It has the code of all modules of the library, for a program that imports one first
+    or anew, and says of any other that it is not part of this Python."""
 
     def __init__(self):
         self._code = {}
-
-    def keep(self):
-        """Keeps the code of all modules that were imported from files so far."""
-        for name, module in sys.modules.items():
-            spec = getattr(module, "__spec__", None)
-            if spec and spec.origin and spec.origin.startswith("/python/") and hasattr(spec.loader, "get_code"):
-                code = zlib.compress(marshal.dumps(spec.loader.get_code(spec.name)))
-                self._code[name] = (code, spec.origin, spec.submodule_search_locations is not None)
+        for spec in _specs([_FILES]):
+            code = zlib.compress(marshal.dumps(spec.loader.get_code(spec.name)))
+            self._code[spec.name] = (code, spec.origin, spec.submodule_search_locations is not None)
 
     def find_spec(self, fullname, path, target=None):
         if fullname in self._code:
@@ -82,26 +66,28 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(marshal.loads(zlib.decompress(code)), vars(module))
 
 
-def load():
-    """Imports all of it. What this CPython was built without is left out."""
-    for name in MODULES:
-        _try(name)
-    import encodings
+def _specs(path, package=""):
+    """Where the modules of a package are, and of what is in it, without importing any."""
+    for _, name, is_package in pkgutil.iter_modules(path):
+        if name in WITHOUT or name == "__main__":
+            continue
+        spec = importlib.machinery.PathFinder.find_spec(f"{package}{name}", path)
+        yield spec
+        if is_package:
+            yield from _specs(spec.submodule_search_locations, f"{package}{name}.")
 
-    for _, name, _ in pkgutil.iter_modules(encodings.__path__):
-        if name not in _NOT_THESE:
-            _try(f"encodings.{name}")
+
+def load():
+    """Imports what most programs need, and keeps the code of the rest: in this order, so that what reading it took is free
+    for what is imported."""
+    global _library
+    _library = Library()
+    for name in AHEAD:
+        importlib.import_module(name)
     from . import walls, zones
 
     walls.build()
     zones.load()
-
-
-def _try(name):
-    try:
-        importlib.import_module(name)
-    except ImportError as error:
-        missing.append(f"{name} ({error})")
 
 
 def settle():
@@ -109,14 +95,12 @@ def settle():
     import atexit
     import linecache
 
-    library = Library()
-    library.keep()
     os.environ.clear()
     sys.path[:] = []
     sys.orig_argv[:] = []
     sys.dont_write_bytecode = True
     sys.path_importer_cache.clear()
-    sys.meta_path.append(library)
+    sys.meta_path.append(_library)
     linecache.clearcache()
     atexit._clear()
     warm()

@@ -130,7 +130,8 @@ def _prepared(asked):
     program = types.ModuleType(name)
     program.__builtins__ = builtins
     program.__file__ = failures.PROGRAM
-    sys.modules[name] = program
+    # There is a `__main__` in every Python, also where the program is another module.
+    sys.modules["__main__"] = sys.modules[name] = program
     if asked.tools:
         program.api = tools.Api()
     return vars(program)
