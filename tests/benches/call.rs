@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use bailiwick::runtime::Engines;
 use serde::{Deserialize, Serialize};
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, ResourceTable, ResourceType};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::report::{Goal, Report, median, micros, ratio};
@@ -55,7 +57,7 @@ fn native(arguments: &str) -> String {
     serde_json::to_string(&bill).expect("a bill is JSON")
 }
 
-struct Bare {
+pub(crate) struct Bare {
     wasi: WasiCtx,
     table: ResourceTable,
     limits: StoreLimits,
@@ -67,21 +69,41 @@ impl WasiView for Bare {
     }
 }
 
-struct BareEngine {
+/// An engine with WASI and nothing else of a host.
+pub(crate) struct BareEngine {
     pre: PluginPre<Bare>,
     epochs: bool,
 }
 
+/// An instance in it.
+pub(crate) struct BareInstance {
+    store: Store<Bare>,
+    plugin: Plugin,
+}
+
+impl BareInstance {
+    /// What a tool answers as JSON.
+    pub(crate) async fn call(&mut self, tool: &str, arguments: &str) -> String {
+        let answer = self.plugin.bailiwick_tool_tool().call_call(&mut self.store, tool, arguments).await;
+        answer.expect("it ends").expect("it answers").structured.expect("the answer is JSON")
+    }
+}
+
 impl BareEngine {
-    fn new(engine: &Engine, wasm: &[u8], epochs: bool) -> Self {
+    pub(crate) fn new(engine: &Engine, wasm: &[u8], epochs: bool) -> Self {
         let component = Component::new(engine, wasm).expect("the guest compiles");
         let mut linker = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("WASI links");
+        host_in_name(&mut linker, &component).expect("what is a host's may be named");
         let pre = linker.instantiate_pre(&component).and_then(PluginPre::new).expect("the guest links");
         Self { pre, epochs }
     }
 
     async fn call(&self) -> String {
+        self.start().await.call("bill", ARGUMENTS).await
+    }
+
+    pub(crate) async fn start(&self) -> BareInstance {
         let limits = StoreLimitsBuilder::new().memory_size(64 << 20).table_elements(20_000).build();
         let state = Bare { wasi: WasiCtxBuilder::new().build(), table: ResourceTable::new(), limits };
         let mut store = Store::new(self.pre.engine(), state);
@@ -91,9 +113,27 @@ impl BareEngine {
             store.epoch_deadline_async_yield_and_update(1);
         }
         let plugin = self.pre.instantiate_async(&mut store).await.expect("it starts");
-        let answer = plugin.bailiwick_tool_tool().call_call(&mut store, "bill", ARGUMENTS).await;
-        answer.expect("it ends").expect("it answers").structured.expect("the answer is JSON")
+        BareInstance { store, plugin }
     }
+}
+
+/// What is a host's and not WASI's, for components that import it and do not use it here.
+fn host_in_name(linker: &mut Linker<Bare>, component: &Component) -> wasmtime::Result<()> {
+    let engine = component.engine().clone();
+    for (name, item) in component.component_type().imports(&engine).filter(|(name, _)| name.starts_with("bailiwick:")) {
+        let ComponentItem::ComponentInstance(interface) = item.ty else { continue };
+        let mut instance = linker.instance(name)?;
+        for (name, item) in interface.exports(&engine) {
+            if let ComponentItem::ComponentFunc(_) = item.ty {
+                instance.func_new(name, |_, _, _, _| Err(wasmtime::format_err!("there is no host here")))?;
+            } else if let ComponentItem::Resource(_) = item.ty {
+                let polled = name == "pollable";
+                let kind = if polled { ResourceType::host::<DynPollable>() } else { ResourceType::host::<()>() };
+                instance.resource(name, kind, |_, _| Ok(()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A host with nothing but the guest that does the work.

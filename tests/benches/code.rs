@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
+use bailiwick::runtime::Engines;
 use serde_json::{Value, json};
 
+use crate::call::BareEngine;
 use crate::report::{Goal, Report, median, micros, ratio};
 use crate::world::{BenchHost, World};
 
@@ -45,6 +47,7 @@ pub(crate) async fn run(report: &mut Report) {
     first(report);
     let host = World::new().start(PLUGIN, "").await;
     small(report, &host).await;
+    fresh_and_warm(report, &host).await;
     beside(report, &host, Beside::node()).await;
     beside(report, &host, Beside::python()).await;
 }
@@ -105,6 +108,35 @@ async fn small(report: &mut Report, host: &BenchHost) {
             None => report.plain(&what, median(&times), "µs"),
         }
     }
+}
+
+/// The same program in an engine without a host around it: in a fresh interpreter each time, and in one that stays and has
+/// run it before, which no host for programs of strangers can offer.
+async fn fresh_and_warm(report: &mut Report, host: &BenchHost) {
+    let component = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/built/javascript.wasm");
+    let wasm = std::fs::read(component).expect("the interpreter was built");
+    let bare = BareEngine::new(&Engines::new(64).expect("the engine starts").pooled, &wasm, true);
+    let arguments = call("javascript", "1 + 1");
+    let run = json!({"language": "javascript", "form": "script", "source": "1 + 1"}).to_string();
+    let mut stays = bare.start().await;
+    let (mut here, mut fresh, mut warm) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..BATCH * 3 {
+        let start = Instant::now();
+        host.call("code_executor", &arguments).await;
+        let first = Instant::now();
+        bare.start().await.call("run", &run).await;
+        let second = Instant::now();
+        stays.call("run", &run).await;
+        if round >= BATCH {
+            here.push(micros(first - start));
+            fresh.push(micros(second - first));
+            warm.push(micros(second.elapsed()));
+        }
+    }
+    report.plain("javascript: `1 + 1` in a bare engine, fresh", median(&fresh), "µs");
+    report.plain("javascript: `1 + 1` in a bare engine, warm", median(&warm), "µs");
+    report.plain("javascript: a fresh interpreter, the whole call / bare", ratio(&here, &fresh), "");
+    report.gated("javascript: a fresh interpreter / a warm one", ratio(&fresh, &warm), Goal::AtMost(2.0));
 }
 
 /// What runs the same programs without a host: one process that reads programs and says how long each took.

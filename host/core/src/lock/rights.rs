@@ -155,12 +155,15 @@ fn texts_beyond(was: &[String], now: &[String], _: Roots<'_>) -> Vec<String> {
     now.iter().filter(|text| !was.contains(text)).cloned().collect()
 }
 
-/// Who has `*` has each name already; and what is no longer taken out is more.
+/// Who has `*` has each name already; and what is no longer taken out is more, where it is granted.
 fn call_beyond(was: &[String], now: &[String], _: Roots<'_>) -> Vec<String> {
-    let taken_out = |entry: &&String| entry.starts_with('!');
-    let had_all = was.iter().any(|entry| entry == "*");
-    let new = now.iter().filter(|entry| !taken_out(entry) && !was.contains(entry) && !had_all);
-    let back = was.iter().filter(taken_out).filter(|entry| !now.contains(entry));
+    let all = |entries: &[String]| entries.iter().any(|entry| entry == "*");
+    let (had_all, has_all) = (all(was), all(now));
+    let new = now.iter().filter(|entry| !entry.starts_with('!') && !was.contains(entry) && !had_all);
+    let back = was.iter().filter(|entry| {
+        let tool = entry.strip_prefix('!');
+        !now.contains(entry) && tool.is_some_and(|tool| has_all || now.iter().any(|entry| entry == tool))
+    });
     new.chain(back).cloned().collect()
 }
 
@@ -302,7 +305,10 @@ mod tests {
         check("", "call = ['read']", &["> call: read"]);
         check("call = ['read']", "call = ['*']", &["> call: *"]);
         check("call = ['*', '!write']", "call = ['*']", &["> call: !write"]);
-        check("call = ['read']", "call = ['read', '!write']", &["< call: !write"]);
+        check("call = ['*', '!write']", "call = ['write']", &["< call: *", "> call: !write"]);
+        check("call = ['*']", "call = ['*', '!write']", &["< call: !write"]);
+        check("call = ['*', '!write']", "call = ['read']", &["< call: *"]);
+        check("call = ['read']", "call = ['read', '!write']", &[]);
         check("call = ['read']", "call = ['read']", &[]);
     }
 
