@@ -110,33 +110,54 @@ async fn small(report: &mut Report, host: &BenchHost) {
     }
 }
 
-/// The same program in an engine without a host around it: in a fresh interpreter each time, and in one that stays and has
-/// run it before, which no host for programs of strangers can offer.
+/// What a model writes when it is asked who spent most.
+const SNIPPET: &str = "{
+const orders = [
+  { who: 'Ada', items: [['bread', 2.5, 2], ['milk', 1.2, 6]] },
+  { who: 'Grace', items: [['tea', 4.8, 1], ['rice', 3.1, 4], ['apples', 0.4, 12]] },
+  { who: 'Ada', items: [['coffee', 7.9, 1]] },
+];
+const spent = {};
+for (const { who, items } of orders) {
+  for (const [, price, count] of items) spent[who] = (spent[who] ?? 0) + price * count;
+}
+const lines = Object.entries(spent).sort((a, b) => b[1] - a[1]).map(([who, sum]) => `${who}: ${sum.toFixed(2)}`);
+console.log(lines.join('\\n'));
+lines[0] }";
+
+/// Programs in an engine without a host around it: in a fresh interpreter each time, and in one that stays and has run them
+/// before, which no host for programs of strangers can offer.
 async fn fresh_and_warm(report: &mut Report, host: &BenchHost) {
     let component = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/built/javascript.wasm");
     let wasm = std::fs::read(component).expect("the interpreter was built");
     let bare = BareEngine::new(&Engines::new(64).expect("the engine starts").pooled, &wasm, true);
-    let arguments = call("javascript", "1 + 1");
-    let run = json!({"language": "javascript", "form": "script", "source": "1 + 1"}).to_string();
-    let mut stays = bare.start().await;
-    let (mut here, mut fresh, mut warm) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..BATCH * 3 {
-        let start = Instant::now();
-        host.call("code_executor", &arguments).await;
-        let first = Instant::now();
-        bare.start().await.call("run", &run).await;
-        let second = Instant::now();
-        stays.call("run", &run).await;
-        if round >= BATCH {
-            here.push(micros(first - start));
-            fresh.push(micros(second - first));
-            warm.push(micros(second.elapsed()));
+    for (name, source, goal) in [("`1 + 1`", "1 + 1", None), ("a snippet", SNIPPET, Some(Goal::AtMost(2.0)))] {
+        let arguments = call("javascript", &source);
+        let run = json!({"language": "javascript", "form": "script", "source": source}).to_string();
+        let mut stays = bare.start().await;
+        let (mut here, mut fresh, mut warm) = (Vec::new(), Vec::new(), Vec::new());
+        for round in 0..BATCH * 3 {
+            let start = Instant::now();
+            host.call("code_executor", &arguments).await;
+            let first = Instant::now();
+            bare.start().await.call("run", &run).await;
+            let second = Instant::now();
+            stays.call("run", &run).await;
+            if round >= BATCH {
+                here.push(micros(first - start));
+                fresh.push(micros(second - first));
+                warm.push(micros(second.elapsed()));
+            }
+        }
+        report.plain(&format!("{name} in javascript: the whole call"), median(&here), "µs");
+        report.plain(&format!("{name} in javascript: a bare engine, fresh"), median(&fresh), "µs");
+        report.plain(&format!("{name} in javascript: a bare engine, warm"), median(&warm), "µs");
+        let (what, compared) = (format!("{name} in javascript: fresh / warm"), ratio(&fresh, &warm));
+        match goal {
+            Some(goal) => report.gated(&what, compared, goal),
+            None => report.plain(&what, compared, ""),
         }
     }
-    report.plain("javascript: `1 + 1` in a bare engine, fresh", median(&fresh), "µs");
-    report.plain("javascript: `1 + 1` in a bare engine, warm", median(&warm), "µs");
-    report.plain("javascript: a fresh interpreter, the whole call / bare", ratio(&here, &fresh), "");
-    report.gated("javascript: a fresh interpreter / a warm one", ratio(&fresh, &warm), Goal::AtMost(2.0));
 }
 
 /// What runs the same programs without a host: one process that reads programs and says how long each took.

@@ -34,7 +34,7 @@ struct Engine {
     context: Context,
     own: Persistent<Object<'static>>,
     /// What the context belongs to; it must go last.
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 thread_local! {
@@ -50,6 +50,20 @@ pub(crate) fn with<T>(run: impl for<'js> FnOnce(&Ctx<'js>, &Object<'js>) -> T) -
             run(&ctx, &own)
         })
     })
+}
+
+/// Whether the engine is made.
+pub(crate) fn is_made() -> bool {
+    ENGINE.with(|engine| engine.get().is_some())
+}
+
+/// Frees what is of no more use.
+pub(crate) fn collect() {
+    ENGINE.with(|engine| {
+        if let Some(engine) = engine.get() {
+            engine.runtime.run_gc();
+        }
+    });
 }
 
 fn make() -> rquickjs::Result<Engine> {
@@ -72,8 +86,7 @@ fn make() -> rquickjs::Result<Engine> {
     runtime.set_host_promise_rejection_tracker(Some(Box::new(move |ctx, promise, reason, handled| {
         tell(&ctx, &kept, promise, reason, handled);
     })));
-    runtime.run_gc();
-    Ok(Engine { context, own, _runtime: runtime })
+    Ok(Engine { context, own, runtime })
 }
 
 /// Tells the prelude that a promise was rejected, or that somebody took the rejection after all.

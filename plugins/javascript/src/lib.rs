@@ -46,7 +46,7 @@ struct Interpreter;
 
 impl Guest for Interpreter {
     fn describe() -> Vec<Definition> {
-        engine::with(|_, _| ());
+        run::warm();
         vec![Definition {
             name: input::TOOL.to_owned(),
             title: None,

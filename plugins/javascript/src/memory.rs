@@ -1,7 +1,11 @@
 //! The memory of the engine: that of the C library, with a note when there was none left.
+//!
+//! A run that needs more than the instance has when it starts leaves some of what there is for its answer. One that does not
+//! need more, as most, leaves the memory at its size: growing it, and starting the next instance with it, costs more than
+//! such a run.
 #![expect(unsafe_code, reason = "it is an allocator")]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use rquickjs::allocator::Allocator;
 
@@ -13,8 +17,43 @@ unsafe extern "C" {
     fn malloc_usable_size(block: *mut u8) -> usize;
 }
 
+/// What is kept free for the answer of a run that used all of its memory.
+const RESERVED: usize = 1 << 20;
+
 thread_local! {
     static REFUSED: Cell<bool> = const { Cell::new(false) };
+    /// Pages of memory when the run began.
+    static PAGES: Cell<usize> = const { Cell::new(usize::MAX) };
+    static RESERVE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A run begins.
+pub(crate) fn begin() {
+    PAGES.set(pages());
+}
+
+/// What was kept for the answer is free.
+pub(crate) fn end() {
+    PAGES.set(usize::MAX);
+    RESERVE.take();
+}
+
+fn pages() -> usize {
+    core::arch::wasm32::memory_size(0)
+}
+
+/// Takes the reserve once the memory has grown; whether the run may go on asking for memory.
+fn is_reserved() -> bool {
+    if pages() <= PAGES.get() {
+        return true;
+    }
+    let reserved = RESERVE.with_borrow_mut(|reserve| reserve.try_reserve_exact(RESERVED)).is_ok();
+    if reserved {
+        PAGES.set(usize::MAX);
+    } else {
+        REFUSED.set(true);
+    }
+    reserved
 }
 
 /// Whether memory was asked for that there was not. Then the engine may have thrown `null`, for want of room for an error.
@@ -35,11 +74,17 @@ fn noted(block: *mut u8) -> *mut u8 {
 // SAFETY: each function is the C library's of the same meaning; its blocks are aligned for anything.
 unsafe impl Allocator for Memory {
     fn alloc(&mut self, size: usize) -> *mut u8 {
+        if !is_reserved() {
+            return std::ptr::null_mut();
+        }
         // SAFETY: it takes any size.
         noted(unsafe { malloc(size) })
     }
 
     fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
+        if !is_reserved() {
+            return std::ptr::null_mut();
+        }
         // SAFETY: it takes any sizes.
         noted(unsafe { calloc(count, size) })
     }
@@ -53,6 +98,9 @@ unsafe impl Allocator for Memory {
         if size == 0 {
             // SAFETY: the caller gives a block of this allocator, or none.
             unsafe { free(block) };
+            return std::ptr::null_mut();
+        }
+        if !is_reserved() {
             return std::ptr::null_mut();
         }
         // SAFETY: the caller gives a block of this allocator, or none.

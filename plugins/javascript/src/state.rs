@@ -8,6 +8,7 @@ use crate::bindings::wasi::io::poll::Pollable;
 use crate::bindings::wasi::random::random;
 use crate::output::Console;
 use crate::position::Map;
+use crate::{engine, memory};
 
 /// Nanoseconds in a millisecond.
 const NANOS: u64 = 1_000_000;
@@ -28,14 +29,10 @@ thread_local! {
     static LATE: Cell<bool> = const { Cell::new(false) };
     static SEED: Cell<u64> = const { Cell::new(0) };
     static LAST: Cell<u32> = const { Cell::new(0) };
-    static RESERVE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static CONSOLE: RefCell<Console> = const { RefCell::new(Console::new()) };
     static ASKED: RefCell<Vec<Asked>> = const { RefCell::new(Vec::new()) };
     static MAP: RefCell<Map> = const { RefCell::new(Map::none()) };
 }
-
-/// What is kept free for the answer of a run that used all of its memory.
-const RESERVED: usize = 1 << 20;
 
 /// Starts the clock of a run and takes live randomness.
 pub(crate) fn begin(time_ms: u32) {
@@ -44,12 +41,15 @@ pub(crate) fn begin(time_ms: u32) {
     DEADLINE.set(now + u64::from(time_ms) * NANOS);
     LATE.set(false);
     SEED.set(random::get_random_u64());
-    RESERVE.with_borrow_mut(|reserve| reserve.reserve_exact(RESERVED));
+    // While the component is prepared, memory grows to what a run finds.
+    if engine::is_made() {
+        memory::begin();
+    }
 }
 
 /// Ends the run: the reserve is free, and nothing waits.
 pub(crate) fn end() -> Console {
-    RESERVE.take();
+    memory::end();
     ASKED.take();
     CONSOLE.replace(Console::new())
 }
