@@ -92,26 +92,20 @@ fn answered(config: &std::path::Path, language: &str) -> f64 {
 
 /// A program that does nothing worth mentioning, in a fresh interpreter each time.
 async fn small(report: &mut Report, host: &BenchHost) {
-    for (language, most) in [("javascript", None), ("python", Some(4_000.0))] {
-        let mut times = Vec::new();
-        let arguments = call(language, "1 + 1");
-        for round in 0..BATCH * 3 {
-            let start = Instant::now();
-            host.call("code_executor", &arguments).await;
-            if round >= BATCH {
-                times.push(micros(start.elapsed()));
-            }
-        }
-        let what = format!("{language}: `1 + 1` in a fresh interpreter, the whole call, µs");
-        match most {
-            Some(most) => report.gated(&what, median(&times), Goal::AtMost(most)),
-            None => report.plain(&what, median(&times), "µs"),
+    let mut times = Vec::new();
+    let arguments = call("python", "1 + 1");
+    for round in 0..BATCH * 3 {
+        let start = Instant::now();
+        host.call("code_executor", &arguments).await;
+        if round >= BATCH {
+            times.push(micros(start.elapsed()));
         }
     }
+    report.gated("`1 + 1` in python: the whole call, µs", median(&times), Goal::AtMost(4_000.0));
 }
 
 /// What a model writes when it is asked who spent most.
-const SNIPPET: &str = "{
+const SNIPPET: &str = "
 const orders = [
   { who: 'Ada', items: [['bread', 2.5, 2], ['milk', 1.2, 6]] },
   { who: 'Grace', items: [['tea', 4.8, 1], ['rice', 3.1, 4], ['apples', 0.4, 12]] },
@@ -123,7 +117,7 @@ for (const { who, items } of orders) {
 }
 const lines = Object.entries(spent).sort((a, b) => b[1] - a[1]).map(([who, sum]) => `${who}: ${sum.toFixed(2)}`);
 console.log(lines.join('\\n'));
-lines[0] }";
+lines[0]";
 
 /// Programs in an engine without a host around it: in a fresh interpreter each time, and in one that stays and has run them
 /// before, which no host for programs of strangers can offer.
@@ -132,7 +126,7 @@ async fn fresh_and_warm(report: &mut Report, host: &BenchHost) {
     let wasm = std::fs::read(component).expect("the interpreter was built");
     let bare = BareEngine::new(&Engines::new(64).expect("the engine starts").pooled, &wasm, true);
     for (name, source, goal) in [("`1 + 1`", "1 + 1", None), ("a snippet", SNIPPET, Some(Goal::AtMost(2.0)))] {
-        let arguments = call("javascript", &source);
+        let arguments = call("javascript", source);
         let run = json!({"language": "javascript", "form": "script", "source": source}).to_string();
         let mut stays = bare.start().await;
         let (mut here, mut fresh, mut warm) = (Vec::new(), Vec::new(), Vec::new());
