@@ -226,7 +226,7 @@ fn tend(keeper: &OwnedFd, program: Pid, tree: Tree, bounds: Bounds) -> io::Resul
     let _ = wire::send(keeper.as_fd(), &Report::Ended(ended), &[]);
     if tree == Tree::Descendants {
         // Of a namespace, the kernel ends what is left.
-        tree.fell();
+        tree.uproot();
     }
     Ok(())
 }

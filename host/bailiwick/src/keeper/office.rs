@@ -189,13 +189,13 @@ impl Office {
     fn end_strays(&self) {
         let own = rustix::process::getpid().as_raw_nonzero().get();
         let is_cage = |pid: Pid| self.cages.values().any(|cage| cage.process == pid);
-        loop {
+        // Who loses its parent while the list is made may be missing in it once.
+        let mut n_empty = 0;
+        while n_empty < 2 {
             let Ok(all) = ambient::cage::processes() else { return };
             let strays: Vec<Pid> =
                 all.iter().filter(|one| one.parent == own && !is_cage(one.pid)).map(|one| one.pid).collect();
-            if strays.is_empty() {
-                return;
-            }
+            n_empty = if strays.is_empty() { n_empty + 1 } else { 0 };
             for stray in strays {
                 let _ = rustix::process::kill_process(stray, Signal::KILL);
                 let _ = rustix::process::waitpid(Some(stray), WaitOptions::empty());

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::{Over, Program};
 use crate::ambient;
@@ -13,6 +14,9 @@ use crate::ambient::cage::Process;
 const FILLS: u64 = 2 << 30;
 /// How long nobody looks, at least and at most.
 const BETWEEN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// How often what runs is ended, a millisecond after the other.
+const ROUNDS: usize = 2_000;
 
 /// What belongs to a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,20 +79,39 @@ impl Tree {
         self.members().iter().map(share).sum()
     }
 
-    /// Ends all of it, again and again until nothing runs: what is ended may just have started something. What this process
-    /// could ask how it ended is forgotten.
+    /// Ends all of it, again and again until nothing is seen to run: what is ended may just have started something.
     pub(super) fn fell(self) {
-        const ROUNDS: usize = 2_000;
         for _ in 0..ROUNDS {
-            let members = self.members();
-            if members.is_empty() {
+            if self.strike() == 0 {
                 return;
-            }
-            for one in members {
-                let _ = rustix::process::kill_process(one.pid, Signal::KILL);
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// The same until this process has no child, which the kernel knows: who loses its parent becomes one. What is seen may
+    /// lack somebody whose parent ended while it was looked for. How what is left ended is forgotten.
+    pub(super) fn uproot(self) {
+        for _ in 0..ROUNDS {
+            loop {
+                match rustix::process::wait(WaitOptions::NOHANG) {
+                    Ok(Some(_)) | Err(Errno::INTR) => {}
+                    Ok(None) => break,
+                    Err(_) => return,
+                }
+            }
+            self.strike();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Ends what runs now; how many that are.
+    fn strike(self) -> usize {
+        let members = self.members();
+        for one in &members {
+            let _ = rustix::process::kill_process(one.pid, Signal::KILL);
+        }
+        members.len()
     }
 }
 
