@@ -34,7 +34,7 @@ struct Engine {
     context: Context,
     own: Persistent<Object<'static>>,
     /// What the context belongs to; it must go last.
-    runtime: Runtime,
+    _runtime: Runtime,
 }
 
 thread_local! {
@@ -57,15 +57,6 @@ pub(crate) fn is_made() -> bool {
     ENGINE.with(|engine| engine.get().is_some())
 }
 
-/// Frees what is of no more use.
-pub(crate) fn collect() {
-    ENGINE.with(|engine| {
-        if let Some(engine) = engine.get() {
-            engine.runtime.run_gc();
-        }
-    });
-}
-
 fn make() -> rquickjs::Result<Engine> {
     let runtime = Runtime::new_with_alloc(Memory)?;
     runtime.set_max_stack_size(STACK);
@@ -86,7 +77,7 @@ fn make() -> rquickjs::Result<Engine> {
     runtime.set_host_promise_rejection_tracker(Some(Box::new(move |ctx, promise, reason, handled| {
         tell(&ctx, &kept, promise, reason, handled);
     })));
-    Ok(Engine { context, own, runtime })
+    Ok(Engine { context, own, _runtime: runtime })
 }
 
 /// Tells the prelude that a promise was rejected, or that somebody took the rejection after all.

@@ -19,10 +19,12 @@ unsafe extern "C" {
 
 /// What is kept free for the answer of a run that used all of its memory.
 const RESERVED: usize = 1 << 20;
+/// A page: by no more does the memory grow for a smaller block.
+const SMALL: usize = 64 << 10;
 
 thread_local! {
     static REFUSED: Cell<bool> = const { Cell::new(false) };
-    /// Pages of memory when the run began.
+    /// Pages of memory when the run began, while nothing is reserved.
     static PAGES: Cell<usize> = const { Cell::new(usize::MAX) };
     static RESERVE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
@@ -42,16 +44,16 @@ fn pages() -> usize {
     core::arch::wasm32::memory_size(0)
 }
 
-/// Takes the reserve once the memory has grown; whether the run may go on asking for memory.
-fn is_reserved() -> bool {
-    if pages() <= PAGES.get() {
+/// Takes the reserve before the memory may grow by much, and once it has grown by a little; whether the run may ask for
+/// `size` bytes then.
+fn is_reserved(size: usize) -> bool {
+    let before = PAGES.get();
+    if before == usize::MAX || (size < SMALL && pages() <= before) {
         return true;
     }
     let reserved = RESERVE.with_borrow_mut(|reserve| reserve.try_reserve_exact(RESERVED)).is_ok();
     if reserved {
         PAGES.set(usize::MAX);
-    } else {
-        REFUSED.set(true);
     }
     reserved
 }
@@ -64,7 +66,9 @@ pub(crate) fn was_refused() -> bool {
 /// The C library's.
 pub(crate) struct Memory;
 
-fn noted(block: *mut u8) -> *mut u8 {
+/// A block of `size` bytes, if there is room beside the reserve.
+fn noted(size: usize, block: impl FnOnce() -> *mut u8) -> *mut u8 {
+    let block = if is_reserved(size) { block() } else { std::ptr::null_mut() };
     if block.is_null() {
         REFUSED.set(true);
     }
@@ -74,19 +78,13 @@ fn noted(block: *mut u8) -> *mut u8 {
 // SAFETY: each function is the C library's of the same meaning; its blocks are aligned for anything.
 unsafe impl Allocator for Memory {
     fn alloc(&mut self, size: usize) -> *mut u8 {
-        if !is_reserved() {
-            return std::ptr::null_mut();
-        }
         // SAFETY: it takes any size.
-        noted(unsafe { malloc(size) })
+        noted(size, || unsafe { malloc(size) })
     }
 
     fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
-        if !is_reserved() {
-            return std::ptr::null_mut();
-        }
         // SAFETY: it takes any sizes.
-        noted(unsafe { calloc(count, size) })
+        noted(count.saturating_mul(size), || unsafe { calloc(count, size) })
     }
 
     unsafe fn dealloc(&mut self, block: *mut u8) {
@@ -100,11 +98,8 @@ unsafe impl Allocator for Memory {
             unsafe { free(block) };
             return std::ptr::null_mut();
         }
-        if !is_reserved() {
-            return std::ptr::null_mut();
-        }
         // SAFETY: the caller gives a block of this allocator, or none.
-        noted(unsafe { realloc(block, size) })
+        noted(size, || unsafe { realloc(block, size) })
     }
 
     unsafe fn usable_size(block: *mut u8) -> usize {

@@ -78,16 +78,16 @@ pub(crate) fn run(request: &Request) -> Answer {
 /// What the engine makes at its first use is made by this.
 const WARM: &str = include_str!("prelude/warm.js");
 
-/// Sets the engine up, unless it is, and runs what every run needs once.
+/// Sets the engine up, unless it is, and runs what every run needs once: as a body, so that its names are its own.
 pub(crate) fn warm() {
     if engine::is_made() {
         return;
     }
-    let (language, form) = (Language::JavaScript, Form::Script);
+    let (language, form) = (Language::JavaScript, Form::Body);
     let request = Request { language, form, source: WARM.to_owned(), input: ().into(), time_ms: 10_000, tools: false };
     let answer = run(&request);
     assert!(answer.error.is_none(), "the prelude is part of the component, and runs: {:?}", answer.error);
-    engine::collect();
+    engine::with(|ctx, _| ctx.run_gc());
 }
 
 /// How far to wait.

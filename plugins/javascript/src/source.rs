@@ -10,8 +10,9 @@ const BODY: (&str, &str) = ("(async()=>{", "\n})()");
 /// What stands before a script in a block, and behind it. With a lone block, `1 } { 2` would become a program.
 const BLOCK: (&str, &str) = ("if(1){", "\n}else;");
 /// By these words a script can tell whether it is in a block: by what becomes of the global object (`this`, `globalThis`), by
-/// code that sees nothing but that (`eval`, `Function`), and because a directive is none there.
-const TELLING: [&str; 4] = ["this", "eval", "Function", "use strict"];
+/// code that sees nothing but that (`eval`, `Function`, which is each function's `constructor`), and because a directive is
+/// none there.
+const TELLING: [&str; 5] = ["this", "eval", "Function", "constructor", "use strict"];
 
 /// A script for the engine.
 pub(crate) struct Script {
